@@ -1,0 +1,85 @@
+# make demo    an example site with several databases on http://127.0.0.1:8000/ (PORT=8001 for another port)
+# make test    the whole test suite; ARGS="-k sandbox" goes to pytest
+# make check   linters, types, layers
+#
+# Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
+# VENV=... another folder, DJANGO='Django==6.1.*' another Django (with a VENV of its own).
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+DJANGO ?=
+ARGS ?=
+BIOME := 2.6.8
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BIOME_DIR := .cache/biome-$(BIOME)
+
+export DJANGO_SETTINGS_MODULE := example_site.settings
+
+.PHONY: help demo test check check-python check-templates check-biome check-layers
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# Making the environment is one step with a stamp at its end, so that a venv that was half made (Debian without
+# python3-venv) is made again and not taken for a whole one.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "dbroute_panel needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
+	@echo "Installing dbroute_panel, Django and the debug toolbar into $(VENV)"
+	@$(INSTALL) -e '.[toolbar]' $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
+	@echo "Installing dbroute_panel and what its tests need into $(VENV)"
+	@$(INSTALL) -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')
+	@touch $@ $(VENV)/.installed-demo
+
+demo: $(VENV)/.installed-demo
+	@$(BIN)/python -m example_site setup_demo --port $(PORT)
+	@$(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)
+
+# The recording and the asking of routers run inside other people's requests: there every branch is tested.
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --cov $(ARGS)
+	@$(if $(ARGS),true,$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' \
+	  --fail-under=100 >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; })
+
+check: check-python check-templates check-layers check-biome
+
+check-python: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check-templates: $(VENV)/.installed-dev
+	find templates example_site -name '*.html' -print0 | xargs -0 $(BIN)/djade --target-version 5.2 --check
+
+check-layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+ifneq ($(shell command -v npm),)
+check-biome: $(BIOME_DIR)/.installed
+	$(BIOME_DIR)/node_modules/.bin/biome check --error-on-warnings
+else ifneq ($(CI),)
+check-biome:
+	@echo "biome (CSS and JavaScript) needs npm: install Node.js, on Debian and Ubuntu: apt install npm" >&2; exit 1
+else
+check-biome:
+	@echo "CSS and JavaScript NOT checked: biome needs npm (install Node.js, on Debian and Ubuntu: apt install npm)"
+endif
+
+$(BIOME_DIR)/.installed:
+	@mkdir -p $(BIOME_DIR)
+	@npm install --silent --no-audit --no-fund --no-save --prefix $(BIOME_DIR) @biomejs/biome@$(BIOME)
+	@touch $@
