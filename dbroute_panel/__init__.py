@@ -1,0 +1,24 @@
+"""dbroute_panel shows which database each Django query went to, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbroute_panel.asking.explain import explain
+    from dbroute_panel.recording.traces import trace
+
+__all__ = ["explain", "trace"]
+
+
+def __getattr__(name: str) -> Any:
+    """``trace`` and ``explain``, imported when first asked for: Django's models are not there before."""
+    if name == "trace":
+        from dbroute_panel.recording.traces import trace
+
+        return trace
+    if name == "explain":
+        from dbroute_panel.asking.explain import explain
+
+        return explain
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

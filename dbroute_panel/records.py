@@ -1,0 +1,289 @@
+"""
+The trace document, ``dbroute-trace/1``: what recording writes and every reader reads.
+
+Plain facts as msgspec structs, in the order and under the names of the JSON export. Nothing
+here knows Django's ORM, so a trace can be read on a machine without the traced project.
+Times: ``at_us`` is an integer of microseconds from the trace's start, ``duration_us`` is
+microseconds with at most three decimals. Ids are unique in a trace, over all kinds of event.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Final, Literal
+
+import msgspec
+
+SCHEMA: Final = "dbroute-trace/1"
+
+
+class Action(enum.StrEnum):
+    """The four questions Django asks its routers, by the name of the router's method."""
+
+    READ = "db_for_read"
+    WRITE = "db_for_write"
+    RELATION = "allow_relation"
+    MIGRATE = "allow_migrate"
+
+    @property
+    def names_alias(self) -> bool:
+        """Whether the answer is an alias (``db_for_*``), not yes or no (``allow_*``)."""
+        return self in (Action.READ, Action.WRITE)
+
+
+class Outcome(enum.StrEnum):
+    """What became of one router in one decision."""
+
+    ANSWERED = "answered"
+    PASSED = "passed"
+    NO_METHOD = "no_method"
+    RAISED = "raised"
+    NOT_ASKED = "not_asked"
+
+
+class Settled(enum.StrEnum):
+    """What settled a decision."""
+
+    ROUTER = "router"
+    INSTANCE = "instance"
+    DEFAULT = "default"
+    SAME_DATABASE = "same_database"
+    ALLOWED = "allowed"
+    ERROR = "error"
+
+
+class Route(enum.StrEnum):
+    """Why a query ran on its alias."""
+
+    ROUTER = "router"
+    INSTANCE = "instance"
+    DEFAULT = "default"
+    EXPLICIT = "explicit"
+    CURSOR = "cursor"
+    SCHEMA = "schema"
+
+
+class Operation(enum.StrEnum):
+    """What opened or ended a transaction or savepoint."""
+
+    BEGIN = "begin"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+    SAVEPOINT = "savepoint"
+    SAVEPOINT_COMMIT = "savepoint_commit"
+    SAVEPOINT_ROLLBACK = "savepoint_rollback"
+
+
+class Level(enum.StrEnum):
+    """How bad a finding is. Compare with ``rank``: a higher one is worse."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        return list(Level).index(self)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """The base of all records: immutable, made by keyword."""
+
+
+class TypeRef(Record, kw_only=True):
+    """Something that is no JSON scalar and no model instance: only its dotted type is kept."""
+
+    type: str
+
+
+class InstanceRef(Record, kw_only=True):
+    """
+    A model instance as it was when it was seen.
+
+    ``origin`` is the id of the decision of this trace that put ``state_db`` into
+    ``instance._state.db``, or None.
+    """
+
+    model: str
+    pk: str | None
+    state_db: str | None
+    adding: bool
+    origin: int | None = None
+
+
+Hint = InstanceRef | TypeRef | str | int | float | bool | None
+
+
+class Callsite(Record, kw_only=True):
+    """The user's line: ``template`` is (name, line) of the template being rendered."""
+
+    file: str
+    line: int
+    function: str
+    template: tuple[str, int] | None = None
+
+
+class Step(Record, kw_only=True):
+    """One router in one decision. ``source`` and ``traceback`` are filled by ``explain()`` only."""
+
+    router: str
+    outcome: Outcome
+    answer: str | int | float | bool | TypeRef | None = None
+    error: str | None = None
+    duration_us: float = 0.0
+    source: Callsite | None = None
+    traceback: str | None = None
+
+
+class Decision(Record, kw_only=True, tag_field="type", tag="decision"):
+    """One question to the routers: who was asked, in order, and what settled it."""
+
+    id: int
+    action: Action
+    at_us: int
+    duration_us: float
+    model: str | None
+    args: dict[str, Any] | None
+    hints: dict[str, Any]
+    steps: list[Step]
+    settled_by: Settled
+    answer: str | int | float | bool | TypeRef | None
+    parent: int | None = None
+    callsite: Callsite | None = None
+
+    def __post_init__(self) -> None:
+        for values in (self.args, self.hints):
+            for name, value in (values or {}).items():
+                if type(value) is dict:
+                    values[name] = _reference(value)  # type: ignore[index]
+
+    @property
+    def router(self) -> str | None:
+        """The router that answered, or None."""
+        return next((s.router for s in self.steps if s.outcome is Outcome.ANSWERED), None)
+
+
+class Query(Record, kw_only=True, tag_field="type", tag="query"):
+    """One statement sent to a database, and why it went there."""
+
+    id: int
+    alias: str
+    at_us: int
+    duration_us: float
+    sql: str
+    params: list[Any] | dict[str, Any] | None
+    many: bool
+    operation: str
+    writes: bool
+    model: str | None
+    route: Route
+    decision: int | None
+    instance: InstanceRef | None
+    atomic: bool
+    transaction: int | None
+    rowcount: int | None
+    error: str | None
+    within: int | None
+    callsite: Callsite | None
+
+
+class Transaction(Record, kw_only=True, tag_field="type", tag="transaction"):
+    """The opening or ending of a transaction or savepoint. ``transaction`` counts per alias, from 1."""
+
+    id: int
+    alias: str
+    at_us: int
+    operation: Operation
+    transaction: int | None
+    callsite: Callsite | None
+
+
+Event = Decision | Query | Transaction
+
+
+class Finding(Record, kw_only=True):
+    """Something that is wrong, or worth knowing. ``events`` are the ids of what proves it."""
+
+    code: str
+    level: Level
+    message: str
+    events: list[int]
+
+    @classmethod
+    def about(cls, *events: Event, code: str = "", level: Level = Level.INFO, message: str) -> Finding:
+        """A finding proved by ``events``; the registry fills in ``code`` and ``level``."""
+        return cls(code=code, level=level, message=message, events=[event.id for event in events])
+
+
+class Request(Record, kw_only=True):
+    """The HTTP request of a trace. ``path`` has no query string; ``view`` is dotted, or None."""
+
+    method: str
+    path: str
+    view: str | None
+    status: int | None
+
+
+class Database(Record, kw_only=True):
+    """One of ``DATABASES``: ``replica_of`` is an alias, or None."""
+
+    vendor: str
+    engine: str
+    replica_of: str | None
+
+
+class Dropped(Record, kw_only=True):
+    """How many events were not kept: over ``MAX_EVENTS``, or lost to an error of ours."""
+
+    decision: int = 0
+    query: int = 0
+    transaction: int = 0
+
+
+class Trace(Record, kw_only=True):
+    """Everything recorded in one request or block. Read it with ``queries``, ``decision_of`` and so on."""
+
+    schema: Literal["dbroute-trace/1"] = SCHEMA
+    id: str
+    name: str
+    kind: Literal["request", "block", "command", "task"]
+    started_at: str
+    duration_us: float
+    request: Request | None
+    databases: dict[str, Database]
+    routers: list[str]
+    events: list[Event]
+    findings: list[Finding]
+    dropped: Dropped
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return [event for event in self.events if isinstance(event, Decision)]
+
+    @property
+    def queries(self) -> list[Query]:
+        return [event for event in self.events if isinstance(event, Query)]
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        return [event for event in self.events if isinstance(event, Transaction)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and lists, as in the JSON export."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def _reference(value: dict[str, Any]) -> InstanceRef | TypeRef:
+    """The hint or argument that a JSON object stands for; raises ``msgspec.ValidationError``."""
+    return msgspec.convert(value, InstanceRef if "model" in value else TypeRef)
+
+
+def dumps(trace: Trace) -> bytes:
+    """The trace as one line of JSON."""
+    return msgspec.json.encode(trace)
+
+
+def loads(document: bytes | str) -> Trace:
+    """The trace that ``document`` holds; raises ``msgspec.ValidationError`` or ``DecodeError``."""
+    return msgspec.json.decode(document, type=Trace)
