@@ -1,0 +1,24 @@
+"""What is an export format? A name, how it is called and served, and a function from traces to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from dbroute_panel.records import Trace
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One export format.
+
+    ``write`` takes traces one at a time and yields the file in pieces, so that neither is ever
+    whole in memory. ``extension`` has no dot.
+    """
+
+    name: str
+    label: str
+    content_type: str
+    extension: str
+    write: Callable[[Iterable[Trace]], Iterator[bytes]]

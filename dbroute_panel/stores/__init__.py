@@ -1,0 +1,114 @@
+"""
+Where are finished traces kept?
+
+``get_store()`` is the store that ``DBROUTE_PANEL["STORE"]`` names; ``keep()`` saves to it from a
+request, where a failure must cost nothing but the trace.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from dbroute_panel.conf import panel_settings
+from dbroute_panel.keys import KEYS
+from dbroute_panel.records import Trace
+from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.stores.base import Filter, InvalidStoreError, Store, StoreError, Summary
+from dbroute_panel.stores.memory import MemoryStore
+from dbroute_panel.stores.sqlite import SQLiteStore
+
+__all__ = [
+    "Filter",
+    "InvalidStoreError",
+    "MemoryStore",
+    "SQLiteStore",
+    "Store",
+    "StoreError",
+    "Summary",
+    "build",
+    "get_store",
+    "keep",
+    "lost",
+]
+
+logger = logging.getLogger(__name__)
+
+#: How many traces ``keep()`` could not save in this process. Read it as ``stores.lost``.
+lost = 0
+
+_lock = threading.RLock()
+_current: tuple[Mapping[str, Any], Store] | None = None
+
+
+def build(backend: str, options: Mapping[str, Any]) -> Store:
+    """The store of the class with the dotted path ``backend``; raises ``InvalidStoreError``."""
+    bundled = [f"{__name__}.{store.__name__}" for store in (SQLiteStore, MemoryStore)]
+    try:
+        store_class = import_string(backend)
+    except Exception as error:  # importing runs somebody's module
+        message = f"The store {backend!r} cannot be imported: {error}"
+        raise InvalidStoreError(message, did_you_mean(backend, bundled)) from error
+    if not (isinstance(store_class, type) and issubclass(store_class, Store)):
+        raise InvalidStoreError(f"{backend!r} is not a store.", did_you_mean(backend, bundled))
+    parameters = inspect.signature(store_class).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for name in options:
+            if name not in parameters:
+                message = f"{store_class.__name__} has no option {name!r}."
+                raise InvalidStoreError(message, did_you_mean(name, parameters))
+    try:
+        store: Store = store_class(**options)
+    except InvalidStoreError:
+        raise
+    except Exception as error:  # a store of somebody else's may raise anything
+        raise InvalidStoreError(f"{store_class.__name__} cannot be used: {error}") from error
+    return store
+
+
+def get_store() -> Store:
+    """The configured store, the same object until the setting changes; the default if it is invalid."""
+    global _current  # noqa: PLW0603 - the one store of the process
+    wanted = panel_settings.STORE
+    current = _current
+    if current is not None and current[0] is wanted:
+        return current[1]
+    with _lock:
+        if _current is None or _current[0] != wanted:
+            if _current is not None:
+                _current[1].close()
+            _current = (wanted, _build_or_default(wanted))
+        else:  # the settings changed, this one did not: what a MemoryStore holds stays
+            _current = (wanted, _current[1])
+        return _current[1]
+
+
+def _build_or_default(wanted: Mapping[str, Any]) -> Store:
+    try:
+        return build(wanted["BACKEND"], wanted["OPTIONS"])
+    except InvalidStoreError as error:
+        logger.error("%s %s The default store is used instead.", error, error.hint)
+        default = KEYS["STORE"].default
+        return build(default["BACKEND"], default["OPTIONS"])
+
+
+def keep(trace: Trace) -> bool:
+    """Save to the configured store. A failure is counted in ``lost``, logged the first time, never raised."""
+    global lost  # noqa: PLW0603 - a count of the process
+    try:
+        get_store().save(trace)
+    except Exception as error:  # the user's response is more important than our trace, whatever happened
+        with _lock:
+            lost += 1
+            first = lost == 1
+        if first:
+            logger.warning(
+                "A trace could not be kept: %s. Further losses are counted, not logged.", error, exc_info=True
+            )
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""What is a store? Something that keeps finished traces, lists them, finds them and lets old ones go."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+from django.core.exceptions import ImproperlyConfigured
+
+from dbroute_panel.records import Database, Dropped, Finding, Query, Request, Trace, Transaction
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StoreError(Exception):
+    """The store cannot do this now; the message is one sentence for a person."""
+
+
+class InvalidStoreError(ImproperlyConfigured):
+    """``DBROUTE_PANEL["STORE"]`` names no store that can be made; ``hint`` is the next thing to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A trace without its events, as a list shows it.
+
+    ``queries``, ``decisions`` and ``transactions`` count the events; ``aliases`` has the number
+    of queries per alias; ``imported`` says that the trace came from a file.
+    """
+
+    schema: str
+    id: str
+    name: str
+    kind: Literal["request", "block", "command", "task"]
+    started_at: str
+    duration_us: float
+    request: Request | None
+    databases: dict[str, Database]
+    routers: list[str]
+    findings: list[Finding]
+    dropped: Dropped
+    queries: int
+    decisions: int
+    transactions: int
+    aliases: dict[str, int]
+    imported: bool
+
+    @classmethod
+    def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
+        aliases: dict[str, int] = {}
+        queries = transactions = 0
+        for event in trace.events:
+            if isinstance(event, Query):
+                queries += 1
+                aliases[event.alias] = aliases.get(event.alias, 0) + 1
+            elif isinstance(event, Transaction):
+                transactions += 1
+        return cls(
+            schema=trace.schema,
+            id=trace.id,
+            name=trace.name,
+            kind=trace.kind,
+            started_at=trace.started_at,
+            duration_us=trace.duration_us,
+            request=trace.request,
+            databases=trace.databases,
+            routers=trace.routers,
+            findings=trace.findings,
+            dropped=trace.dropped,
+            queries=queries,
+            decisions=len(trace.events) - queries - transactions,
+            transactions=transactions,
+            aliases=aliases,
+            imported=imported,
+        )
+
+    @property
+    def started_us(self) -> int:
+        """Microseconds since 1970, to sort by; raises ``ValueError`` if it is no RFC 3339 time."""
+        started = datetime.fromisoformat(self.started_at)
+        if started.tzinfo is None:
+            raise ValueError(f"{self.started_at!r} has no time zone")
+        return (started - EPOCH) // timedelta(microseconds=1)
+
+    @property
+    def status(self) -> int | None:
+        """The status of the response; None if there was none."""
+        return self.request.status if self.request else None
+
+    @property
+    def search(self) -> str:
+        """What ``Filter.path`` is looked up in: the name and the path, case folded, a line each."""
+        return f"{self.name}\n{self.request.path if self.request else ''}".casefold()
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Which traces: those for which everything given holds.
+
+    ``path`` is part of the request's path or of the trace's name, in any case; ``alias`` was
+    queried; ``finding`` is a code; ``status`` is that of the response.
+    """
+
+    path: str | None = None
+    alias: str | None = None
+    finding: str | None = None
+    kind: str | None = None
+    status: int | None = None
+
+    def matches(self, summary: Summary) -> bool:
+        return (
+            (self.path is None or self.path.casefold() in summary.search)
+            and (self.alias is None or self.alias in summary.aliases)
+            and (self.finding is None or any(f.code == self.finding for f in summary.findings))
+            and (self.kind is None or self.kind == summary.kind)
+            and (self.status is None or summary.status == self.status)
+        )
+
+
+EVERYTHING: Final = Filter()
+
+
+class Store(abc.ABC):
+    """
+    A place for finished traces. Making one must have no effect: it touches no file and no database.
+
+    Lists are in order of ``started_at``. ``MAX_TRACES`` is kept by order of arrival, so that an
+    old trace that is imported today can still be looked at; a trace saved again has just arrived.
+    """
+
+    @abc.abstractmethod
+    def save(self, trace: Trace, *, imported: bool = False) -> None:
+        """
+        Keep ``trace``, in place of one with the same id, and let the oldest beyond ``MAX_TRACES`` go.
+
+        Raises ``StoreError`` if it cannot be kept, ``ValueError`` if ``started_at`` is no time.
+        """
+
+    @abc.abstractmethod
+    def get(self, trace_id: str) -> Trace | None:
+        """The trace, or None if there is none with this id or the store cannot be read."""
+
+    @abc.abstractmethod
+    def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
+        """The traces that ``query`` selects, newest first; none if the store cannot be read."""
+
+    @abc.abstractmethod
+    def count(self, query: Filter = EVERYTHING) -> int:
+        """How many traces ``query`` selects."""
+
+    @abc.abstractmethod
+    def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
+        """The full traces that ``query`` selects, oldest first, one at a time in memory."""
+
+    @abc.abstractmethod
+    def delete(self, trace_ids: Iterable[str]) -> int:
+        """Forget these traces; how many there were. Raises ``StoreError``."""
+
+    @abc.abstractmethod
+    def clear(self) -> int:
+        """Forget all traces; how many there were. Raises ``StoreError``."""
+
+    def problem(self) -> str | None:
+        """Why nothing can be kept here now, in one sentence, or None. Finding out changes nothing."""
+        return None
+
+    def close(self) -> None:
+        """Let go of files and connections; the store can still be used afterwards."""
+        return
