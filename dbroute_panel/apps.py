@@ -1,0 +1,20 @@
+"""The app: what happens when Django starts."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+from django.utils.translation import gettext_lazy as _
+
+
+class DbroutePanelConfig(AppConfig):
+    name = "dbroute_panel"
+    verbose_name = _("Database routing")
+
+    def ready(self) -> None:
+        from dbroute_panel import recording, stores
+        from dbroute_panel.checks import check_settings
+
+        recording.install()
+        recording.deliver_to(stores.keep)
+        checks.register(check_settings, "dbroute_panel")

@@ -1,0 +1,62 @@
+"""Records requests, with or without the toolbar: put ``TraceMiddleware`` first in ``MIDDLEWARE``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from dbroute_panel.recording import requests
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase] | Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+class TraceMiddleware:
+    """
+    Trace each request that ``SHOULD_RECORD`` wants, also those that fail. Put it first.
+
+    Works in sync and in async; the tool's own pages are never recorded.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self.__acall__(request)
+        if requests.is_own(request):
+            with requests.muted():
+                return self.get_response(request)
+        recorded = requests.begin(request) if requests.wanted(request) else None
+        if recorded is None:
+            return self.get_response(request)
+        try:
+            response = self.get_response(request)
+        except BaseException as error:
+            recorded.end(error)
+            raise
+        recorded.end(response)  # type: ignore[arg-type]
+        return response
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        if requests.is_own(request):
+            with requests.muted():
+                return await self.get_response(request)  # type: ignore[misc]
+        recorded = requests.begin(request) if requests.wanted(request) else None
+        if recorded is None:
+            return await self.get_response(request)  # type: ignore[misc]
+        try:
+            response: HttpResponseBase = await self.get_response(request)  # type: ignore[misc]
+        except BaseException as error:
+            recorded.end(error)
+            raise
+        recorded.end(response)
+        return response

@@ -1,0 +1,23 @@
+"""
+How to watch Django: its router, its connections, the caller, and the lifetime of a trace.
+
+``install()`` puts the taps in place, once; until a trace begins they let everything through.
+"""
+
+from __future__ import annotations
+
+from django.db import router
+from django.db.backends.signals import connection_created
+
+from dbroute_panel.recording import connections, routers
+from dbroute_panel.recording.requests import should_record
+from dbroute_panel.recording.traces import deliver_to, find, trace
+
+__all__ = ["deliver_to", "find", "install", "should_record", "trace"]
+
+
+def install() -> None:
+    """Begin to watch the router and every connection, open or yet to be. Calling it again changes nothing."""
+    routers.watch(router)
+    connection_created.connect(connections.on_connection_created, dispatch_uid="dbroute_panel")
+    connections.watch_all()

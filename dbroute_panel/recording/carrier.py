@@ -1,0 +1,47 @@
+"""
+The carrier string: how a query finds the decision that sent it to its alias.
+
+``db_for_read`` and ``db_for_write`` hand back the alias as a ``Carrier``, a ``str`` that also
+carries the id of the trace and of the decision. Django passes it along untouched: into
+``compiler.using`` and into ``instance._state.db``. So a query knows its decision exactly, even
+when the same alias was answered, named or copied in between. It equals, hashes, prints and
+formats as the plain alias, and becomes a plain ``str`` when it is pickled or copied. It holds
+ids only: a decision, hint or model here would make a cycle through ``instance._state.db``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Carrier(str):
+    """An alias that remembers which decision of which trace it is the answer of."""
+
+    __slots__ = ("decision", "trace")
+
+    trace: str
+    decision: int
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+    def __copy__(self) -> str:
+        return str(self)
+
+    def __deepcopy__(self, memo: Any) -> str:
+        return str(self)
+
+
+def carry(alias: str, trace: str, decision: int) -> Carrier:
+    """The alias as the answer of ``decision`` in ``trace``."""
+    carrier = Carrier(alias)
+    carrier.trace = trace
+    carrier.decision = decision
+    return carrier
+
+
+def decision_behind(alias: object, trace: str) -> int | None:
+    """The id of the decision of ``trace`` that answered ``alias``, or None if code named it."""
+    if type(alias) is Carrier and alias.trace == trace:
+        return alias.decision
+    return None

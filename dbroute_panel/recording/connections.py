@@ -1,0 +1,294 @@
+"""
+Watching the connections: every query and every transaction, through hooks on the connection itself.
+
+Queries pass Django's documented ``execute_wrappers``. Ours is inserted at index 0, once: an append
+inside a user's ``connection.execute_wrapper()`` block would be popped in the place of theirs, and
+``connection_created`` fires at every reconnect. Transactions pass the backend's own hooks
+(``_commit()``, ``_savepoint()`` ...), shadowed on the instance for as long as it lives: each calls
+what it shadows, muted, so that the SQL behind it (SQLite's ``BEGIN``) is no second event.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from time import perf_counter_ns
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from dbroute_panel.recording.callers import Site, callsite, origin
+from dbroute_panel.recording.carrier import decision_behind
+from dbroute_panel.recording.recorder import (
+    OWN_APPS,
+    RawQuery,
+    RawTransaction,
+    Recorder,
+    active,
+    asking,
+    recording,
+    resumed,
+)
+from dbroute_panel.recording.snapshots import described, instance, label, parameters
+from dbroute_panel.records import Operation
+
+Execute = Callable[..., Any]
+
+_OPEN = "_dbroute_panel_transaction"
+"""
+On a connection: (trace id, number) of the transaction that is open there, if a trace saw it begin;
+number is None where it ended and the next statement begins one by itself (autocommit is off).
+"""
+
+
+def tap(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """The execute wrapper: run the statement, and record it where a trace is active."""
+    recorder = active.get()
+    if recorder is None or recorder.closed:
+        return execute(sql, params, many, context)
+    return _record(recorder, context["connection"], context["cursor"], sql, params, many, execute, context)
+
+
+def _record(
+    recorder: Recorder,
+    connection: BaseDatabaseWrapper,
+    cursor: Any,
+    sql: Any,
+    params: Any,
+    many: bool,
+    execute: Execute,
+    context: dict[str, Any],
+) -> Any:
+    if not recorder.has_room("query"):
+        return execute(sql, params, many, context)
+    try:
+        found = origin(sys._getframe(2), callsites=recorder.callsites)
+        meta = getattr(found.model, "_meta", None)
+        if meta is not None and meta.app_label in OWN_APPS:
+            return execute(sql, params, many, context)
+        using = getattr(found.source, "using", None)
+        decision = decision_behind(using, recorder.trace_id)
+        if decision is None and id(using) in recorder.answered_as:
+            decision = recorder.answered_as[id(using)][1]
+        saved = None if found.saving is None else instance(found.saving, recorder.trace_id)
+        kept = parameters(params, many) if recorder.params else None
+        number = transaction_of(connection, recorder) or _begun_by_itself(connection, recorder, found.site)
+        event = recorder.draw_id()
+    except Exception:
+        recorder.lost("query")
+        return execute(sql, params, many, context)
+    error: BaseException | None = None
+    start = perf_counter_ns()
+    try:
+        return execute(sql, params, many, context)
+    except BaseException as exception:
+        error = exception
+        raise
+    finally:
+        end = perf_counter_ns()
+        try:
+            recorder.events.append(
+                RawQuery(
+                    event,
+                    start,
+                    end,
+                    str(connection.alias),
+                    connection.vendor,
+                    sql if type(sql) is str else _text(sql),
+                    kept,
+                    many,
+                    None if meta is None else label(found.model),
+                    decision,
+                    found.source is not None,
+                    found.schema,
+                    saved,
+                    connection.in_atomic_block or not connection.autocommit,
+                    number,
+                    _rowcount(cursor) if error is None else None,
+                    None if error is None else (type(error).__name__, described(error)),
+                    asking.get(),
+                    found.site,
+                )
+            )
+        except Exception:
+            recorder.lost("query")
+        error = None  # no cycle: exception -> traceback -> this frame -> exception
+
+
+def _text(sql: Any) -> str:
+    """A statement that is no plain string: psycopg's composed SQL, bytes, or whatever a driver takes."""
+    if isinstance(sql, (bytes, bytearray)):
+        return sql.decode("utf-8", "replace")
+    try:
+        return str(sql.as_string(None))
+    except Exception:  # psycopg2 needs a connection for it; others have no such method
+        return str(sql)
+
+
+def _rowcount(cursor: Any) -> int | None:
+    """What the driver says of the rows, or None where it says nothing (-1) or fails to."""
+    try:
+        count = cursor.cursor.rowcount
+    except Exception:  # drivers differ: closed cursors, cursors without the attribute
+        return None
+    return count if type(count) is int and count >= 0 else None
+
+
+def _callproc(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``CursorWrapper.callproc()``, which no execute wrapper sees, as a query ``CALL name(...)``."""
+
+    @wraps(original)
+    def callproc(self: CursorWrapper, procname: str, params: Any = None, kparams: Any = None) -> Any:
+        recorder = recording()
+        if recorder is None:
+            return original(self, procname, params, kparams)
+        marks = ", ".join(["%s"] * len(params)) if isinstance(params, (list, tuple)) else ""
+
+        def execute(*ignored: Any) -> Any:
+            return original(self, procname, params, kparams)
+
+        return _record(recorder, self.db, self, f"CALL {procname}({marks})", params, False, execute, {})
+
+    callproc.is_watched = True  # type: ignore[attr-defined]
+    return callproc
+
+
+def transaction_of(connection: BaseDatabaseWrapper, recorder: Recorder) -> int | None:
+    """The number of the transaction open on ``connection``, if this trace saw it begin."""
+    trace, number = connection.__dict__.get(_OPEN, (None, None))
+    return number if trace == recorder.trace_id else None
+
+
+def _begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: Site | None) -> int | None:
+    """With autocommit off, the first statement after a commit or rollback begins the next transaction."""
+    if connection.autocommit or connection.__dict__.get(_OPEN) != (recorder.trace_id, None):
+        return None
+    number = recorder.begin_transaction(str(connection.alias))
+    connection.__dict__[_OPEN] = (recorder.trace_id, number)
+    if recorder.has_room("transaction"):
+        recorder.events.append(
+            RawTransaction(
+                recorder.draw_id(), perf_counter_ns(), str(connection.alias), Operation.BEGIN, number, site
+            )
+        )
+    return number
+
+
+def _note(recorder: Recorder, connection: BaseDatabaseWrapper, operation: Operation, call: Execute) -> Any:
+    """Do what begins or ends a transaction, muted; then record it as one event."""
+    start, event = perf_counter_ns(), recorder.draw_id()
+    with resumed(None):
+        result = call()
+    try:
+        alias = str(connection.alias)
+        if operation is Operation.BEGIN:
+            connection.__dict__[_OPEN] = (recorder.trace_id, recorder.begin_transaction(alias))
+        number = transaction_of(connection, recorder)
+        if operation in (Operation.COMMIT, Operation.ROLLBACK):
+            by_itself = not connection.autocommit and not connection.commit_on_exit
+            connection.__dict__[_OPEN] = (recorder.trace_id if by_itself else None, None)
+        if recorder.has_room("transaction"):
+            site = callsite(sys._getframe(2)) if recorder.callsites else None
+            recorder.events.append(RawTransaction(event, start, alias, operation, number, site))
+    except Exception:
+        recorder.lost("transaction")
+    return result
+
+
+def _shadow(connection: BaseDatabaseWrapper, name: str, becomes: Callable[..., Operation | None]) -> None:
+    """
+    Shadow the method ``name`` of this one connection.
+
+    ``becomes(connection, recorder, *args)`` says which event a call is, or None. What is shadowed is
+    looked up at each call, so that a class patched later keeps its say.
+    """
+    before = connection.__dict__.get(name)
+
+    @wraps(getattr(connection, name))
+    def method(*args: Any) -> Any:
+        original = before or partial(getattr(type(connection), name), connection)
+        recorder = recording()
+        operation = None if recorder is None else becomes(connection, recorder, *args)
+        if recorder is None or operation is None:
+            return original(*args)
+        return _note(recorder, connection, operation, partial(original, *args))
+
+    setattr(connection, name, method)
+
+
+def _always(operation: Operation) -> Callable[..., Operation | None]:
+    return lambda connection, recorder, *args: operation
+
+
+def _ending(operation: Operation) -> Callable[..., Operation | None]:
+    """In autocommit no transaction is open, and ``commit()`` or ``rollback()`` ends none."""
+    return lambda connection, recorder, *args: None if connection.autocommit else operation
+
+
+def _switching(connection: BaseDatabaseWrapper, recorder: Recorder, autocommit: bool) -> Operation | None:
+    """``_set_autocommit(False)`` opens a transaction; ``True`` commits one that is still open."""
+    if not autocommit:
+        return Operation.BEGIN
+    return Operation.COMMIT if transaction_of(connection, recorder) is not None else None
+
+
+def _closing(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation | None:
+    """Closing rolls back what is open; closing by itself is no event."""
+    return Operation.ROLLBACK if transaction_of(connection, recorder) is not None else None
+
+
+def _shadow_setup(connection: BaseDatabaseWrapper) -> None:
+    """What a driver sends while connecting is not the user's doing."""
+    original = connection.init_connection_state
+
+    @wraps(original)
+    def init_connection_state() -> Any:
+        with resumed(None):
+            return original()
+
+    connection.init_connection_state = init_connection_state  # type: ignore[method-assign]
+
+
+SHADOWED: dict[str, Callable[..., Operation | None]] = {
+    "_start_transaction_under_autocommit": _always(Operation.BEGIN),
+    "_set_autocommit": _switching,
+    "_commit": _ending(Operation.COMMIT),
+    "_rollback": _ending(Operation.ROLLBACK),
+    "_close": _closing,
+    "_savepoint": _always(Operation.SAVEPOINT),
+    "_savepoint_commit": _always(Operation.SAVEPOINT_COMMIT),
+    "_savepoint_rollback": _always(Operation.SAVEPOINT_ROLLBACK),
+}
+"""The backend's hooks for transactions (django/db/backends/base/base.py), and which event a call is."""
+
+
+def watch(connection: BaseDatabaseWrapper) -> None:
+    """Begin to watch a connection; calling it again changes nothing."""
+    if type(connection.alias) is not str:
+        # connections[carrier] made it: the connection outlives the decision, so its alias must be plain.
+        connection.alias = str(connection.alias)
+    if tap not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, tap)
+    if "_dbroute_panel_watched" in connection.__dict__:
+        return
+    connection.__dict__["_dbroute_panel_watched"] = True
+    for name, becomes in SHADOWED.items():
+        if hasattr(connection, name):
+            _shadow(connection, name, becomes)
+    _shadow_setup(connection)
+
+
+def on_connection_created(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    """The receiver of ``connection_created``: at the first connect and at every reconnect."""
+    watch(connection)
+
+
+def watch_all() -> None:
+    """Watch the connections already open in this thread, and stored procedures."""
+    if not getattr(CursorWrapper.callproc, "is_watched", False):
+        CursorWrapper.callproc = _callproc(CursorWrapper.callproc)  # type: ignore[method-assign]
+    for connection in connections.all(initialized_only=True):
+        watch(connection)

@@ -1,0 +1,291 @@
+"""
+From what a recorder appended to the finished document: the work that the request was spared.
+
+Pure but for what it looks up of the project: its settings, its databases, which models are sessions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import connections, router
+from django.db.utils import load_backend
+
+from dbroute_panel import records
+from dbroute_panel.conf import replicas
+from dbroute_panel.recording.callers import Site
+from dbroute_panel.recording.recorder import RawDecision, RawEvent, RawQuery, RawTransaction, Recorder
+from dbroute_panel.recording.secrets import MASK, Sessions, is_password_hash, may_keep_key, without_hashes
+from dbroute_panel.recording.snapshots import Instance, Typed, dotted
+from dbroute_panel.recording.statements import read
+
+ROUTES: dict[str, records.Route] = {
+    records.Settled.ROUTER: records.Route.ROUTER,
+    records.Settled.INSTANCE: records.Route.INSTANCE,
+    records.Settled.DEFAULT: records.Route.DEFAULT,
+}
+
+
+class Writer:
+    """Makes the records of one recorder. ``only``: which events, by id; the rest is left out."""
+
+    def __init__(self, recorder: Recorder, only: Callable[[int], bool] = lambda event: True) -> None:
+        self.recorder = recorder
+        self.raw = sorted(recorder.events[:], key=_by_id)
+        self.only = only
+        self.sessions = Sessions()
+        self.base = _base_dir()
+        self.settled = {raw.id: raw.settled_by for raw in self.raw if type(raw) is RawDecision}
+        self.writers: dict[type, Callable[[Any], records.Event]] = {
+            RawDecision: self.decision,
+            RawQuery: self.query,
+            RawTransaction: self.transaction,
+        }
+
+    def events(self) -> list[records.Event]:
+        return [self.writers[type(raw)](raw) for raw in self.raw if self.only(raw.id)]
+
+    def trace(
+        self, name: str, kind: str, started: int | None = None, ended: int | None = None
+    ) -> records.Trace:
+        """The document; ``started`` and ``ended`` (``perf_counter_ns()``) where it is a joined block's."""
+        recorder = self.recorder
+        begin = recorder.started if started is None else started
+        end = (
+            ended
+            or recorder.ended
+            or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
+        )
+        ahead = begin - recorder.started
+        vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is RawQuery}
+        return records.Trace(
+            id=recorder.trace_id,
+            name=_text(name),
+            kind=_kind(kind),
+            started_at=_rfc3339(recorder, ahead),
+            duration_us=_microseconds(end - begin),
+            request=recorder.request,
+            databases=_databases(vendors),
+            routers=_routers(),
+            events=self.events(),
+            findings=[],
+            dropped=records.Dropped(**recorder.dropped),
+        )
+
+    def decision(self, raw: RawDecision) -> records.Decision:
+        return records.Decision(
+            id=raw.id,
+            action=raw.action,
+            at_us=self.at(raw.start),
+            duration_us=_microseconds(raw.end - raw.start),
+            model=raw.model,
+            args=None if raw.args is None else self.values(raw.args),
+            hints=self.values(raw.hints),
+            steps=[
+                records.Step(
+                    router=dotted(step.router),
+                    outcome=step.outcome,
+                    answer=self.value(step.answer),
+                    error=self.error(step.error),
+                    duration_us=_microseconds(step.duration),
+                )
+                for step in raw.steps
+            ],
+            settled_by=raw.settled_by,
+            answer=self.value(raw.answer),
+            parent=raw.parent,
+            callsite=self.callsite(raw.site),
+        )
+
+    def query(self, raw: RawQuery) -> records.Query:
+        statement = read(raw.sql)
+        secret = self.sessions.concern(raw.model, raw.sql)
+        return records.Query(
+            id=raw.id,
+            alias=raw.alias,
+            at_us=self.at(raw.start),
+            duration_us=_microseconds(raw.end - raw.start),
+            sql=_text(raw.sql),
+            params=_parameters(raw.params, secret),
+            many=raw.many,
+            operation=statement.operation,
+            writes=statement.writes,
+            model=raw.model,
+            route=self.route(raw),
+            decision=raw.decision,
+            instance=None if raw.saved is None else self.instance(raw.saved),
+            atomic=raw.atomic,
+            transaction=raw.transaction,
+            rowcount=raw.rowcount,
+            error=None if raw.error is None else raw.error[0] if secret else self.error(raw.error[1]),
+            within=raw.within,
+            callsite=self.callsite(raw.site),
+        )
+
+    def transaction(self, raw: RawTransaction) -> records.Transaction:
+        return records.Transaction(
+            id=raw.id,
+            alias=raw.alias,
+            at_us=self.at(raw.start),
+            operation=raw.operation,
+            transaction=raw.transaction,
+            callsite=self.callsite(raw.site),
+        )
+
+    def route(self, raw: RawQuery) -> records.Route:
+        if raw.decision is not None:
+            return ROUTES.get(self.settled.get(raw.decision, ""), records.Route.ROUTER)
+        if raw.named:
+            return records.Route.EXPLICIT
+        return records.Route.SCHEMA if raw.schema else records.Route.CURSOR
+
+    def at(self, moment: int) -> int:
+        return max(0, (moment - self.recorder.started) // 1000)
+
+    def values(self, raw: dict[str, Any]) -> dict[str, Any]:
+        return {_text(name): self.value(value) for name, value in raw.items()}
+
+    def value(self, raw: Any) -> Any:
+        """An answer, hint or argument: an InstanceRef, a TypeRef or a JSON scalar."""
+        if type(raw) is Instance:
+            return self.instance(raw)
+        if type(raw) is Typed:
+            return records.TypeRef(type=raw.path)
+        if type(raw) is str:
+            return MASK if is_password_hash(raw) else _text(raw)
+        if type(raw) is float and raw - raw != 0:  # JSON has no infinity, and no NaN
+            return str(raw)
+        return str(raw) if type(raw) is int and raw.bit_length() > 64 else raw
+
+    def instance(self, raw: Instance) -> records.InstanceRef:
+        return records.InstanceRef(
+            model=raw.model,
+            pk=self.key(raw),
+            state_db=raw.state_db,
+            adding=raw.adding,
+            origin=raw.origin,
+        )
+
+    def key(self, raw: Instance) -> str | None:
+        if raw.pk is None:
+            return None
+        if raw.model in self.sessions.labels:
+            return MASK
+        if not self.recorder.params and not all(map(may_keep_key, raw.pk)):
+            return None
+        parts = [_parameter(part) for part in raw.pk]
+        return parts[0] if len(parts) == 1 else json.dumps(parts)
+
+    def error(self, message: str | None) -> str | None:
+        """``Class: message``; the class alone where no values are kept."""
+        if message is None:
+            return None
+        return without_hashes(_text(message)) if self.recorder.params else message.partition(":")[0]
+
+    def callsite(self, site: Site | None) -> records.Callsite | None:
+        if site is None:
+            return None
+        file, line, function, template = site
+        return records.Callsite(
+            file=_relative(file, self.base), line=line, function=function, template=template
+        )
+
+
+def _by_id(raw: RawEvent) -> int:
+    return raw.id
+
+
+def _microseconds(nanoseconds: int) -> float:
+    return nanoseconds / 1000
+
+
+def _kind(kind: str) -> Literal["request", "block", "command", "task"]:
+    return kind  # type: ignore[return-value]  # checked where the trace begins
+
+
+def _rfc3339(recorder: Recorder, ahead: int) -> str:
+    moment = recorder.started_at + dt.timedelta(microseconds=ahead // 1000)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _text(text: str) -> str:
+    """``text`` as UTF-8 can hold it: lone surrogates are escaped."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _parameters(raw: Any, secret: bool) -> list[Any] | dict[str, Any] | None:
+    if raw is None:
+        return None
+    if isinstance(raw, dict):
+        return {_text(name): MASK if secret else _parameter(value) for name, value in raw.items()}
+    return [
+        _parameters(value, secret)
+        if isinstance(value, (tuple, dict))
+        else MASK
+        if secret
+        else _parameter(value)
+        for value in raw
+    ]
+
+
+def _parameter(value: Any) -> str:
+    """One parameter as text: what it would be in Python for bytes and containers, else its plain string."""
+    if type(value) is str:
+        return MASK if is_password_hash(value) else _text(value)
+    if type(value) is Typed:
+        return f"<{value.path}>"
+    if type(value) is bytes:
+        return repr(value)
+    return str(value)
+
+
+def _base_dir() -> str | None:
+    base = getattr(settings, "BASE_DIR", None)
+    return str(Path(base)) if isinstance(base, (str, Path)) else None
+
+
+def relative(file: str) -> str:
+    """``file`` as a Callsite has it: relative to ``settings.BASE_DIR`` where it is below it, else absolute."""
+    return _relative(file, _base_dir())
+
+
+@lru_cache(maxsize=2048)
+def _relative(file: str, base: str | None) -> str:
+    if base is not None and Path(file).is_relative_to(base):
+        return _text(Path(file).relative_to(base).as_posix())
+    return _text(file)
+
+
+def _routers() -> list[str]:
+    """The dotted paths of the routers, in order. Where nobody was asked yet they are not made for this."""
+    made: Iterable[Any] = router.__dict__.get("routers") or settings.DATABASE_ROUTERS
+    return [entry if isinstance(entry, str) else dotted(entry) for entry in made]
+
+
+def _databases(vendors: dict[str, str]) -> dict[str, records.Database]:
+    primaries = replicas()
+    return {
+        str(alias): records.Database(
+            vendor=vendors.get(alias) or _vendor(options["ENGINE"]),
+            engine=options["ENGINE"],
+            replica_of=primaries.get(alias),
+        )
+        for alias, options in connections.settings.items()
+    }
+
+
+@lru_cache
+def _vendor(engine: str) -> str:
+    """The vendor of a database that no query of the trace ran on, without connecting to it."""
+    try:
+        return str(load_backend(engine).DatabaseWrapper.vendor)
+    except Exception:  # its driver is not installed, and nobody missed it
+        return "unknown"

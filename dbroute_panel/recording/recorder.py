@@ -1,0 +1,197 @@
+"""
+The recorder: what has happened so far in one trace, in its cheapest form.
+
+There is one gate: ``active`` holds the recorder of this context, or None. Every tap begins with
+``recording()`` and does nothing else where that is None. Events are appended as tuples of plain
+facts, from any thread; records, findings and JSON are made of them later (``document.py``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import logging
+import sys
+import threading
+import uuid
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+from dbroute_panel.conf import panel_settings
+from dbroute_panel.recording.callers import Site
+from dbroute_panel.recording.snapshots import Instance
+from dbroute_panel.records import Action, Operation, Outcome, Request, Settled
+
+logger = logging.getLogger("dbroute_panel")
+
+OWN_APPS = frozenset({"dbroute_panel", "debug_toolbar"})
+"""App labels whose models are the tool's own work, which never shows up in a trace."""
+
+
+class RawStep(NamedTuple):
+    """One router's part in a decision, as it happened. ``router`` is the router itself."""
+
+    router: Any
+    outcome: Outcome
+    answer: Any
+    error: str | None
+    duration: int
+
+
+class RawDecision(NamedTuple):
+    """A decision as it happened; times are ``perf_counter_ns()``."""
+
+    id: int
+    start: int
+    end: int
+    action: Action
+    model: str | None
+    args: dict[str, Any] | None
+    hints: dict[str, Any]
+    steps: list[RawStep]
+    settled_by: Settled
+    answer: Any
+    parent: int | None
+    site: Site | None
+
+
+class RawQuery(NamedTuple):
+    """A query as it happened. ``named`` is true where the ORM ran it on an alias named in code."""
+
+    id: int
+    start: int
+    end: int
+    alias: str
+    vendor: str
+    sql: str
+    params: Any
+    many: bool
+    model: str | None
+    decision: int | None
+    named: bool
+    schema: bool
+    saved: Instance | None
+    atomic: bool
+    transaction: int | None
+    rowcount: int | None
+    error: tuple[str, str] | None
+    within: int | None
+    site: Site | None
+
+
+class RawTransaction(NamedTuple):
+    """The opening or ending of a transaction or savepoint, as it happened."""
+
+    id: int
+    start: int
+    alias: str
+    operation: Operation
+    transaction: int | None
+    site: Site | None
+
+
+RawEvent = RawDecision | RawQuery | RawTransaction
+
+KINDS: dict[type, str] = {RawDecision: "decision", RawQuery: "query", RawTransaction: "transaction"}
+
+
+class Recorder:
+    """The events of one trace. It is closed once, and takes no event afterwards."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.trace_id = uuid.uuid4().hex
+        self.name = name
+        self.kind = kind
+        self.request: Request | None = None
+        self.started_at = dt.datetime.now(dt.UTC)
+        self.started = perf_counter_ns()
+        self.ended: int | None = None
+        self.closed = False
+        self.shown = False
+        self.events: list[RawEvent] = []
+        self.ids = itertools.count(1)
+        self.latest = 0
+        self.dropped = dict.fromkeys(KINDS.values(), 0)
+        self.transactions: dict[str, int] = {}
+        # Aliases that a router answered as a str subclass (an enum) and that had to be handed back
+        # as they are: (answer, decision) by identity. The answer is kept, so that its id stays its own.
+        self.answered_as: dict[int, tuple[Any, int]] = {}
+        self.limit = panel_settings.MAX_EVENTS
+        self.params = panel_settings.RECORD_PARAMS
+        self.callsites = panel_settings.CALLSITES
+        _live[self.trace_id] = self
+
+    def draw_id(self) -> int:
+        """The id of the event that starts now."""
+        self.latest = drawn = next(self.ids)
+        return drawn
+
+    def has_room(self, kind: str) -> bool:
+        """Whether another event is kept; where not, it is counted as dropped."""
+        if len(self.events) < self.limit:
+            return True
+        with _counting:
+            self.dropped[kind] += 1
+        return False
+
+    def lost(self, kind: str) -> None:
+        """Count an event that an error of ours cost, and log the error being handled, once per process."""
+        with _counting:
+            self.dropped[kind] += 1
+        complain("dbroute_panel could not record a %s; the request goes on.", kind)
+
+    def begin_transaction(self, alias: str) -> int:
+        """The number of the transaction that begins on ``alias``: from 1, per alias."""
+        with _counting:
+            number = self.transactions[alias] = self.transactions.get(alias, 0) + 1
+        return number
+
+    def close(self) -> None:
+        """Take no more events. Safe to call again."""
+        if self.ended is None:
+            self.ended = perf_counter_ns()
+        self.closed = True
+
+
+active: ContextVar[Recorder | None] = ContextVar("dbroute_panel_recorder", default=None)
+"""The recorder of this context. A context copied to a thread may still hold a closed one."""
+
+asking: ContextVar[int | None] = ContextVar("dbroute_panel_decision", default=None)
+"""The id of the decision whose routers are being asked in this context."""
+
+_live: weakref.WeakValueDictionary[str, Recorder] = weakref.WeakValueDictionary()
+_counting = threading.Lock()
+_complaints: set[str] = set()
+
+
+def recording() -> Recorder | None:
+    """The recorder that takes events in this context, or None."""
+    recorder = active.get()
+    return None if recorder is None or recorder.closed else recorder
+
+
+def live(trace_id: str) -> Recorder | None:
+    """The recorder of a trace that this process is still recording, or None."""
+    recorder = _live.get(trace_id)
+    return None if recorder is None or recorder.closed else recorder
+
+
+@contextmanager
+def resumed(recorder: Recorder | None) -> Iterator[None]:
+    """Make ``recorder`` the active one inside the block (None: nothing is recorded)."""
+    token = active.set(recorder)
+    try:
+        yield
+    finally:
+        active.reset(token)
+
+
+def complain(message: str, *args: object) -> None:
+    """Log the exception being handled, with its traceback: each message once per process."""
+    if message not in _complaints:
+        _complaints.add(message)
+        logger.error(message, *args, exc_info=sys.exception())

@@ -1,0 +1,214 @@
+"""
+The lifetime of a request's trace, for the middleware and for the toolbar's panel.
+
+Whichever of the two comes first begins it, the other joins. What is recorded is delivered when the
+response is closed, after it was sent; a streaming response keeps its trace open until then.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch, resolve
+
+from dbroute_panel.conf import panel_settings
+from dbroute_panel.recording.recorder import Recorder, active, complain, resumed
+from dbroute_panel.recording.traces import trace
+from dbroute_panel.records import Request
+
+HEADER = "Dbroute-Trace-Id"
+UNRESOLVED = "(no route)"
+"""The path of a request that no URL pattern matches, where paths are not kept."""
+
+SECRET_ARGUMENTS = frozenset({"token"})
+"""URL arguments that open something (Django's password reset): the route is kept in place of the path."""
+
+_draw = random.Random()  # noqa: S311 - a sample is no secret
+"""A generator of our own: the user's seeded ``random`` must give what it gives without us."""
+
+
+def should_record(request: HttpRequest) -> bool:
+    """The default of ``SHOULD_RECORD``: under ``DEBUG`` always, else a draw at ``SAMPLE_RATE``."""
+    return settings.DEBUG or _draw.random() < panel_settings.SAMPLE_RATE
+
+
+def wanted(request: HttpRequest) -> bool:
+    """What ``SHOULD_RECORD`` says of the request; no, where it raises (logged once)."""
+    try:
+        return bool(panel_settings.SHOULD_RECORD(request))
+    except Exception:
+        complain("DBROUTE_PANEL['SHOULD_RECORD'] raised; the request is not recorded.")
+        return False
+
+
+def is_own(request: HttpRequest) -> bool:
+    """Whether the request is to this tool's pages or to the toolbar's own URLs, which are never recorded."""
+    match = _resolved(request)
+    if match is None:
+        return False
+    return match.namespaces[-1:] == ["djdt"] or (
+        "admin" in match.app_names and (match.url_name or "").startswith("dbroute_panel_trace_")
+    )
+
+
+def _resolved(request: HttpRequest) -> ResolverMatch | None:
+    """The URL pattern of the request: Django's own finding if it has one already; None without a match."""
+    try:
+        return request.resolver_match or resolve(request.path_info, getattr(request, "urlconf", None))
+    except Exception:  # Resolver404; or a URLconf that cannot be imported, which Django will report itself
+        return None
+
+
+class RequestTrace:
+    """The trace of one request: ``stop()`` when the response is there, ``end()`` to deliver it."""
+
+    def __init__(self, request: HttpRequest, *, shown: bool) -> None:
+        self.request = request
+        self.trace = trace(request.path_info, kind="request").begin()
+        self.recorder: Recorder = self.trace._begun()
+        self.ended = False
+        if shown:
+            self.recorder.shown = True
+
+    @property
+    def id(self) -> str:
+        """The id of the trace, 32 hex digits."""
+        return self.recorder.trace_id
+
+    @property
+    def joined(self) -> bool:
+        """Whether somebody else began the trace, and will end it."""
+        return self.trace.joined
+
+    def stop(self) -> None:
+        """Record no more of this context: the response (or the exception) is there."""
+        self.trace.stop()
+
+    def end(self, outcome: HttpResponseBase | BaseException) -> None:
+        """Describe the request, and deliver the trace as soon as ``outcome`` is done with. Never raises."""
+        try:
+            self.stop()
+            if self.ended:
+                return
+            self.ended = True
+            response = outcome if isinstance(outcome, HttpResponseBase) else None
+            status = 500 if response is None else response.status_code
+            if self.recorder.kind == "request" and self.recorder.request is None:
+                self.recorder.request = described(self.request, status, params=self.recorder.params)
+                self.recorder.name = self.trace.name = self.recorder.request.path
+            if self.joined:
+                return
+            if response is None:
+                self.deliver()
+                return
+            if settings.DEBUG:
+                response.headers[HEADER] = self.id
+            if response.streaming:
+                stream(response, self)
+            # Closing is the last thing a server does with a response. One that never closes it, or a
+            # response that is thrown away, ends the trace when it is collected.
+            response._resource_closers.append(self.deliver)  # type: ignore[attr-defined]
+            weakref.finalize(response, self.deliver)
+        except Exception:
+            complain("dbroute_panel could not end the trace of %s.", self.request.path_info)
+
+    def deliver(self) -> None:
+        """Finish the trace and hand it to the store; without events only if somebody shows it."""
+        try:
+            self.trace.keep = bool(self.recorder.events or self.recorder.shown)
+            self.trace.finish()
+        except Exception:
+            complain("dbroute_panel could not finish the trace of %s.", self.request.path_info)
+
+
+def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
+    """
+    Begin to record a request, or join the trace that is active; None for the tool's own pages.
+
+    ``shown``: a page shows the trace, so it is kept even if it is empty. Never raises.
+    """
+    try:
+        return None if is_own(request) else RequestTrace(request, shown=shown)
+    except Exception:
+        complain("dbroute_panel could not begin to record %s.", request.path_info)
+        return None
+
+
+def described(request: HttpRequest, status: int | None, *, params: bool) -> Request:
+    """The facts about a request: its path, or where values are not kept (or open something) its route."""
+    match = _resolved(request)
+    if match is None:
+        return Request(
+            method=request.method or "",
+            path=request.path if params else UNRESOLVED,
+            view=None,
+            status=status,
+        )
+    plain = params and SECRET_ARGUMENTS.isdisjoint(match.captured_kwargs or match.kwargs)
+    return Request(
+        method=request.method or "",
+        path=request.path if plain else match.route,
+        view=match._func_path,
+        status=status,
+    )
+
+
+def stream(response: HttpResponseBase, request_trace: RequestTrace) -> None:
+    """
+    Record what a streaming response does while it is sent.
+
+    The recorder is active only around each step of the content and around what runs at its closing, so
+    that the next request on the thread cannot join. A file is left alone: the server may send it by itself.
+    """
+    recorder = request_trace.recorder
+    closers: list[Callable[[], Any]] = response._resource_closers  # type: ignore[attr-defined]
+    closers[:] = [functools.partial(_resumed_call, recorder, closer) for closer in closers]
+    if getattr(response, "file_to_stream", None) is not None:
+        return
+    before = len(closers)
+    content = response.streaming_content  # type: ignore[attr-defined]
+    steps = _async_steps if response.is_async else _steps  # type: ignore[attr-defined]
+    response.streaming_content = steps(recorder, content)  # type: ignore[attr-defined]
+    del closers[before:]  # closing our own generator does nothing that the content's own closer does not
+
+
+def _resumed_call(recorder: Recorder, function: Callable[[], Any]) -> Any:
+    with resumed(recorder):
+        return function()
+
+
+def _steps(recorder: Recorder, content: Iterator[bytes]) -> Iterator[bytes]:
+    content = iter(content)
+    while True:
+        with resumed(recorder):
+            try:
+                part = next(content)
+            except StopIteration:
+                return
+        yield part
+
+
+async def _async_steps(recorder: Recorder, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    content = aiter(content)
+    while True:
+        token = active.set(recorder)
+        try:
+            part = await anext(content)
+        except StopAsyncIteration:
+            return
+        finally:
+            active.reset(token)
+        yield part
+
+
+def muted() -> AbstractContextManager[None]:
+    """Record nothing inside the block: for the tool's own pages inside somebody's trace."""
+    return resumed(None)

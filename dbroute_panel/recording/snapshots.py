@@ -1,0 +1,162 @@
+"""
+What is kept of the objects that pass by: plain facts, taken at once, without asking anything back.
+
+Never ``repr()``, a field access or ``isinstance()`` on the user's objects: each can run a query,
+evaluate a lazy object or ask the router again. What is read is the type, the instance's own
+``__dict__`` and its ``_state``. Raw forms are tuples of scalars, so that no model, queryset or
+connection is kept alive by a trace: an instance is ``(label, pk, state_db, adding, origin)``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from django.db.models import Model
+from django.utils.functional import LazyObject, empty
+
+from dbroute_panel.recording.carrier import decision_behind
+
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Exact types that JSON holds as they are."""
+
+PLAIN = SCALARS | {
+    bytes,
+    bytearray,
+    memoryview,
+    decimal.Decimal,
+    dt.date,
+    dt.datetime,
+    dt.time,
+    dt.timedelta,
+    uuid.UUID,
+}
+"""Exact types whose text is safe to take at any time: it runs no code of the user's."""
+
+
+class Instance(NamedTuple):
+    """A model instance as it was; ``pk`` is None or a tuple of the raw values of its key."""
+
+    model: str
+    pk: tuple[Any, ...] | None
+    state_db: str | None
+    adding: bool
+    origin: int | None
+
+
+class Typed(NamedTuple):
+    """Something of which only the dotted path of the type is kept."""
+
+    path: str
+
+
+def dotted(thing: object) -> str:
+    """The dotted path of a class, of a module, or of an object's class."""
+    if isinstance(thing, ModuleType):
+        return thing.__name__
+    cls = thing if isinstance(thing, type) else type(thing)
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def described(error: BaseException) -> str:
+    """``Class: message`` of an exception; the class alone where it has no message or cannot say it."""
+    try:
+        message = str(error)
+    except Exception:  # the user's own __str__ may raise
+        message = ""
+    name = type(error).__name__
+    return f"{name}: {message}" if message else name
+
+
+def label(model: Any) -> str | None:
+    """``_meta.label``, also of what only looks like a model (the database cache's CacheEntry); or None."""
+    meta = getattr(model, "_meta", None)
+    if meta is None:
+        return None
+    try:
+        return str(meta.label)
+    except AttributeError:
+        return f"{meta.app_label}.{meta.object_name}"
+
+
+def scalar(value: Any) -> Any:
+    """An answer as a JSON scalar, without its carrier or subclass; else ``Typed``."""
+    cls = type(value)
+    if cls in SCALARS:
+        return value
+    if issubclass(cls, str):
+        return str.__str__(value)
+    return Typed(dotted(value))
+
+
+def hint(value: Any, trace: str) -> Any:
+    """A hint or argument: an ``Instance``, a scalar, or ``Typed``."""
+    if type(value) in SCALARS:
+        return value
+    return instance(value, trace) or scalar(value)
+
+
+def instance(value: Any, trace: str) -> Instance | None:
+    """The facts about a model instance, or None where ``value`` is none (or not built far enough to tell)."""
+    cls = type(value)
+    if issubclass(cls, LazyObject):  # request.user: look inside, but never make it load
+        value = value.__dict__.get("_wrapped", empty)
+        cls = type(value)
+    if not issubclass(cls, Model):
+        return None
+    attributes = value.__dict__
+    state = attributes.get("_state")
+    db = state.db if state is not None else None
+    return Instance(
+        cls._meta.label,
+        _key(cls, attributes),
+        None if db is None else str(db),
+        state.adding if state is not None else True,
+        decision_behind(db, trace),
+    )
+
+
+def _key(model: type[Model], attributes: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """The raw primary key from ``__dict__``: several values where it is composite; None where unset."""
+    fields = getattr(model._meta, "pk_fields", None) or (model._meta.pk,)
+    key = tuple(attributes.get(field.attname) for field in fields if field is not None)
+    if not key or None in key or any(type(part) not in PLAIN for part in key):
+        return None
+    return key
+
+
+def parameters(params: Any, many: bool) -> Any:
+    """
+    SQL parameters as a value that nobody changes afterwards: a tuple, a dict, or a tuple of these.
+
+    Of ``executemany`` the first 10 rows; None where they are an iterator, which must not be consumed.
+    """
+    if many:
+        if not isinstance(params, (list, tuple)):
+            return None
+        return tuple(parameters(row, many=False) for row in params[:10])
+    if params is None or (type(params) is tuple and all(type(value) in PLAIN for value in params)):
+        return params
+    if isinstance(params, Mapping):
+        return {str(name): _parameter(value) for name, value in params.items()}
+    if isinstance(params, (list, tuple)):
+        return tuple(map(_parameter, params))
+    return None
+
+
+def _parameter(value: Any) -> Any:
+    cls = type(value)
+    if cls in (bytearray, memoryview):
+        return bytes(value)
+    if cls in PLAIN:
+        return value
+    if cls in (list, tuple):
+        return tuple(map(_parameter, value))
+    for plain in (str, int, float):  # SafeString, IntegerChoices and their like: without their own __str__
+        if issubclass(cls, plain):
+            return plain.__str__(value) if plain is str else plain.__repr__(value)
+    return Typed(dotted(value))

@@ -1,0 +1,209 @@
+"""
+The lifetime of a trace: ``trace()``, and what joins it.
+
+There is one trace at a time in a context. What begins while one is active joins it: it sees the
+slice of events recorded meanwhile, and only the outermost is finished and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import Token
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording
+from dbroute_panel.records import Decision, Event, Finding, Query, Trace, Transaction
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Kind = Literal["request", "block", "command", "task"]
+KINDS = ("request", "block", "command", "task")
+
+
+_receivers: list[Callable[[Trace], object]] = []
+
+
+def deliver_to(keep: Callable[[Trace], object]) -> None:
+    """Hand every finished trace that is to be kept to ``keep``. It must not raise (``stores.keep``)."""
+    _receivers[:] = [keep]
+
+
+class trace:  # noqa: N801 - used like a function, as contextlib's own are
+    """
+    Record every routing decision, query and transaction of a block or function.
+
+    A context manager, sync and async, and a decorator for ``def`` and ``async def``::
+
+        with trace("nightly import") as t:
+            ...
+        t.document
+
+    ``kind`` is ``"block"``, ``"command"``, ``"task"`` or ``"request"``; ``keep=False`` stores
+    nothing. Inside an active trace it joins that one: ``t`` is the slice of events recorded meanwhile.
+    Raises ``ValueError`` for another kind, ``TypeError`` where it decorates a generator function.
+    """
+
+    def __init__(self, name: str, *, kind: Kind = "block", keep: bool = True) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"No kind of trace {kind!r}. Choose one of {', '.join(KINDS)}.")
+        self.name = str(name)
+        self.kind = kind
+        self.keep = keep
+        self._recorder: Recorder | None = None
+        self._token: Token[Recorder | None] | None = None
+        self._document: Trace | None = None
+        self._started = 0
+        self._ended: int | None = None
+        self._first = 0
+        self._last: int | None = None
+
+    # Beginning and ending
+
+    def begin(self) -> Self:
+        """Begin to record in this context, or join the trace that is active in it."""
+        outer = recording()
+        self._document = self._ended = self._last = self._token = None
+        self._started = perf_counter_ns()
+        if outer is None:
+            self._recorder = Recorder(self.name, self.kind)
+            self._first = 0
+            self._token = active.set(self._recorder)
+        else:
+            self._recorder = outer
+            self._first = outer.latest
+        return self
+
+    @property
+    def joined(self) -> bool:
+        """Whether this block joined a trace that was active before."""
+        return self._token is None
+
+    def stop(self) -> None:
+        """Record no more in this context. The trace is finished later, by ``finish()``."""
+        recorder = self._begun()
+        if self._ended is None:
+            self._ended = perf_counter_ns()
+            self._last = recorder.latest if self.joined else None
+        if self._token is not None and active.get() is recorder:
+            try:
+                active.reset(self._token)
+            except ValueError:  # it began in another context (a fixture's, a task's): nothing to go back to
+                active.set(None)
+
+    def finish(self) -> None:
+        """Make the document, and keep it if this is the outermost block. Safe to call again."""
+        self.stop()
+        if self._document is not None:
+            return
+        recorder = self._begun()
+        if not self.joined:
+            recorder.ended = self._ended
+            recorder.close()
+        self._document = self._write()
+        if self.keep and not self.joined:
+            for receive in _receivers:
+                receive(self._document)
+
+    def __enter__(self) -> Self:
+        return self.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        try:
+            self.finish()
+        except Exception:
+            complain("dbroute_panel could not finish the trace %r.", self.name)
+
+    async def __aenter__(self) -> Self:
+        return self.begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, where)
+
+    def __call__(self, function: Function) -> Function:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"trace() cannot decorate the generator function {function.__qualname__}(): "
+                "its body runs later, piece by piece. Use 'with trace(...)' inside it."
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def traced_async(*args: Any, **kwargs: Any) -> Any:
+                async with trace(self.name, kind=self.kind, keep=self.keep):
+                    return await function(*args, **kwargs)
+
+            return traced_async  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            with trace(self.name, kind=self.kind, keep=self.keep):
+                return function(*args, **kwargs)
+
+        return traced  # type: ignore[return-value]
+
+    # Reading
+
+    @property
+    def id(self) -> str:
+        """The id of the trace, 32 hex digits; a joined block's is that of the trace it joined."""
+        return self._begun().trace_id
+
+    @property
+    def document(self) -> Trace:
+        """The finished Trace. Raises ``RuntimeError`` while the block has not ended."""
+        if self._document is None:
+            raise RuntimeError(f"The trace {self.name!r} has no document before its block has ended.")
+        return self._document
+
+    @property
+    def events(self) -> list[Event]:
+        """All events, in order of their start; inside the block, those recorded so far."""
+        return self.document.events if self._document is not None else self._writer().events()
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The decisions, as recorded so far."""
+        return [event for event in self.events if isinstance(event, Decision)]
+
+    @property
+    def queries(self) -> list[Query]:
+        """The queries, as recorded so far."""
+        return [event for event in self.events if isinstance(event, Query)]
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        """The openings and endings of transactions, as recorded so far."""
+        return [event for event in self.events if isinstance(event, Transaction)]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong, as far as recorded."""
+        return (self._document or self._write()).findings
+
+    def _begun(self) -> Recorder:
+        if self._recorder is None:
+            raise RuntimeError(f"The trace {self.name!r} has not begun: use it in a with statement.")
+        return self._recorder
+
+    def _writer(self) -> Writer:
+        first, last = self._first, self._last
+        return Writer(self._begun(), lambda event: first < event and (last is None or event <= last))
+
+    def _write(self) -> Trace:
+        if self.joined:
+            return self._writer().trace(self.name, self.kind, self._started, self._ended)
+        return self._writer().trace(self.name, self.kind, ended=self._ended)
+
+
+def find(trace_id: str) -> Trace | None:
+    """The trace that this process is still recording under ``trace_id``, as far as it is; else None."""
+    recorder = live(trace_id)
+    return None if recorder is None else Writer(recorder).trace(recorder.name, recorder.kind)
