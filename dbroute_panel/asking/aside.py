@@ -1,0 +1,71 @@
+"""
+Asking aside: on a thread of its own, so that the routers' side effects stay there.
+
+A router may pin its context to the primary, count in a thread-local or open a connection. A page
+of the admin asks on a fresh thread in a copied context; its connections are closed afterwards.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from dbroute_panel.recording.recorder import active
+
+Result = TypeVar("Result")
+
+SECONDS: Final = 5.0
+"""How long the routers may take to answer a page."""
+
+
+class Stopped(BaseException):
+    """Raised on the asking thread when its time is up; no ``Exception``, lest a router catch it."""
+
+
+class TimeUpError(Exception):
+    """The routers did not answer in time."""
+
+
+def aside(function: Callable[[], Result], *, seconds: float = SECONDS) -> Result:
+    """
+    What ``function()`` returns or raises, run on a fresh thread in a copied context.
+
+    After ``seconds`` it is stopped (a Python loop at once, a call into C when it comes back) and
+    ``TimeUpError`` is raised.
+    """
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            active.set(None)
+            outcome.extend((True, function()))
+        except BaseException as error:
+            outcome.extend((False, error))
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(run,), name="dbroute_panel asking", daemon=True
+    )
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)
+        )
+        thread.join(0.2)
+    if not outcome or isinstance(outcome[1], Stopped):
+        raise TimeUpError(
+            _("The routers did not answer within %(seconds)g seconds; asking was stopped.")
+            % {"seconds": seconds}
+        )
+    answered, result = outcome
+    if not answered:
+        raise result
+    return result  # type: ignore[no-any-return]
