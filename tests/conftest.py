@@ -1,0 +1,64 @@
+"""
+The example site as the project under test, on its real database files.
+
+``site`` gives a test those files as ``setup_demo`` made them, ``store`` an empty store for its traces. Django
+makes no test databases: a replica, for one, is only a replica with a file of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as site_settings
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import connections
+
+from dbroute_panel import stores
+from example_site import replication
+
+
+@pytest.fixture(scope="session")
+def site_template(django_db_blocker, tmp_path_factory) -> Path:
+    """The folder of the databases as ``setup_demo`` makes them, made once."""
+    template = tmp_path_factory.mktemp("site") / "template"
+    with django_db_blocker.unblock():
+        call_command("setup_demo", verbosity=0)
+        let_go_of_the_files()
+    shutil.copytree(site_settings.DATA, template)
+    return template
+
+
+@pytest.fixture
+def site(site_template, django_db_blocker, settings) -> Iterator[Path]:
+    """The example site with fresh data, as it is served: the folder of its files. ``DEBUG`` is on."""
+    settings.DEBUG = True
+    shutil.rmtree(site_settings.DATA, ignore_errors=True)
+    shutil.copytree(site_template, site_settings.DATA)
+    with django_db_blocker.unblock():
+        yield site_settings.DATA
+        let_go_of_the_files()
+
+
+@pytest.fixture
+def store(settings, tmp_path) -> Iterator[stores.Store]:
+    """An empty store of the default kind, which the site uses during the test."""
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {
+        "STORE": {
+            "BACKEND": "dbroute_panel.stores.SQLiteStore",
+            "OPTIONS": {"path": str(tmp_path / "traces.sqlite3")},
+        }
+    }
+    store = stores.get_store()
+    yield store
+    store.close()
+
+
+def let_go_of_the_files() -> None:
+    """Close every connection of this thread, and forget what was known of the rows."""
+    connections.close_all()
+    replication.forget()
+    ContentType.objects.clear_cache()

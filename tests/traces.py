@@ -1,0 +1,132 @@
+"""Traces for tests that need some, of any size, and never mind how they were recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dbroute_panel.records import (
+    Action,
+    Callsite,
+    Database,
+    Decision,
+    Dropped,
+    Event,
+    Finding,
+    InstanceRef,
+    Level,
+    Operation,
+    Outcome,
+    Query,
+    Request,
+    Route,
+    Settled,
+    Step,
+    Trace,
+    Transaction,
+)
+
+CALLSITE = Callsite(file="library/views.py", line=88, function="save_book")
+
+
+def a_decision(id: int = 1, **changes: Any) -> Decision:
+    fields: dict[str, Any] = {
+        "id": id,
+        "action": Action.READ,
+        "at_us": id * 100,
+        "duration_us": 1.5,
+        "model": "library.Book",
+        "args": None,
+        "hints": {"instance": InstanceRef(model="library.Book", pk="42", state_db="replica1", adding=False)},
+        "steps": [
+            Step(router="routers.AuthRouter", outcome=Outcome.PASSED, duration_us=0.4),
+            Step(router="routers.ReplicaRouter", outcome=Outcome.ANSWERED, answer="replica1"),
+        ],
+        "settled_by": Settled.ROUTER,
+        "answer": "replica1",
+        "callsite": CALLSITE,
+    }
+    return Decision(**fields | changes)
+
+
+def a_query(id: int = 2, alias: str = "replica1", **changes: Any) -> Query:
+    fields: dict[str, Any] = {
+        "id": id,
+        "alias": alias,
+        "at_us": id * 100,
+        "duration_us": 250.125,
+        "sql": 'SELECT "library_book"."id", "library_book"."title" FROM "library_book" WHERE "id" = %s',
+        "params": [str(id)],
+        "many": False,
+        "operation": "SELECT",
+        "writes": False,
+        "model": "library.Book",
+        "route": Route.ROUTER,
+        "decision": None,
+        "instance": None,
+        "atomic": False,
+        "transaction": None,
+        "rowcount": 1,
+        "error": None,
+        "within": None,
+        "callsite": CALLSITE,
+    }
+    return Query(**fields | changes)
+
+
+def a_transaction(id: int = 3, alias: str = "primary") -> Transaction:
+    return Transaction(
+        id=id, alias=alias, at_us=id * 100, operation=Operation.BEGIN, transaction=1, callsite=CALLSITE
+    )
+
+
+def a_finding(code: str = "stale-read", *events: int) -> Finding:
+    return Finding(code=code, level=Level.WARNING, message="Book #42 was possibly stale.", events=[*events])
+
+
+def a_trace(number: int = 1, **changes: Any) -> Trace:
+    """
+    A trace with one event of each kind. ``number`` makes its id and the second in which it started.
+
+    ``path`` and ``status`` go into its request; ``aliases`` are those of its queries.
+    """
+    request = Request(
+        method="GET",
+        path=changes.pop("path", "/books/42/"),
+        view="library.views.book",
+        status=changes.pop("status", 200),
+    )
+    aliases = changes.pop("aliases", ["replica1"])
+    events: list[Event] = [
+        a_decision(1),
+        *(a_query(id, alias, decision=1) for id, alias in enumerate(aliases, 2)),
+        a_transaction(len(aliases) + 2),
+    ]
+    fields: dict[str, Any] = {
+        "id": f"{number:032x}",
+        "name": "GET /books/42/",
+        "kind": "request",
+        "started_at": f"2026-11-22T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}.000000Z",
+        "duration_us": 84_000.5,
+        "request": request,
+        "databases": {
+            alias: Database(
+                vendor="sqlite",
+                engine="django.db.backends.sqlite3",
+                replica_of="primary" if alias.startswith("replica") else None,
+            )
+            for alias in ("primary", "replica1", "replica2")
+        },
+        "routers": ["routers.AuthRouter", "routers.ReplicaRouter"],
+        "events": events,
+        "findings": [],
+        "dropped": Dropped(),
+    }
+    return Trace(**fields | changes)
+
+
+def a_long_trace(number: int = 1, *, events: int = 10_000) -> Trace:
+    """Pairs of a decision and its query."""
+    made: list[Event] = []
+    for id in range(1, events + 1, 2):
+        made += [a_decision(id), a_query(id + 1, decision=id)]
+    return a_trace(number, events=made)
