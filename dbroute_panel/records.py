@@ -90,13 +90,13 @@ class Record(msgspec.Struct, frozen=True):
     """The base of all records: immutable, made by keyword."""
 
 
-class TypeRef(Record, kw_only=True):
+class TypeRef(Record, frozen=True, kw_only=True):
     """Something that is no JSON scalar and no model instance: only its dotted type is kept."""
 
     type: str
 
 
-class InstanceRef(Record, kw_only=True):
+class InstanceRef(Record, frozen=True, kw_only=True):
     """
     A model instance as it was when it was seen.
 
@@ -114,7 +114,7 @@ class InstanceRef(Record, kw_only=True):
 Hint = InstanceRef | TypeRef | str | int | float | bool | None
 
 
-class Callsite(Record, kw_only=True):
+class Callsite(Record, frozen=True, kw_only=True):
     """The user's line: ``template`` is (name, line) of the template being rendered."""
 
     file: str
@@ -123,7 +123,7 @@ class Callsite(Record, kw_only=True):
     template: tuple[str, int] | None = None
 
 
-class Step(Record, kw_only=True):
+class Step(Record, frozen=True, kw_only=True):
     """One router in one decision. ``source`` and ``traceback`` are filled by ``explain()`` only."""
 
     router: str
@@ -135,7 +135,7 @@ class Step(Record, kw_only=True):
     traceback: str | None = None
 
 
-class Decision(Record, kw_only=True, tag_field="type", tag="decision"):
+class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decision"):
     """One question to the routers: who was asked, in order, and what settled it."""
 
     id: int
@@ -163,7 +163,7 @@ class Decision(Record, kw_only=True, tag_field="type", tag="decision"):
         return next((s.router for s in self.steps if s.outcome is Outcome.ANSWERED), None)
 
 
-class Query(Record, kw_only=True, tag_field="type", tag="query"):
+class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     """One statement sent to a database, and why it went there."""
 
     id: int
@@ -187,7 +187,7 @@ class Query(Record, kw_only=True, tag_field="type", tag="query"):
     callsite: Callsite | None
 
 
-class Transaction(Record, kw_only=True, tag_field="type", tag="transaction"):
+class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="transaction"):
     """The opening or ending of a transaction or savepoint. ``transaction`` counts per alias, from 1."""
 
     id: int
@@ -201,7 +201,7 @@ class Transaction(Record, kw_only=True, tag_field="type", tag="transaction"):
 Event = Decision | Query | Transaction
 
 
-class Finding(Record, kw_only=True):
+class Finding(Record, frozen=True, kw_only=True):
     """Something that is wrong, or worth knowing. ``events`` are the ids of what proves it."""
 
     code: str
@@ -215,7 +215,7 @@ class Finding(Record, kw_only=True):
         return cls(code=code, level=level, message=message, events=[event.id for event in events])
 
 
-class Request(Record, kw_only=True):
+class Request(Record, frozen=True, kw_only=True):
     """The HTTP request of a trace. ``path`` has no query string; ``view`` is dotted, or None."""
 
     method: str
@@ -224,7 +224,7 @@ class Request(Record, kw_only=True):
     status: int | None
 
 
-class Database(Record, kw_only=True):
+class Database(Record, frozen=True, kw_only=True):
     """One of ``DATABASES``: ``replica_of`` is an alias, or None."""
 
     vendor: str
@@ -232,7 +232,7 @@ class Database(Record, kw_only=True):
     replica_of: str | None
 
 
-class Dropped(Record, kw_only=True):
+class Dropped(Record, frozen=True, kw_only=True):
     """How many events were not kept: over ``MAX_EVENTS``, or lost to an error of ours."""
 
     decision: int = 0
@@ -240,7 +240,7 @@ class Dropped(Record, kw_only=True):
     transaction: int = 0
 
 
-class Trace(Record, kw_only=True):
+class Trace(Record, frozen=True, kw_only=True):
     """Everything recorded in one request or block. Read it with ``queries``, ``decision_of`` and so on."""
 
     schema: Literal["dbroute-trace/1"] = SCHEMA
@@ -276,7 +276,7 @@ class Trace(Record, kw_only=True):
 
 def _reference(value: dict[str, Any]) -> InstanceRef | TypeRef:
     """The hint or argument that a JSON object stands for; raises ``msgspec.ValidationError``."""
-    return msgspec.convert(value, InstanceRef if "model" in value else TypeRef)
+    return msgspec.convert(value, InstanceRef) if "model" in value else msgspec.convert(value, TypeRef)
 
 
 def dumps(trace: Trace) -> bytes:

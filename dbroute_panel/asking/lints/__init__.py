@@ -1,0 +1,8 @@
+"""What is wrong with the routing itself: one small function a finding, in one registry."""
+
+from __future__ import annotations
+
+from dbroute_panel.asking.lints import code, contrib, relations, routers, routes
+from dbroute_panel.asking.lints.registry import LINTS, Facts, Lint, Problem, lint
+
+__all__ = ["LINTS", "Facts", "Lint", "Problem", "code", "contrib", "lint", "relations", "routers", "routes"]

@@ -1,0 +1,518 @@
+"""Every static finding: that it appears, and the near misses in which it must not."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbroute_panel.asking.lint import lint
+from dbroute_panel.asking.lints import LINTS
+from dbroute_panel.records import Level
+from tests.asking.lints import routers
+from tests.asking.lints.routers import Routes
+
+pytestmark = pytest.mark.usefixtures("site")
+
+HOME = "archive"  # where everything else lives, so that a test sees its own model alone
+
+
+def found(code):
+    """Subject to messages of the findings with this code."""
+    subjects: dict[str, list[str]] = {}
+    for finding in lint():
+        if finding.code == code:
+            assert finding.level is LINTS[code].level
+            subjects.setdefault(finding.subject, []).append(finding.message)
+    return subjects
+
+
+@pytest.fixture
+def route(settings):
+    """Use these routers, in order."""
+
+    def use(*instances):
+        settings.DATABASE_ROUTERS = list(instances)
+
+    return use
+
+
+class TestRouteToUnknownAlias:
+    def test_a_model_written_to_an_alias_that_is_not_configured(self, route):
+        route(Routes(read={"*": HOME}, write={"notes.Note": "nowhere", "*": HOME}))
+        messages = found("route-to-unknown-alias")
+        assert list(messages) == ["notes.Note"]
+        assert "'nowhere'" in messages["notes.Note"][0]
+        assert "written to" in messages["notes.Note"][0]
+
+    def test_a_model_read_there_is_told_apart(self, route):
+        route(Routes(read={"notes.Note": "nowhere", "*": HOME}, write={"*": HOME}))
+        assert "read from" in found("route-to-unknown-alias")["notes.Note"][0]
+
+    def test_not_for_the_empty_default_which_is_configured(self, route):
+        route(Routes())
+        assert found("route-to-unknown-alias") == {}
+
+    def test_not_for_the_site_as_it_is(self):
+        assert found("route-to-unknown-alias") == {}
+
+
+class TestRouteWithoutTable:
+    def test_a_model_read_where_its_table_is_not(self, route):
+        route(Routes(read={"*": HOME}, migrate={"notes": ["primary"], "*": [HOME]}))
+        messages = found("route-without-table")
+        assert list(messages) == ["notes.Note"]
+        assert HOME in messages["notes.Note"][0]
+
+    def test_not_on_a_replica_of_the_database_that_has_it(self, route):
+        route(Routes(read={"*": "replica1"}, write={"*": "primary"}, migrate={"*": ["primary"]}))
+        assert found("route-without-table") == {}
+
+    def test_not_where_nobody_minds(self, route):
+        route(Routes(read={"*": HOME}))
+        assert found("route-without-table") == {}
+
+    def test_not_for_the_empty_default_which_has_its_own_finding(self, route):
+        route(Routes(migrate={"*": ["primary"]}))
+        assert found("route-without-table") == {}
+
+    def test_not_for_a_model_whose_table_django_does_not_make(self, route, monkeypatch):
+        from example_site.notes.models import Note
+
+        monkeypatch.setattr(Note._meta, "managed", False)
+        route(Routes(read={"*": HOME}, migrate={"notes": ["primary"], "*": [HOME]}))
+        assert found("route-without-table") == {}
+
+    def test_not_where_asking_allow_migrate_raised(self, route):
+        class Refuses(Routes):
+            def allow_migrate(self, db, app_label, model_name=None, **hints):
+                raise ValueError("which tenant?")
+
+        route(Refuses(read={"*": HOME}))
+        assert found("route-without-table") == {}
+        assert found("router-raised")
+
+
+class TestReplicaWriteByFallback:
+    def test_reads_go_to_a_replica_and_nobody_answers_for_writes(self, route):
+        route(routers.ReadsOnly(), Routes(read={"notes": HOME}))
+        messages = found("replica-write-by-fallback")
+        assert "library.Book" in messages
+        assert "notes.Note" not in messages
+        assert "replica1" in messages["library.Book"][0]
+        assert "primary" in messages["library.Book"][0]
+
+    def test_not_where_a_router_answers_db_for_write(self, route):
+        route(routers.ReadsOnly(), Routes(write={"*": "primary"}))
+        assert found("replica-write-by-fallback") == {}
+
+    def test_not_where_the_alias_is_no_replica(self, route, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
+        route(routers.ReadsOnly())
+        assert found("replica-write-by-fallback") == {}
+
+    def test_not_for_the_site_as_it_is(self):
+        assert found("replica-write-by-fallback") == {}
+
+
+class TestRelationRefusedByDefault:
+    def test_a_primary_and_its_replica_are_different_databases_to_django(self, route):
+        route(Routes(read={"library": "replica1", "*": HOME}, write={"library": "primary", "*": HOME}))
+        messages = found("relation-refused-by-default")
+        assert "library.Book" in messages
+        assert "author" in messages["library.Book"][0]
+        assert "replica1" in messages["library.Book"][0]
+
+    def test_not_where_a_router_allows_it(self, route):
+        route(Routes(read={"*": "replica1"}, write={"*": "primary"}, relation=True))
+        assert found("relation-refused-by-default") == {}
+
+    def test_not_where_both_ends_come_from_one_database(self, route):
+        route(Routes(read={"*": "primary"}))
+        assert found("relation-refused-by-default") == {}
+
+    def test_not_across_databases_where_a_refusal_is_right(self, route):
+        route(Routes(read={"library.Person": HOME, "*": "primary"}, relation=False))
+        assert "library.Book" not in found("relation-refused-by-default")
+
+
+class TestRelationAcrossDatabases:
+    def test_a_foreign_key_from_one_primary_to_another(self, route):
+        route(Routes(read={"library.Person": "auth_db", "*": HOME}))
+        messages = found("relation-across-databases")
+        assert list(messages) == ["library.Book"]
+        assert "author" in messages["library.Book"][0]
+        assert "auth_db" in messages["library.Book"][0]
+
+    def test_not_between_a_primary_and_its_replica(self, route):
+        route(Routes(read={"*": "replica1"}, write={"library.Person": "replica1", "*": "primary"}))
+        assert found("relation-across-databases") == {}
+
+    def test_not_where_both_are_written_to_one_database_and_read_from_others(self, route):
+        route(Routes(read={"library.Person": "auth_db", "*": HOME}, write={"*": "primary"}))
+        assert found("relation-across-databases") == {}
+
+    def test_not_to_a_model_that_falls_to_the_empty_default(self, route):
+        route(Routes(read={"library.Book": HOME}))
+        assert "library.Book" not in found("relation-across-databases")
+
+    def test_the_site_as_it_is_has_the_relations_that_its_scenarios_are_about(self):
+        assert set(found("relation-across-databases")) == {"library.Review", "users.Loan"}
+
+
+class TestManyToManySplit:
+    def test_the_through_model_is_elsewhere(self, route):
+        route(Routes(read={"library.Book_tags": "auth_db", "*": HOME}))
+        messages = found("many-to-many-split")
+        assert list(messages) == ["library.Book"]
+        assert "library.Book_tags on auth_db" in messages["library.Book"][0]
+
+    def test_not_where_all_three_share_a_primary(self, route):
+        route(Routes(write={"library.Book_tags": "replica2", "*": "primary"}))
+        assert found("many-to-many-split") == {}
+
+    def test_not_where_an_end_falls_to_the_empty_default(self, route):
+        route(Routes(read={"library.Book": HOME}))
+        assert found("many-to-many-split") == {}
+
+
+class TestContribSplit:
+    def test_permissions_away_from_their_content_types(self, route):
+        route(Routes(read={"contenttypes": "auth_db", "*": HOME}))
+        messages = found("contrib-split")
+        assert "auth.Permission" in messages
+        assert "contenttypes.ContentType on auth_db" in messages["auth.Permission"][0]
+
+    def test_the_admin_away_from_its_users(self, route):
+        route(Routes(read={"admin": "auth_db", "*": HOME}))
+        assert set(found("contrib-split")) == {"admin.LogEntry"}
+
+    def test_not_where_they_are_on_a_primary_and_its_replica(self, route):
+        route(Routes(read={"contenttypes": "replica1", "*": "primary"}))
+        assert found("contrib-split") == {}
+
+    def test_not_for_the_site_which_keeps_them_together(self):
+        assert found("contrib-split") == {}
+
+
+class TestContenttypesOnSeveral:
+    def test_its_table_is_made_on_two_primaries(self, route):
+        route(Routes(read={"*": HOME}, migrate={"contenttypes": ["auth_db", HOME], "*": [HOME]}))
+        messages = found("contenttypes-on-several")
+        assert list(messages) == ["contenttypes.ContentType"]
+        assert "archive, auth_db" in messages["contenttypes.ContentType"][0]
+
+    def test_not_on_a_primary_and_its_replicas(self, route):
+        route(Routes(read={"*": HOME}, migrate={"*": ["primary", "replica1", "replica2"]}))
+        assert found("contenttypes-on-several") == {}
+
+    def test_not_on_one(self):
+        assert found("contenttypes-on-several") == {}
+
+    def test_not_where_content_types_are_not_installed(self, settings, route):
+        settings.INSTALLED_APPS = ["example_site.notes", "example_site.library", "dbroute_panel"]
+        route(Routes(read={"*": HOME}))
+        assert found("contenttypes-on-several") == {}
+
+
+class TestSessionReadFromReplica:
+    ROUTES = Routes(read={"sessions": "replica1", "*": HOME}, write={"sessions": "primary", "*": HOME})
+
+    def test_sessions_are_read_from_a_replica(self, route):
+        route(self.ROUTES)
+        messages = found("session-read-from-replica")
+        assert list(messages) == ["sessions.Session"]
+        assert "primary" in messages["sessions.Session"][0]
+
+    def test_not_where_sessions_are_in_cookies(self, route, settings):
+        settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+        route(self.ROUTES)
+        assert found("session-read-from-replica") == {}
+
+    def test_not_where_they_are_read_from_the_primary(self, route):
+        route(Routes(read={"*": "primary"}))
+        assert found("session-read-from-replica") == {}
+
+
+class TestUnreachableRouter:
+    def test_a_router_behind_one_that_answers_everything(self, route):
+        route(routers.Everything(), routers.Plain())
+        messages = found("unreachable-router")
+        assert list(messages) == ["tests.asking.lints.routers.Plain"]
+        assert {m.split("(")[0].split(".")[-1] for m in messages["tests.asking.lints.routers.Plain"]} == {
+            "db_for_read",
+            "allow_migrate",
+        }
+
+    def test_not_where_one_model_reaches_it(self, route):
+        route(Routes(read={"library": HOME, "users": HOME}), routers.Plain())
+        assert found("unreachable-router") == {}
+
+    def test_not_for_a_method_that_it_does_not_have(self, route):
+        route(Routes(read={"*": HOME}), routers.Raising())  # which has db_for_write alone
+        assert list(found("unreachable-router")["tests.asking.lints.routers.Raising"]) == [
+            message
+            for message in found("unreachable-router")["tests.asking.lints.routers.Raising"]
+            if "db_for_write" in message
+        ]
+
+    def test_not_for_the_site_as_it_is(self):
+        assert found("unreachable-router") == {}
+
+
+class TestRouterSignature:
+    @pytest.mark.parametrize(
+        ("router", "says"),
+        [
+            (routers.NoHints(), "no **hints"),
+            (routers.Old(), "allow_syncdb"),
+            (routers.Older(), "(db, model)"),
+            (routers.Plain, "is a class"),
+        ],
+    )
+    def test_it_is_wrong(self, route, router, says):
+        route(Routes(read={"*": HOME}, migrate={"*": [HOME]}), router)
+        messages = found("router-signature")
+        name = router.__name__ if isinstance(router, type) else type(router).__name__
+        assert list(messages) == [f"tests.asking.lints.routers.{name}"]
+        assert says in messages[f"tests.asking.lints.routers.{name}"][0]
+
+    def test_not_for_a_class_whose_methods_need_no_self(self, route):
+        route(Routes(read={"*": HOME}), routers.Static)
+        assert found("router-signature") == {}
+
+    def test_not_for_a_router_with_catch_all_parameters(self, route):
+        class CatchAll:
+            def db_for_read(self, *args, **kwargs):
+                return None
+
+            allow_relation = allow_migrate = db_for_read
+
+        route(Routes(read={"*": HOME}), CatchAll())
+        assert found("router-signature") == {}
+
+    def test_not_for_one_that_has_allow_migrate_beside_its_old_name(self, route):
+        class Both(routers.Plain):
+            allow_syncdb = routers.Old.allow_syncdb
+
+        route(Routes(read={"*": HOME}), Both())
+        assert found("router-signature") == {}
+
+    def test_a_property_named_like_a_method_is_not_run(self, route):
+        class Lazy:
+            @property
+            def allow_migrate(self):
+                raise AttributeError  # so that Django takes it for missing
+
+        route(Routes(read={"*": HOME}), Lazy())
+        assert found("router-signature") == {}
+
+    def test_a_method_written_in_c_has_no_signature_to_judge(self, route):
+        class Odd:
+            db_for_read = staticmethod(min)
+
+        route(Routes(read={"*": HOME}), Odd())
+        assert found("router-signature") == {}
+
+    def test_an_attribute_that_cannot_be_called_is_no_method(self, route):
+        class Disabled(routers.Plain):
+            allow_relation = None
+
+        route(Routes(read={"*": HOME}, relation=True), Disabled())
+        assert found("router-signature") == {}
+
+
+class TestManagerIgnoresDb:
+    def test_a_get_queryset_that_forgets_self_db(self):
+        messages = found("manager-ignores-db")
+        assert list(messages) == ["library.Book"]
+        assert len(messages["library.Book"]) == 1
+        assert "library.Book.forgetful" in messages["library.Book"][0]
+
+    def test_not_for_a_get_queryset_that_uses_it(self):
+        assert not any("this_century" in message for message in found("manager-ignores-db")["library.Book"])
+
+    def test_not_because_the_router_happens_to_answer_the_same_alias(self, route):
+        route(Routes(read={"*": "auth_db"}))  # the first alias that is tried
+        assert list(found("manager-ignores-db")) == ["library.Book"]
+
+    def test_not_for_a_manager_that_cannot_say(self, route, monkeypatch):
+        from example_site.library.managers import ForgetfulManager
+
+        def get_queryset(self):
+            raise RuntimeError("only inside a tenant")
+
+        monkeypatch.setattr(ForgetfulManager, "get_queryset", get_queryset)
+        assert found("manager-ignores-db") == {}
+
+
+class TestDataMigrationEverywhere:
+    def use(self, settings, folder):
+        settings.MIGRATION_MODULES = {"notes": f"tests.asking.lints.{folder}"}
+
+    def test_run_python_without_hints_where_routers_let_it_run_on_several(self, settings, route):
+        self.use(settings, "everywhere")
+        route(Routes(read={"*": HOME}, migrate={"notes": ["primary", HOME]}))
+        messages = found("data-migration-everywhere")
+        assert list(messages) == ["notes.count_notes"]
+        assert "primary, archive" in messages["notes.count_notes"][0]
+
+    def test_not_with_hints(self, settings, route):
+        self.use(settings, "hinted")
+        route(Routes(read={"*": HOME}))
+        assert "notes.count_notes" not in found("data-migration-everywhere")
+
+    def test_not_where_it_does_nothing(self, settings, route):
+        self.use(settings, "nothing")
+        route(Routes(read={"*": HOME}))
+        assert "notes.count_notes" not in found("data-migration-everywhere")
+
+    def test_not_where_the_routers_let_it_run_on_one_database(self, settings, route):
+        self.use(settings, "everywhere")
+        route(Routes(read={"*": HOME}, migrate={"*": [HOME, "replica1"]}))
+        assert found("data-migration-everywhere") == {}
+
+    def test_not_where_asking_raises(self, settings, route):
+        class Refuses(Routes):
+            def allow_migrate(self, db, app_label, model_name=None, **hints):
+                raise ValueError("which tenant?")
+
+        self.use(settings, "everywhere")
+        route(Refuses(read={"*": HOME}))
+        assert found("data-migration-everywhere") == {}
+
+
+class TestEmptyDefaultReachable:
+    def test_a_model_that_no_router_claims(self):
+        messages = found("empty-default-reachable")
+        assert list(messages) == ["notes.Note"]
+        assert "read and written" in messages["notes.Note"][0]
+
+    def test_it_says_which_of_the_two(self, route):
+        route(Routes(read={"*": HOME}, write={"library": HOME, "users": HOME}))
+        assert "is written on default" in found("empty-default-reachable")["notes.Note"][0]
+
+    def test_not_where_every_model_is_claimed(self, route):
+        route(Routes(read={"*": HOME}))
+        assert found("empty-default-reachable") == {}
+
+    def test_not_where_default_is_a_database(self, settings, monkeypatch):
+        from django.db import connections
+
+        monkeypatch.setitem(connections.settings, "default", connections.settings["archive"])
+        assert found("empty-default-reachable") == {}
+
+
+class TestRandomRoute:
+    def test_a_random_replica_with_the_shares_of_its_answers(self, route):
+        route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
+        messages = found("random-route")
+        assert "library.Book" in messages
+        assert "replica1 50 %, replica2 50 %" in messages["library.Book"][0]
+        assert LINTS["random-route"].level is Level.INFO
+
+    def test_not_where_the_same_alias_comes_again(self, route):
+        route(routers.OneByOne("primary"), Routes(write={"*": "primary"}))
+        assert found("random-route") == {}
+
+    def test_not_because_reads_and_writes_differ(self, route):
+        route(Routes(read={"*": "replica1"}, write={"*": "primary"}))
+        assert found("random-route") == {}
+
+
+class TestRouterRaised:
+    def test_asking_raised(self, route):
+        route(routers.Raising(), Routes(read={"*": HOME}))
+        messages = found("router-raised")
+        assert list(messages) == ["notes.Note"]
+        assert "LookupError: no tenant" in messages["notes.Note"][0]
+        assert "db_for_write" in messages["notes.Note"][0]
+
+    def test_not_where_the_router_that_raises_is_not_asked(self, route):
+        route(Routes(read={"*": HOME}), routers.Raising())
+        assert found("router-raised") == {}
+
+    def test_not_for_a_method_that_is_missing(self, route):
+        route(object(), Routes(read={"*": HOME}))
+        assert found("router-raised") == {}
+
+
+def test_a_model_that_cannot_be_made_without_arguments_says_nothing(route, monkeypatch):
+    from example_site.library.models import Book
+
+    def needs_a_tenant(self, tenant, *args, **kwargs):
+        """Its objects cannot be made from nothing."""
+
+    monkeypatch.setattr(Book, "__init__", needs_a_tenant)
+    route(routers.ReadsOnly(), Routes(write={"library": "primary", "*": HOME}))
+    assert "library.Book" not in found("replica-write-by-fallback")
+    assert "library.Book" not in found("relation-refused-by-default")
+
+
+def test_a_router_class_that_overrides_the_whole_chain_hides_its_routers(route, monkeypatch):
+    from django.db import router
+
+    monkeypatch.setattr(type(router).__mro__[1], "db_for_read", lambda self, model, **hints: HOME)
+    route(routers.Everything(), routers.Plain())
+    assert all(
+        "db_for_read" not in message
+        for messages in found("unreachable-router").values()
+        for message in messages
+    )
+
+
+def test_the_worst_come_first():
+    ranks = [finding.level.rank for finding in lint()]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(set(ranks)) > 1
+
+
+def test_silenced_findings_are_not_reported(settings):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": ["random-route"]}
+    codes = {finding.code for finding in lint()}
+    assert "random-route" not in codes
+    assert "manager-ignores-db" in codes
+
+
+def test_a_lint_that_fails_is_logged_and_costs_only_its_own_findings(monkeypatch, caplog):
+    from dbroute_panel.recording import recorder
+
+    def broken(facts):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(recorder, "_complaints", set())
+    monkeypatch.setitem(LINTS, "random-route", LINTS["random-route"]._replace(problems=broken))
+    codes = {finding.code for finding in lint()}
+    assert "random-route" not in codes
+    assert "manager-ignores-db" in codes
+    assert "a mistake of ours" in caplog.text
+
+
+def test_asking_for_findings_runs_no_query(django_assert_num_queries):
+    from django.db import connections
+
+    lint()
+    for alias in connections:
+        if alias != "default":
+            with django_assert_num_queries(0, connection=connections[alias]):
+                lint()
+            break
+
+
+def test_every_code_of_the_design_has_its_lint():
+    assert set(LINTS) == {
+        "route-to-unknown-alias",
+        "route-without-table",
+        "replica-write-by-fallback",
+        "relation-refused-by-default",
+        "relation-across-databases",
+        "many-to-many-split",
+        "contrib-split",
+        "contenttypes-on-several",
+        "session-read-from-replica",
+        "unreachable-router",
+        "router-signature",
+        "manager-ignores-db",
+        "data-migration-everywhere",
+        "empty-default-reachable",
+        "random-route",
+        "router-raised",
+    }
