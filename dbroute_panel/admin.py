@@ -1,0 +1,61 @@
+"""
+Which pages are there below ``dbroute_panel/trace/``, and who may see them?
+
+``TraceAdmin`` gives the admin its list of URLs; the pages themselves are in ``views``. It can be
+registered on any ``AdminSite``: ``admin_site.register(dbroute_panel.models.Trace, TraceAdmin)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import URLPattern, path
+
+from dbroute_panel import views
+from dbroute_panel.models import Trace
+from dbroute_panel.views.page import Admin, may
+
+View = Callable[..., HttpResponseBase]
+
+
+@admin.register(Trace)
+class TraceAdmin(Admin):
+    """Looking needs ``view_trace``, deleting ``delete_trace``, asking the routers ``use_sandbox``."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Only our own pages: a trace is never added or changed by hand, and has no history."""
+        pages: list[tuple[str, str, View, str]] = [
+            ("", "changelist", views.trace_list, "view_trace"),
+            ("sandbox/", "sandbox", views.sandbox, "use_sandbox"),
+            ("<str:trace_id>/change/", "change", views.trace_page, "view_trace"),
+            ("<str:trace_id>/delete/", "delete", views.delete_trace, "delete_trace"),
+            ("<str:trace_id>/export/<str:format_name>/", "export", views.export_trace, "view_trace"),
+        ]
+        return [
+            path(route, self._page(view, permission), name=f"dbroute_panel_trace_{name}")
+            for route, name, view, permission in pages
+        ]
+
+    def has_view_permission(self, request: HttpRequest, obj: Trace | None = None) -> bool:
+        return may(request, "view_trace")
+
+    def has_change_permission(self, request: HttpRequest, obj: Trace | None = None) -> bool:
+        """What was recorded cannot be changed, by nobody."""
+        return False
+
+    def _page(self, view: View, permission: str) -> View:
+        """``view`` for staff who have ``permission``; everybody else is sent to the login or refused."""
+
+        def page(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            if not may(request, permission):
+                raise PermissionDenied
+            # Django's {% url %} takes it from here, so that links stay on this admin site.
+            request.current_app = self.admin_site.name
+            return view(self, request, **kwargs)
+
+        return self.admin_site.admin_view(update_wrapper(page, view))

@@ -1,0 +1,50 @@
+"""How is a wrong choice refused? By naming what would have been right, and keeping what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
+
+
+ALL = gettext_lazy("all")
+
+
+class Choice(forms.ChoiceField):
+    """One of ``valid``, or nothing, which is called ``empty``."""
+
+    def __init__(
+        self, *, valid: Iterable[tuple[str, Any]] = (), empty: StrPromise | str = ALL, **kwargs: Any
+    ) -> None:
+        self.empty = empty
+        super().__init__(required=False, **kwargs)
+        self.offer(valid)
+
+    def offer(self, valid: Iterable[tuple[str, Any]]) -> None:
+        """Offer these (value, label) instead."""
+        self.valid = [(str(value), label) for value, label in valid]
+        self.choices = [("", self.empty), *self.valid]
+
+    def validate(self, value: Any) -> None:
+        names = [name for name, _label in self.valid]
+        if value and value not in names:
+            self.choices = [("", self.empty), *self.valid, (value, value)]
+            raise ValidationError(
+                _("%(field)s: there is no “%(value)s” here. %(hint)s")
+                % {"field": self.label, "value": value, "hint": did_you_mean(value, names)}
+            )
+
+
+def offer(form: forms.Form, name: str, values: Iterable[str]) -> None:
+    """Let the field ``name`` of this form offer ``values``, each called by its own name."""
+    field = cast("Choice", form.fields[name])
+    field.offer((value, value) for value in values)

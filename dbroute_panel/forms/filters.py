@@ -1,0 +1,98 @@
+"""Which traces, which events? Filters are GET forms: what they say is in the URL and can be shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.records import Action, Route
+from dbroute_panel.report import Index, Wanted
+from dbroute_panel.stores import Filter
+
+from .choice import Choice, offer
+
+KINDS = {
+    "request": gettext_lazy("request"),
+    "block": gettext_lazy("block"),
+    "command": gettext_lazy("command"),
+    "task": gettext_lazy("task"),
+}
+
+ROUTES = {
+    Route.ROUTER: gettext_lazy("a router said so"),
+    Route.INSTANCE: gettext_lazy("the instance's database"),
+    Route.DEFAULT: gettext_lazy("default, nobody said"),
+    Route.EXPLICIT: gettext_lazy("named in code"),
+    Route.CURSOR: gettext_lazy("raw cursor"),
+    Route.SCHEMA: gettext_lazy("schema editor"),
+}
+
+
+class TraceFilterForm(forms.Form):
+    """The filter of the list of traces."""
+
+    path = forms.CharField(
+        required=False,
+        max_length=500,
+        label=gettext_lazy("Path or name"),
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    alias = Choice(label=gettext_lazy("Database"))
+    kind = Choice(label=gettext_lazy("Kind"), valid=KINDS.items())
+    status = forms.IntegerField(
+        required=False,
+        min_value=100,
+        max_value=599,
+        label=gettext_lazy("Status"),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            gettext_lazy("Status: a number from 100 to 599, such as 200 or 500."),
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "alias", settings.DATABASES)
+
+    @property
+    def wanted(self) -> Filter:
+        """What a valid form asks for."""
+        given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+        return Filter(**given)
+
+
+class EventFilterForm(forms.Form):
+    """The filter of the events of one trace; its choices are what occurs in that trace."""
+
+    q = forms.CharField(
+        required=False,
+        max_length=500,
+        label=gettext_lazy("Text"),
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    db = Choice(label=gettext_lazy("Database"))
+    route = Choice(label=gettext_lazy("Route"), valid=ROUTES.items())
+    model = Choice(label=gettext_lazy("Model"))
+    action = Choice(label=gettext_lazy("Action"), valid=((action, action.value) for action in Action))
+    questions = forms.BooleanField(required=False, label=gettext_lazy("every question"))
+
+    def __init__(self, *args: Any, index: Index, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "db", index.palette.order(index.aliases))
+        offer(self, "model", sorted(index.models))
+
+    @property
+    def wanted(self) -> Wanted:
+        """What a valid form asks for."""
+        given = self.cleaned_data
+        return Wanted(
+            text=given["q"],
+            alias=given["db"],
+            route=given["route"],
+            model=given["model"],
+            action=given["action"],
+            questions=given["questions"],
+        )

@@ -1,0 +1,152 @@
+"""Which question shall the routers be asked? The form checks its shape; ``asking`` knows what makes sense."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.asking.question import Question
+from dbroute_panel.asking.subjects import Source, Subject, all_models
+from dbroute_panel.records import Action
+
+from .choice import Choice, offer
+
+ACTIONS = {
+    Action.READ: gettext_lazy("db_for_read: where is it read?"),
+    Action.WRITE: gettext_lazy("db_for_write: where is it written?"),
+    Action.RELATION: gettext_lazy("allow_relation: may two objects be related?"),
+    Action.MIGRATE: gettext_lazy("allow_migrate: is its table on that database?"),
+}
+SOURCES = {
+    Source.NEW: gettext_lazy("a new object"),
+    Source.FROM: gettext_lazy("an object said to come from the database …"),
+    Source.ROW: gettext_lazy("a real row, by database and primary key"),
+}
+NUMBER = gettext_lazy("Ask N times: a number from 1 to 1000.")
+
+
+class JSONObject(forms.CharField):
+    """A JSON object as a dict; {} for nothing."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false"})
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value or "").strip()
+        try:
+            hints = json.loads(text or "{}")
+        except (ValueError, RecursionError) as error:
+            reason = str(error)
+        else:
+            if isinstance(hints, dict):
+                return hints
+            reason = _("this is not an object")
+        raise ValidationError(
+            _("Other hints: no valid JSON (%(reason)s). Give an object, such as %(example)s")
+            % {"reason": reason, "example": '{"tenant": "acme"}'}
+        )
+
+
+class SandboxForm(forms.Form):
+    """One question to the routers. Its fields are also the parameters of the permalink."""
+
+    model = forms.CharField(
+        max_length=200,
+        label=gettext_lazy("Model"),
+        help_text=gettext_lazy("Type to search. For allow_migrate an app label will do."),
+        widget=forms.TextInput(
+            attrs={"list": "dbroute-models", "autocomplete": "off", "spellcheck": "false"}
+        ),
+        error_messages={"required": gettext_lazy("Model: give one by its label, such as auth.User.")},
+    )
+    action = Choice(label=gettext_lazy("Question"), valid=ACTIONS.items())
+    instance = Choice(
+        label=gettext_lazy("Object (the hint “instance”)"), empty=gettext_lazy("none"), valid=SOURCES.items()
+    )
+    instance_db = Choice(label=gettext_lazy("from database"), empty="")
+    instance_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("primary key"))
+    other_model = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Second object: model"),
+        widget=forms.TextInput(
+            attrs={"list": "dbroute-models", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+    other = Choice(label=gettext_lazy("Second object"), empty="", valid=SOURCES.items())
+    other_db = Choice(label=gettext_lazy("from database"), empty="")
+    other_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("primary key"))
+    db = Choice(label=gettext_lazy("On database"), empty="")
+    model_name = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("model_name"),
+        help_text=gettext_lazy("Only if it is to differ from the model's own."),
+    )
+    hints = JSONObject(
+        required=False,
+        label=gettext_lazy("Other hints"),
+        help_text=gettext_lazy("A JSON object."),
+    )
+    repeat = forms.IntegerField(
+        min_value=1,
+        max_value=1000,
+        initial=1,
+        label=gettext_lazy("Ask N times"),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), NUMBER),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        action = cast("Choice", self.fields["action"])
+        action.choices = action.valid  # there is no question without one
+        for name in ("instance_db", "other_db", "db"):
+            offer(self, name, settings.DATABASES)
+
+    @classmethod
+    def linked(cls, given: QueryDict) -> SandboxForm:
+        """The form as a permalink fills it: nothing is checked, and nothing is asked."""
+        fields = {name: value for name, value in given.items() if name in cls.base_fields}
+        form = cls(initial=fields)
+        for name, field in form.fields.items():
+            if isinstance(field, Choice) and (value := fields.get(name)) and value not in dict(field.valid):
+                field.choices = [*field.choices, (value, value)]  # type: ignore[misc]
+        return form
+
+    @staticmethod
+    def labels() -> list[str]:
+        """What can be typed into ``model``."""
+        return [model._meta.label for model in all_models()]
+
+    @property
+    def question(self) -> Question:
+        """What a valid form asks. Only what belongs to its action is taken over."""
+        given = self.cleaned_data
+        action = given["action"] or Action.READ.value
+        relation, migrate = action == Action.RELATION, action == Action.MIGRATE
+        return Question(
+            model=given["model"].strip(),
+            action=action,
+            db=(given["db"] or None) if migrate else None,
+            model_name=(given["model_name"].strip() or None) if migrate else None,
+            instance=Subject() if migrate else self._subject("instance", relation),
+            other_model=(given["other_model"].strip() or given["model"].strip()) if relation else None,
+            other=self._subject("other", relation) if relation else Subject(),
+            hints=given["hints"] if not relation else {},
+            repeat=given["repeat"],
+        )
+
+    def _subject(self, name: str, needed: bool) -> Subject:
+        """The object of a hint; where one is needed and none was chosen, a new one."""
+        given = self.cleaned_data
+        source = Source(given[name] or (Source.NEW if needed else Source.NONE))
+        if source in (Source.NONE, Source.NEW):
+            return Subject(source)
+        pk = given[f"{name}_pk"].strip() if source is Source.ROW else ""
+        return Subject(source, given[f"{name}_db"], pk)

@@ -1,0 +1,181 @@
+"""
+The panel of django-debug-toolbar: ``DEBUG_TOOLBAR_PANELS += ["dbroute_panel.panel.RoutingPanel"]``.
+
+It records by itself; with the middleware there is one trace for both. The toolbar keeps the trace's
+id and a few numbers; what the panel shows is drawn from our own store when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from contextlib import ExitStack
+from inspect import isawaitable
+from typing import Any, Final
+
+import msgspec
+from debug_toolbar.panels import Panel
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from dbroute_panel import recording
+from dbroute_panel.recording import requests
+from dbroute_panel.recording.recorder import RawQuery
+from dbroute_panel.report import Detail, Index, Listing, Row, detail_of, timeline_of, totals_of
+from dbroute_panel.stores import get_store
+
+EVENTS: Final = 100
+"""So many events are shown; the page in the admin has them all."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A row with its detail already in it, or a fold with its lines: there is no htmx in the user's page."""
+
+    row: Row
+    detail: Detail | None
+    inside: tuple[Line, ...] = ()
+
+
+class RoutingPanel(Panel):
+    """Which database each query went to, and why."""
+
+    is_async = True
+    title: str | Promise = gettext_lazy("Database routing")
+    nav_title: str | Promise = gettext_lazy("Routing")
+    template = "dbroute_panel/panel.html"
+
+    def __init__(self, toolbar: Any, get_response: Any) -> None:
+        super().__init__(toolbar, get_response)
+        self._recorded: requests.RequestTrace | None = None
+        self._raised = False
+        self._muted = ExitStack()
+
+    # Recording
+
+    def enable_instrumentation(self) -> None:
+        if self._recorded is None:
+            self._recorded = requests.begin(self.toolbar.request, shown=True)
+
+    def disable_instrumentation(self) -> None:
+        """
+        Record no more: from here to ``get_headers()``, its last call, the toolbar works for itself.
+
+        Its panels read the session and the user, which would show up in a trace that the middleware
+        began, and that goes on after the toolbar.
+        """
+        if self._recorded is not None:
+            self._recorded.stop()
+            if not self._raised:
+                self._muted.enter_context(requests.muted())
+
+    def get_headers(self, request: HttpRequest) -> dict[str, str]:
+        self._muted.close()
+        headers: dict[str, str] = super().get_headers(request)  # type: ignore[no-untyped-call]
+        return headers
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """As the toolbar has it, but a request that ends in an exception is kept as well."""
+        try:
+            response: HttpResponseBase | Awaitable[HttpResponseBase] = self.get_response(request)
+        except BaseException as error:
+            self._failed(error)
+            raise
+        return self._awaited(response) if isawaitable(response) else response
+
+    async def _awaited(self, coming: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+        try:
+            return await coming
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: BaseException) -> None:
+        self._raised = True
+        if self._recorded is not None:
+            self._recorded.end(error)
+
+    def generate_stats(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        recorded = self._recorded
+        if recorded is None:  # one of our own pages, or the trace could not begin
+            self._note({"trace_id": ""})
+            return
+        aliases = [event.alias for event in recorded.recorder.events[:] if type(event) is RawQuery]
+        recorded.end(response)
+        self._note(
+            {
+                "trace_id": recorded.id,
+                "name": recorded.recorder.name,
+                "queries": len(aliases),
+                "databases": len(set(aliases)),
+                "findings": 0,
+            }
+        )
+
+    def _note(self, stats: dict[str, Any]) -> None:
+        """Hand the toolbar what it keeps."""
+        self.record_stats(stats)  # type: ignore[no-untyped-call]
+
+    @property
+    def _noted(self) -> dict[str, Any]:
+        """What the toolbar kept."""
+        stats: dict[str, Any] = self.get_stats()  # type: ignore[no-untyped-call]
+        return stats
+
+    # Showing
+
+    @property
+    def nav_subtitle(self) -> str:
+        stats = self._noted
+        if not stats.get("trace_id"):
+            return _("not recorded")
+        queries, databases, findings = stats["queries"], stats["databases"], stats["findings"]
+        parts = [
+            ngettext("%(n)d query", "%(n)d queries", queries) % {"n": queries},
+            ngettext("%(n)d database", "%(n)d databases", databases) % {"n": databases},
+        ]
+        if findings:
+            parts.append(ngettext("%(n)d finding", "%(n)d findings", findings) % {"n": findings})
+        return " · ".join(parts)
+
+    @property
+    def content(self) -> str:
+        """The trace as far as it is known now; an explanation if it is gone."""
+        trace_id = self._noted.get("trace_id", "")
+        trace = (recording.find(trace_id) or get_store().get(trace_id)) if trace_id else None
+        if trace is None:
+            return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
+        index = Index(trace)
+        listing = Listing(index)
+        page = _page_of(trace.id)
+        lines = tuple(
+            _line(index, row) if not inside else Line(row, None, tuple(_line(index, one) for one in inside))
+            for row, inside in listing.first(EVENTS)
+        )
+        shown = sum(len(line.inside) or 1 for line in lines)
+        return render_to_string(
+            self.template,
+            {
+                "trace": trace,
+                "totals": totals_of(trace, index.palette),
+                "timeline": timeline_of(trace, index.palette),
+                "lines": lines,
+                "more": sum(map(len, listing.units)) - shown,
+                "page": page,
+            },
+        )
+
+
+def _line(index: Index, row: Row) -> Line:
+    return Line(row, detail_of(index, index.events[row.id], format_sql=False))
+
+
+def _page_of(trace_id: str) -> str | None:
+    """The trace's page in the admin; None where there is no admin, or no traces in it."""
+    try:
+        return reverse("admin:dbroute_panel_trace_change", args=[trace_id])
+    except NoReverseMatch:
+        return None

@@ -1,0 +1,38 @@
+"""
+From records to what a template shows: rows, lanes, totals, sentences.
+
+Everything here is a pure function of a trace (or of one decision): nothing is stored, asked or
+changed, and nothing is formatted for a row that nobody opened. ``Index`` is built once a page.
+"""
+
+from __future__ import annotations
+
+from . import words
+from .detail import Chain, Detail, detail_of, detail_of_decision
+from .index import Index, ShortNames
+from .palette import Palette, Swatch
+from .rows import Fold, Listing, Page, Row, Wanted
+from .timeline import Timeline, timeline_of
+from .totals import Share, Totals, totals_of
+
+__all__ = [
+    "Chain",
+    "Detail",
+    "Fold",
+    "Index",
+    "Listing",
+    "Page",
+    "Palette",
+    "Row",
+    "Share",
+    "ShortNames",
+    "Swatch",
+    "Timeline",
+    "Totals",
+    "Wanted",
+    "detail_of",
+    "detail_of_decision",
+    "timeline_of",
+    "totals_of",
+    "words",
+]

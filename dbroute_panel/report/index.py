@@ -1,0 +1,74 @@
+"""
+What hangs together in a trace? Built once, so that no row has to look through all events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace
+
+from .palette import Palette
+
+
+class Index:
+    """A trace with its events by id, the queries of every decision, the findings of every event."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.palette = Palette(trace.databases)
+        self.events: dict[int, Event] = {}
+        self.queries_of: dict[int, list[int]] = {}
+        self.findings_of: dict[int, list[Finding]] = {}
+        self.aliases: set[str] = set()
+        self.models: set[str] = set()
+        for event in trace.events:
+            self.events[event.id] = event
+            if isinstance(event, Decision):
+                if event.action.names_alias and isinstance(event.answer, str):
+                    self.aliases.add(event.answer)
+            else:
+                self.aliases.add(event.alias)
+            if isinstance(event, Query) and event.decision is not None:
+                self.queries_of.setdefault(event.decision, []).append(event.id)
+            if (model := getattr(event, "model", None)) is not None:
+                self.models.add(model)
+        for finding in trace.findings:
+            for number in finding.events:
+                self.findings_of.setdefault(number, []).append(finding)
+        self.routers = ShortNames(trace.routers)
+
+    def decision(self, number: int | None) -> Decision | None:
+        """The decision with this id, or None."""
+        event = self.events.get(number) if number is not None else None
+        return event if isinstance(event, Decision) else None
+
+    def decision_of(self, query: Query) -> Decision | None:
+        """The decision that sent ``query`` to its alias, or None if no router was asked."""
+        return self.decision(query.decision)
+
+    def row_of(self, number: int) -> int:
+        """The id of the event whose row shows this one: a decision is part of its first query's row."""
+        queries = self.queries_of.get(number)
+        return queries[0] if queries else number
+
+    def level_of(self, number: int) -> Level | None:
+        """The worst level of the findings about this event, or None."""
+        levels = [finding.level for finding in self.findings_of.get(number, ())]
+        return max(levels, key=lambda level: level.rank, default=None)
+
+
+class ShortNames:
+    """Dotted paths of routers as their class names; in full where two share a class name."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self._paths = set(paths)
+        self._shared = {name for name, n in Counter(_last(path) for path in self._paths).items() if n > 1}
+
+    def __call__(self, path: str) -> str:
+        name = _last(path)
+        return path if name in self._shared else name
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2] or path

@@ -1,0 +1,68 @@
+"""
+Which colour is which database?
+
+Colours are CSS classes, ``dbroute-db-0`` to ``dbroute-db-7`` in dbroute.css, given to the primaries in
+order of ``DATABASES``; a replica has its primary's class and ``dbroute-db-replica``. So no page needs an
+inline style, and no record holds a colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from dbroute_panel.records import Database
+
+COLOURS: Final = 8
+
+
+class Swatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A database as a page shows it: name, CSS classes, and what it is a replica of (or None)."""
+
+    alias: str
+    css: str
+    replica_of: str | None = None
+    vendor: str = ""
+    known: bool = True
+
+
+class Palette:
+    """The swatch of every alias. An alias that is not configured gets a hatched one of its own."""
+
+    def __init__(self, databases: Mapping[str, Database]) -> None:
+        self._swatches: dict[str, Swatch] = {}
+        roots = {alias: _primary(alias, databases) for alias in databases}
+        numbers: dict[str, int] = {}
+        for alias in databases:
+            if roots[alias] == alias:
+                numbers[alias] = len(numbers) % COLOURS
+        for alias, database in databases.items():
+            replica = roots[alias] != alias
+            css = f"dbroute-db-{numbers[roots[alias]]}" + (" dbroute-db-replica" if replica else "")
+            self._swatches[alias] = Swatch(
+                alias=alias, css=css, replica_of=database.replica_of, vendor=database.vendor
+            )
+
+    def __getitem__(self, alias: str) -> Swatch:
+        swatch = self._swatches.get(alias)
+        if swatch is None:
+            swatch = Swatch(alias=alias, css="dbroute-db-unknown", known=False)
+        return swatch
+
+    def order(self, aliases: set[str]) -> list[str]:
+        """``aliases`` in order of ``DATABASES``, the unknown ones last."""
+        places = {alias: place for place, alias in enumerate(self._swatches)}
+        return sorted(aliases, key=lambda alias: (places.get(alias, len(places)), alias))
+
+
+def _primary(alias: str, databases: Mapping[str, Database]) -> str:
+    """The end of the chain of ``replica_of``; ``alias`` itself where the chain leads nowhere or round."""
+    seen, here = {alias}, alias
+    while (above := databases[here].replica_of) is not None and above in databases:
+        if above in seen:
+            return alias
+        seen.add(above)
+        here = above
+    return here

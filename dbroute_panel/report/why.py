@@ -1,0 +1,179 @@
+"""
+Why did it go there? The sentences that explain a decision, a query and an object's ``_state.db``.
+"""
+
+from __future__ import annotations
+
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dbroute_panel.records import Decision, InstanceRef, Outcome, Query, Route, Settled
+
+from . import words
+from .index import Index, ShortNames
+
+
+def named(routers: list[str]) -> str:
+    """``AuthRouter, UserRouter and PrimaryReplicaRouter``."""
+    return get_text_list(routers, _("and"))
+
+
+def settled(decision: Decision, routers: ShortNames) -> str:
+    """One sentence: what settled this decision, and what the routers before it said."""
+    by = decision.settled_by
+    if by is Settled.ROUTER:
+        said = _("%(router)s answered %(answer)s.") % {
+            "router": routers(decision.router or "?"),
+            "answer": words.answer(decision.answer),
+        }
+        return " ".join(filter(None, [said, _silent(decision, routers)]))
+    if by is Settled.ERROR:
+        return _raised(decision, routers)
+    return f"{_nobody(decision)} {_fallback(decision)}"
+
+
+def _fallback(decision: Decision) -> str:
+    """What Django itself did when no router had an opinion."""
+    by = decision.settled_by
+    if by is Settled.INSTANCE:
+        instance = decision.hints.get("instance")
+        return _(
+            "Django took the database of the hint “instance”: %(instance)s has _state.db = %(alias)s."
+        ) % {
+            "instance": words.value(instance),
+            "alias": words.answer(decision.answer),
+        }
+    if by is Settled.DEFAULT:
+        return _("There was no instance whose database could be taken, so Django fell back to “default”.")
+    if by is Settled.SAME_DATABASE:
+        first, second = _sides(decision)
+        if decision.answer:
+            return _(
+                "Django compared _state.db of both objects: both are %(alias)s, so the relation is allowed."
+            ) % {"alias": first}
+        return _(
+            "Django compared _state.db of both objects: %(first)s and %(second)s differ, so it is refused."
+        ) % {
+            "first": first,
+            "second": second,
+        }
+    return _("Without an opinion Django migrates.")
+
+
+def _sides(decision: Decision) -> tuple[str, str]:
+    arguments = decision.args or {}
+    refs = (arguments.get("obj1"), arguments.get("obj2"))
+    return (
+        str(refs[0].state_db if isinstance(refs[0], InstanceRef) else None),
+        str(refs[1].state_db if isinstance(refs[1], InstanceRef) else None),
+    )
+
+
+def _nobody(decision: Decision) -> str:
+    if not decision.steps:
+        return _("No routers are configured.")
+    return _("No router had an opinion.")
+
+
+def _silent(decision: Decision, routers: ShortNames) -> str:
+    """Who was asked before the one that answered, and had no opinion."""
+    passed = [routers(s.router) for s in decision.steps if s.outcome is Outcome.PASSED]
+    without = [routers(s.router) for s in decision.steps if s.outcome is Outcome.NO_METHOD]
+    parts = []
+    if passed:
+        parts.append(_("%(routers)s had no opinion") % {"routers": named(passed)})
+    if without:
+        parts.append(
+            ngettext("%(routers)s has no %(method)s()", "%(routers)s have no %(method)s()", len(without))
+            % {"routers": named(without), "method": str(decision.action)}
+        )
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _raised(decision: Decision, routers: ShortNames) -> str:
+    step = next((s for s in decision.steps if s.outcome is Outcome.RAISED), None)
+    if step is None:
+        return _("The question ended in an error.")
+    return _("%(router)s raised %(error)s, so nobody else was asked and there is no answer.") % {
+        "router": routers(step.router),
+        "error": words.cut(step.error or "?"),
+    }
+
+
+def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
+    """The few words of the column “why”."""
+    if query.route is Route.EXPLICIT:
+        return _('using("%(alias)s"), no router asked') % {"alias": query.alias}
+    if query.route is Route.CURSOR:
+        return _("raw cursor, no router asked")
+    if query.route is Route.SCHEMA:
+        return _("schema editor, no router asked")
+    if decision is None:
+        return str(query.route)
+    return short_decision(decision, routers)
+
+
+def short_decision(decision: Decision, routers: ShortNames) -> str:
+    """Who decided, in a few words."""
+    by = decision.settled_by
+    if by is Settled.ROUTER:
+        return routers(decision.router or "?")
+    if by is Settled.INSTANCE:
+        return _("instance %(instance)s") % {"instance": words.value(decision.hints.get("instance"))}
+    if by is Settled.DEFAULT:
+        return _("default, no router had an opinion")
+    if by is Settled.SAME_DATABASE:
+        return _("_state.db compared, no router had an opinion")
+    if by is Settled.ALLOWED:
+        return _("allowed, no router had an opinion")
+    raised = next((s.router for s in decision.steps if s.outcome is Outcome.RAISED), None)
+    return _("%(router)s raised") % {"router": routers(raised)} if raised else _("error")
+
+
+def ran(query: Query, decision: Decision | None) -> str:
+    """One sentence before the chain: whether a router was asked at all."""
+    if query.route is Route.EXPLICIT:
+        return _(
+            "The code named “%(alias)s” itself, with using(), save(using=) or db_manager() or alike. "
+            "No router was asked."
+        ) % {"alias": query.alias}
+    if query.route is Route.CURSOR:
+        return _("A raw cursor on connections[“%(alias)s”]. No router was asked.") % {"alias": query.alias}
+    if query.route is Route.SCHEMA:
+        return _("The schema editor of “%(alias)s”. No router was asked for this statement.") % {
+            "alias": query.alias
+        }
+    if decision is None:
+        return _("Decision #%(number)s, which sent it there, is not in this trace.") % {
+            "number": query.decision
+        }
+    return _("Sent to “%(alias)s” by decision #%(number)s, %(question)s.") % {
+        "alias": query.alias,
+        "number": decision.id,
+        "question": words.question(decision),
+    }
+
+
+def bound(ref: InstanceRef, index: Index | None = None) -> str:
+    """Where the object's ``_state.db`` comes from: a clause that ends without a full stop."""
+    if ref.state_db is None:
+        return _("_state.db is not set: no database yet")
+    if index is None:
+        return _("_state.db = %(alias)s") % {"alias": ref.state_db}
+    origin = index.decision(ref.origin)
+    if origin is None:
+        return _("_state.db = %(alias)s, which no decision of this trace put there") % {"alias": ref.state_db}
+    text = _("_state.db = %(alias)s, put there by decision #%(number)s, %(question)s") % {
+        "alias": ref.state_db,
+        "number": origin.id,
+        "question": words.question(origin),
+    }
+    other = origin.hints.get("instance")
+    if not isinstance(other, InstanceRef):
+        return text
+    return _("%(text)s, asked with instance=%(instance)s (_state.db = %(alias)s)") % {
+        "text": text,
+        "instance": words.thing(other),
+        "alias": other.state_db,
+    }

@@ -1,0 +1,84 @@
+"""
+How is a fact of the record called on a page: an object, an answer, a question, a place in the code?
+
+Short texts without markup; ``why`` makes sentences of them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from dbroute_panel.records import Action, Callsite, Decision, InstanceRef, TypeRef
+
+LONGEST = 300
+"""Values longer than this are cut on the page; the export has them whole."""
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """``text``, at most ``longest`` characters of it."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,})"
+
+
+def thing(ref: InstanceRef) -> str:
+    """``library.Book #42``; an object that has no key yet is new."""
+    if ref.pk is not None:
+        return f"{ref.model} #{cut(ref.pk, 60)}"
+    if ref.adding:
+        return _("new %(model)s") % {"model": ref.model}
+    return _("%(model)s without a key") % {"model": ref.model}
+
+
+def value(plain: Any) -> str:
+    """A hint or argument: an object by name, a type in angle brackets, everything else as JSON."""
+    if isinstance(plain, InstanceRef):
+        return thing(plain)
+    if isinstance(plain, TypeRef):
+        return f"<{plain.type}>"
+    return cut(json.dumps(plain, ensure_ascii=False))
+
+
+def answer(said: Any) -> str:
+    """What a router answered: an alias as it is, yes and no as Python has them."""
+    if isinstance(said, TypeRef):
+        return f"<{said.type}>"
+    return cut(str(said), 100)
+
+
+def outcome(decision: Decision) -> str:
+    """What became of the whole question: the alias, or whether it was allowed."""
+    if decision.answer is None:
+        return _("no answer")
+    if decision.action.names_alias:
+        return answer(decision.answer)
+    if decision.action is Action.RELATION:
+        return _("allowed") if decision.answer else _("refused")
+    return _("migrate") if decision.answer else _("skip")
+
+
+def question(decision: Decision) -> str:
+    """``db_for_write(library.Book)``: the call without its hints."""
+    arguments = decision.args or {}
+    if decision.action is Action.RELATION:
+        shown = [value(arguments.get(name)) for name in ("obj1", "obj2")]
+    elif decision.action is Action.MIGRATE:
+        shown = [str(arguments.get("db")), str(arguments.get("app_label"))]
+        if (name := arguments.get("model_name")) is not None:
+            shown.append(str(name))
+    else:
+        shown = [decision.model] if decision.model else []
+    return f"{decision.action}({', '.join(cut(text, 80) for text in shown)})"
+
+
+def place(site: Callsite | None) -> str:
+    """``views.py:88``: the file's last part and the line."""
+    if site is None:
+        return ""
+    return f"{site.file.replace(chr(92), '/').rpartition('/')[2]}:{site.line}"
+
+
+def full_place(site: Callsite) -> str:
+    """``library/views.py:88``: the whole path as recorded."""
+    return f"{site.file}:{site.line}"

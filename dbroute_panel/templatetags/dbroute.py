@@ -1,0 +1,50 @@
+"""How are times written on our pages? ``{{ row.duration_us|duration }}``, in the reader's language."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+
+register = template.Library()
+
+
+@register.filter
+def duration(microseconds: float | None) -> str:
+    """``0.4 µs``, ``12 µs``, ``3.1 ms``, ``840 ms``, ``12.3 s``; nothing for None."""
+    if microseconds is None:
+        return ""
+    for limit, unit, size in ((100, "µs", 1), (1_000_000, "ms", 1000)):
+        if microseconds < limit:
+            return _number(microseconds / size, unit)
+    return _number(microseconds / 1_000_000, "s")
+
+
+@register.filter
+def at(microseconds: int) -> str:
+    """Milliseconds from the start of the trace, with one decimal."""
+    return _rounded(microseconds / 1000, 1)
+
+
+@register.filter
+def moment(started_at: str) -> str:
+    """An RFC 3339 time in the current time zone, to the second; unchanged if it is none."""
+    try:
+        when = datetime.fromisoformat(started_at)
+    except ValueError:
+        return started_at
+    if timezone.is_aware(when):
+        when = timezone.localtime(when)
+    return f"{date_format(when, 'SHORT_DATE_FORMAT')} {when:%H:%M:%S}"
+
+
+def _number(value: float, unit: str) -> str:
+    decimals = 1 if value < 10 or unit == "s" else 0
+    return f"{_rounded(value, decimals)}\N{NO-BREAK SPACE}{unit}"
+
+
+def _rounded(value: float, decimals: int) -> str:
+    """Rounded first: Django's ``number_format()`` cuts off what is beyond its decimals."""
+    return number_format(round(value, decimals), decimals)

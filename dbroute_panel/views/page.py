@@ -1,0 +1,89 @@
+"""What do all pages share? The admin's context, one clear message instead of an error, parts for htmx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+
+from dbroute_panel.models import Trace
+
+# The class a view's ``admin`` is of. Django's own has no type parameter at run time.
+if TYPE_CHECKING:
+    Admin = ModelAdmin[Trace]
+else:
+    Admin = ModelAdmin
+
+HEADER = "HX-Request-Type"
+"""htmx says ``partial`` here when it wants a part; also its history asks for the page, with ``full``."""
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    """Whether the user has this permission of ours."""
+    return request.user.has_perm(f"dbroute_panel.{permission}")
+
+
+def page(
+    admin: Admin,
+    request: HttpRequest,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    title: str,
+    status: int = 200,
+) -> TemplateResponse:
+    """A page that extends the admin's."""
+    response = TemplateResponse(
+        request,
+        f"dbroute_panel/{template}",
+        {
+            **admin.admin_site.each_context(request),
+            "opts": admin.opts,
+            "title": title,
+            "may": {name: may(request, name) for name in ("view_trace", "delete_trace", "use_sandbox")},
+            **context,
+        },
+        status=status,
+    )
+    patch_vary_headers(response, [HEADER])
+    return response
+
+
+def wants_part(request: HttpRequest) -> bool:
+    """Whether htmx asked, and for a part of the page."""
+    return request.headers.get(HEADER) == "partial"
+
+
+def part(
+    request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200
+) -> TemplateResponse:
+    """A part of a page, from the template that the page includes."""
+    response = TemplateResponse(request, f"dbroute_panel/{template}", dict(context), status=status)
+    patch_vary_headers(response, [HEADER])
+    return response
+
+
+def message(admin: Admin, request: HttpRequest, *, title: str, text: str, status: int) -> TemplateResponse:
+    """A page with one message that says what is wrong; as a part, that message alone."""
+    context = {"text": text}
+    if wants_part(request):
+        return part(request, "_message.html", context, status=status)
+    return page(admin, request, "message.html", context, title=title, status=status)
+
+
+def url_of(admin: Admin, name: str, *args: str) -> str:
+    """The path of one of our pages, on the admin site that ``admin`` is registered on."""
+    return reverse(f"admin:dbroute_panel_trace_{name}", args=args, current_app=admin.admin_site.name)
+
+
+def query_without(given: QueryDict, *names: str) -> str:
+    """``?a=b&``: what was asked for without ``names`` and empty values, ready for one more parameter."""
+    kept = given.copy()
+    for name in [name for name in kept if name in names or not any(kept.getlist(name))]:
+        del kept[name]
+    return f"?{kept.urlencode()}&" if kept else "?"

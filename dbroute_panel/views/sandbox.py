@@ -1,0 +1,153 @@
+"""The sandbox: ask the project's own routers one question, and see the chain of their answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+
+from dbroute_panel.asking.aside import TimeUpError, aside
+from dbroute_panel.asking.question import Answers, Question, ask
+from dbroute_panel.asking.subjects import AskError, Source, find_model
+from dbroute_panel.conf import replicas
+from dbroute_panel.forms import SandboxForm
+from dbroute_panel.records import Database
+from dbroute_panel.report import Chain, Palette, ShortNames, Swatch, detail_of_decision, words
+
+from .calls import as_command, as_python
+from .page import Admin, page, part, wants_part
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one answer was given; ``database`` where it is an alias."""
+
+    text: str
+    count: int
+    percent: float
+    raised: bool
+    database: Swatch | None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page shows of the routers' answer."""
+
+    action: str
+    model: str
+    other: str
+    db: str
+    text: str
+    allowed: bool
+    failed: bool
+    database: Swatch | None
+    chain: Chain
+    bars: tuple[Bar, ...]
+    repeat: int
+    python: str
+    command: str | None
+    link: str
+
+
+def sandbox(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """GET shows the form, filled in by its parameters, and asks nothing. POST asks the routers."""
+    if request.method != "POST":
+        return _respond(admin, request, {"form": SandboxForm.linked(request.GET)})
+    form = SandboxForm(request.POST)
+    if not form.is_valid():
+        return _respond(admin, request, {"form": form}, status=400)
+    question = form.question
+    try:
+        if (refused := _refused(request, question)) is not None:
+            form.add_error(None, refused)
+            return _respond(admin, request, {"form": form}, status=403)
+        answers = aside(lambda: ask(question))
+    except AskError as error:
+        form.add_error(None, str(error))
+        return _respond(admin, request, {"form": form}, status=400)
+    except TimeUpError as error:
+        form.add_error(None, str(error))
+        return _respond(admin, request, {"form": form})
+    return _respond(admin, request, {"form": form, "answer": _answer(question, answers, request.POST)})
+
+
+def _refused(request: HttpRequest, question: Question) -> str | None:
+    """A real row is somebody's data: who asks about one must be allowed to view its model."""
+    for label, subject in (
+        (question.model, question.instance),
+        (question.other_model or question.model, question.other),
+    ):
+        if subject.source is Source.ROW:
+            meta = find_model(label)._meta
+            if not request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"):
+                return _("A real row of %(model)s needs the permission to view it.") % {"model": meta.label}
+    return None
+
+
+def _answer(question: Question, answers: Answers, given: QueryDict) -> Answer:
+    palette = Palette(
+        {
+            alias: Database(vendor="", engine="", replica_of=replicas().get(alias))
+            for alias in settings.DATABASES
+        }
+    )
+    decision = answers.decision
+    named = decision.action.names_alias
+    failed = decision.settled_by == "error"
+    routers = ShortNames([step.router for step in decision.steps])
+
+    def swatch(said: Any) -> Swatch | None:
+        return palette[said] if named and isinstance(said, str) else None
+
+    return Answer(
+        action=decision.action.value,
+        model=decision.model or question.model,
+        other=question.other_model or "",
+        db=question.db or "",
+        text=_either([words.answer(share.answer) for share in answers.shares])
+        if named and not failed
+        else words.outcome(decision),
+        allowed=bool(decision.answer),
+        failed=failed,
+        database=None if failed or len(answers.shares) > 1 else swatch(decision.answer),
+        chain=detail_of_decision(decision, routers),
+        bars=tuple(
+            Bar(
+                text=words.answer(share.answer),
+                count=share.count,
+                percent=100 * share.count / question.repeat,
+                raised=share.raised,
+                database=None if share.raised else swatch(share.answer),
+            )
+            for share in answers.shares
+        ),
+        repeat=question.repeat,
+        python=as_python(question),
+        command=as_command(question),
+        link=_permalink(given),
+    )
+
+
+def _either(answers: list[str]) -> str:
+    """``replica1 or replica2``."""
+    return get_text_list(answers, _("or"))
+
+
+def _permalink(given: QueryDict) -> str:
+    """The parameters that fill the form in as it is, without what is empty."""
+    link = QueryDict(mutable=True)
+    for name in SandboxForm.base_fields:
+        if value := given.get(name):
+            link[name] = value
+    return f"?{link.urlencode()}"
+
+
+def _respond(
+    admin: Admin, request: HttpRequest, context: dict[str, Any], *, status: int = 200
+) -> HttpResponseBase:
+    context = {"answer": None, "path": request.path, "labels": SandboxForm.labels(), **context}
+    if wants_part(request):
+        return part(request, "_sandbox.html", context, status=status)
+    return page(admin, request, "sandbox.html", context, title=_("Ask the routers"), status=status)

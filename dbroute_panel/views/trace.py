@@ -1,0 +1,148 @@
+"""One trace: its page, the parts of it that open in place, its export, and the end of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.utils.translation import gettext as _
+
+from dbroute_panel import recording
+from dbroute_panel.exports import FORMATS
+from dbroute_panel.forms import EventFilterForm
+from dbroute_panel.records import Trace
+from dbroute_panel.report import Detail, Index, Listing, detail_of, timeline_of, totals_of
+from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.stores import StoreError, get_store
+
+from .page import Admin, message, page, part, query_without, url_of, wants_part
+
+
+def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
+    """
+    The page of one trace. ``?event=17`` opens that row, ``?fold=9`` that fold.
+
+    To htmx the same URLs give only the row's detail, only the fold's rows, or only the list of events.
+    """
+    trace = _find(trace_id)
+    if trace is None:
+        return _unknown(admin, request, trace_id)
+    index = Index(trace)
+    form = EventFilterForm(request.GET, index=index)
+    if not form.is_valid():
+        return _respond(admin, request, index, form, {"listing": None}, status=400)
+    listing = Listing(index, form.wanted)
+    opened, detail = _opened(index, request.GET.get("event"))
+    if opened is None and "event" in request.GET:
+        text = _("There is no event #%(event)s in this trace.") % {"event": request.GET["event"]}
+        return message(admin, request, title=_("No such event"), text=text, status=404)
+    links = query_without(request.GET, "event", "fold", "page")
+    fold = _whole(request.GET.get("fold")) or opened
+    if wants_part(request):
+        if detail is not None:
+            return part(request, "_detail.html", {"detail": detail, "here": ""})
+        if fold is not None and (inside := listing.fold(fold)) is not None:
+            return part(request, "_fold.html", {"fold": inside, "links": links, "here": ""})
+    number = _whole(request.GET.get("page")) or 1
+    if fold is not None:
+        place = listing.page_with(fold)
+        if place is None:  # the filter hides it: a link to an event means that event
+            return HttpResponseRedirect(f"?event={fold}#event-{fold}")
+        number = place
+    context = {
+        "listing": listing.page(number),
+        "links": links,
+        "opened": opened,
+        "detail": detail,
+        "unfolded": listing.fold(fold) if fold is not None else None,
+    }
+    return _respond(admin, request, index, form, context)
+
+
+def _respond(
+    admin: Admin,
+    request: HttpRequest,
+    index: Index,
+    form: EventFilterForm,
+    context: dict[str, Any],
+    *,
+    status: int = 200,
+) -> HttpResponseBase:
+    """The list of events for htmx, else the whole page around it."""
+    context = {"form": form, "here": "", **context}
+    if wants_part(request):
+        return part(request, "_events.html", context, status=status)
+    trace = index.trace
+    context |= {
+        "trace": trace,
+        "totals": totals_of(trace, index.palette),
+        "timeline": timeline_of(trace, index.palette),
+        "formats": FORMATS.values(),
+        "unfiltered": request.path,
+    }
+    title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
+    return page(admin, request, "trace.html", context, title=title, status=status)
+
+
+def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name: str) -> HttpResponseBase:
+    """The trace as a file."""
+    chosen = FORMATS.get(format_name)
+    if chosen is None:
+        text = _("There is no export format “%(name)s”. %(hint)s") % {
+            "name": format_name,
+            "hint": did_you_mean(format_name, FORMATS),
+        }
+        return message(admin, request, title=_("No such format"), text=text, status=404)
+    if "redact" in request.GET:  # better no file than one with what was to be left out
+        text = _("This version cannot redact an export.")
+        return message(admin, request, title=_("Not redacted"), text=text, status=400)
+    trace = _find(trace_id)
+    if trace is None:
+        return _unknown(admin, request, trace_id)
+    return StreamingHttpResponse(
+        chosen.write([trace]),
+        content_type=chosen.content_type,
+        headers={"Content-Disposition": f'attachment; filename="dbroute-{trace.id}.{chosen.extension}"'},
+    )
+
+
+def delete_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
+    """GET asks, POST deletes."""
+    trace = _find(trace_id)
+    if trace is None:
+        return _unknown(admin, request, trace_id)
+    if request.method != "POST":
+        context = {"action": "", "chosen": [trace.id], "count": 1, "trace": trace}
+        return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
+    try:
+        get_store().delete([trace.id])
+    except StoreError as error:
+        messages.error(request, _("Nothing was deleted: %(error)s") % {"error": error})
+    else:
+        messages.success(request, _("The trace “%(name)s” was deleted.") % {"name": trace.name})
+    return HttpResponseRedirect(url_of(admin, "changelist"))
+
+
+def _find(trace_id: str) -> Trace | None:
+    return get_store().get(trace_id) or recording.find(trace_id)
+
+
+def _unknown(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
+    text = _(
+        "There is no trace “%(id)s”: it was deleted, had to make room for newer ones, or never existed."
+    ) % {"id": trace_id}
+    return message(admin, request, title=_("No such trace"), text=text, status=404)
+
+
+def _opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:
+    """The row that ``?event=`` opens, and what it shows; a decision is shown in the row of its query."""
+    number = _whole(given)
+    event = index.events.get(index.row_of(number)) if number is not None else None
+    if event is None:
+        return None, None
+    return event.id, detail_of(index, event)
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

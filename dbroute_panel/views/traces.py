@@ -1,0 +1,105 @@
+"""The list of traces: find one, forget some or all."""
+
+from __future__ import annotations
+
+import msgspec
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dbroute_panel.forms import TraceFilterForm
+from dbroute_panel.report import Palette, Swatch
+from dbroute_panel.stores import Filter, StoreError, Summary, get_store
+
+from .page import Admin, may, message, page, part, query_without, url_of, wants_part
+
+PAGE = 50
+
+
+class Used(msgspec.Struct, frozen=True):
+    """A database in one line of the list."""
+
+    database: Swatch
+    queries: int
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One trace in the list."""
+
+    summary: Summary
+    used: tuple[Used, ...]
+
+    @classmethod
+    def of(cls, summary: Summary) -> Line:
+        palette = Palette(summary.databases)
+        aliases = palette.order(set(summary.aliases))
+        return cls(summary, tuple(Used(palette[alias], summary.aliases[alias]) for alias in aliases))
+
+
+def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """GET: the traces that the filter selects, newest first. POST: ask about, then do, an action."""
+    if request.method == "POST":
+        return _act(admin, request)
+    form = TraceFilterForm(request.GET)
+    valid = form.is_valid()
+    wanted = form.wanted if valid else Filter()
+    store = get_store()
+    total = store.count(wanted) if valid else 0
+    pages = max(1, -(-total // PAGE))
+    number = min(max(_number(request.GET.get("page")), 1), pages)
+    summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
+    context = {
+        "form": form,
+        "lines": [Line.of(summary) for summary in summaries],
+        "total": total,
+        "number": number,
+        "pages": pages,
+        "filtered": not valid or wanted != Filter(),
+        "links": query_without(request.GET, "page"),
+        "problem": store.problem(),
+        "may": {"delete_trace": may(request, "delete_trace")},
+    }
+    status = 200 if valid else 400
+    if wants_part(request):
+        return part(request, "_traces.html", context, status=status)
+    del context["may"]
+    return page(admin, request, "trace_list.html", context, title=_("Traces"), status=status)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
+
+
+def _act(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """Delete the selected traces or all of them, once the person has said that they are sure."""
+    if not may(request, "delete_trace"):
+        raise PermissionDenied
+    action = request.POST.get("action", "")
+    chosen = request.POST.getlist("_selected_action")
+    if action not in ("delete_selected", "clear"):
+        text = _("There is no action “%(action)s”. Valid are delete_selected and clear.") % {"action": action}
+        return message(admin, request, title=_("Unknown action"), text=text, status=400)
+    if action == "delete_selected" and not chosen:
+        messages.warning(request, _("No trace was selected, nothing was deleted."))
+        return HttpResponseRedirect(url_of(admin, "changelist"))
+    store = get_store()
+    if request.POST.get("post") != "yes":
+        context = {
+            "action": action,
+            "chosen": chosen,
+            "count": store.count() if action == "clear" else len(chosen),
+        }
+        return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
+    try:
+        count = store.clear() if action == "clear" else store.delete(chosen)
+    except StoreError as error:
+        messages.error(request, _("Nothing was deleted: %(error)s") % {"error": error})
+    else:
+        messages.success(
+            request,
+            ngettext("%(count)d trace was deleted.", "%(count)d traces were deleted.", count)
+            % {"count": count},
+        )
+    return HttpResponseRedirect(url_of(admin, "changelist"))

@@ -1,0 +1,84 @@
+// Keyboard, copy buttons, and events that open in place. Every page works without this file too.
+(() => {
+  const page = document.getElementById("dbroute");
+  if (!page) return;
+
+  const unhide = () => {
+    for (const button of page.querySelectorAll(".dbroute-help[hidden]")) button.hidden = false;
+    if (!navigator.clipboard) return; // only where the page came over HTTPS or from this machine
+    for (const button of page.querySelectorAll("[data-dbroute-copy][hidden]")) button.hidden = false;
+  };
+
+  const summaries = () =>
+    [...page.querySelectorAll(".dbroute-row > summary")].filter((summary) => summary.checkVisibility());
+
+  const step = (by) => {
+    const all = summaries();
+    const row = document.activeElement.closest(".dbroute-row");
+    const here = row ? all.indexOf(row.querySelector(":scope > summary")) : -1;
+    const next = all[here < 0 ? 0 : here + by];
+    if (next) {
+      next.focus();
+      next.scrollIntoView({ block: "nearest" });
+    }
+  };
+
+  const help = () => document.getElementById("dbroute-keys")?.showModal();
+
+  const keys = {
+    j: () => step(1),
+    k: () => step(-1),
+    "/": () => page.querySelector(".dbroute-filter input[type=search]")?.focus(),
+    "?": help,
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
+    if (!Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+
+  const copy = async (button) => {
+    const text = button.parentElement.querySelector("pre")?.textContent ?? "";
+    await navigator.clipboard.writeText(text);
+    const label = button.textContent;
+    button.textContent = "✓";
+    setTimeout(() => {
+      button.textContent = label;
+    }, 1500);
+  };
+
+  const plainClick = (event) =>
+    event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+
+  page.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-dbroute-copy]");
+    if (button) copy(button);
+    if (event.target.closest(".dbroute-help")) help();
+    if (!plainClick(event)) return;
+    // The number of a row is a link to the page with that row open; here the row just opens.
+    const number = event.target.closest(".dbroute-number a");
+    if (number) {
+      event.preventDefault();
+      const row = number.closest("details");
+      row.open = !row.open;
+      if (row.open) history.replaceState(null, "", number.href);
+    }
+    // "#12" goes there without a new page, if that event is on this one.
+    const link = event.target.closest(".dbroute-event-link");
+    const target = link && document.getElementById(link.hash.slice(1));
+    const row = target?.closest("details.dbroute-row");
+    if (row) {
+      event.preventDefault();
+      for (let outer = row; outer; outer = outer.parentElement.closest("details")) outer.open = true;
+      const summary = row.querySelector("summary");
+      summary.focus();
+      summary.scrollIntoView({ block: "center" });
+    }
+  });
+
+  document.addEventListener("htmx:after:swap", unhide);
+  unhide();
+})();
