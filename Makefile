@@ -16,9 +16,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BIOME_DIR := .cache/biome-$(BIOME)
 
-export DJANGO_SETTINGS_MODULE := example_site.settings
+# Somebody else's project may be in the environment; each tool here knows its settings.
+unexport DJANGO_SETTINGS_MODULE
 
-.PHONY: help demo test check check-python check-templates check-biome check-layers
+.PHONY: help demo test check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
 help:
@@ -50,16 +51,25 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)
 
 # The recording and the asking of routers run inside other people's requests: there every branch is tested.
+# Chosen tests (ARGS) say nothing about coverage.
+ifeq ($(ARGS),)
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --cov $(ARGS)
-	@$(if $(ARGS),true,$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' \
-	  --fail-under=100 >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; })
+	$(BIN)/python -m pytest --cov=dbroute_panel
+	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \
+	  >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; }
+else
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+endif
 
-check: check-python check-templates check-layers check-biome
+# With make -k check each of them runs, whatever the others find.
+check: check-ruff check-mypy check-templates check-layers check-biome
 
-check-python: $(VENV)/.installed-dev
+check-ruff: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-mypy: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 check-templates: $(VENV)/.installed-dev

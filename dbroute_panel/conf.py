@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.http import HttpRequest
 
 from dbroute_panel.keys import KEYS, all_mistakes
 from dbroute_panel.rules import primary_of
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 logger = logging.getLogger(__name__)
 

@@ -73,7 +73,7 @@ def build(backend: str, options: Mapping[str, Any]) -> Store:
 
 def get_store() -> Store:
     """The configured store, the same object until the setting changes; the default if it is invalid."""
-    global _current  # noqa: PLW0603 - the one store of the process
+    global _current
     wanted = panel_settings.STORE
     current = _current
     if current is not None and current[0] is wanted:
@@ -99,7 +99,7 @@ def _build_or_default(wanted: Mapping[str, Any]) -> Store:
 
 def keep(trace: Trace) -> bool:
     """Save to the configured store. A failure is counted in ``lost``, logged the first time, never raised."""
-    global lost  # noqa: PLW0603 - a count of the process
+    global lost
     try:
         get_store().save(trace)
     except Exception as error:  # the user's response is more important than our trace, whatever happened

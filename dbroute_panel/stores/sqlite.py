@@ -163,7 +163,8 @@ class SQLiteStore(Store):
     def clear(self) -> int:
         sql = "DELETE FROM trace"
         count = self._file.run(lambda connection: connection.execute(sql).rowcount, write=True)
-        self._file.run(lambda connection: connection.execute("PRAGMA incremental_vacuum").fetchall())
+        # It gives back a page a step, and only executescript() takes more than one.
+        self._file.run(lambda connection: connection.executescript("PRAGMA incremental_vacuum"))
         return count
 
     def problem(self) -> str | None:

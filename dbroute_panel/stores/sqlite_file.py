@@ -25,7 +25,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from dbroute_panel.stores.base import StoreError
 
@@ -56,9 +56,8 @@ class StoreFile:
         self.schema = schema
         self.version = version
         self.private_folder = private_folder
-        self._connection: sqlite3.Connection | None = None
-        self._finalizer: weakref.finalize[..., StoreFile] | None = None
-        self._opened = (0, (0, 0))
+        self._opened: _Opened | None = None
+        self._inode = (0, 0)  # of the file that was opened last
         with _lock:
             _files.add(self)
 
@@ -104,9 +103,9 @@ class StoreFile:
 
     def close(self) -> None:
         with _lock:
-            if self._finalizer is not None:
-                self._finalizer()
-            self._finalizer = self._connection = None
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
 
     def problem(self) -> str | None:
         """Why the file cannot be written, in one sentence, or None. Opens, makes and changes nothing."""
@@ -125,23 +124,28 @@ class StoreFile:
         return None
 
     def _connected(self) -> sqlite3.Connection:
-        process, inode = self._opened
-        if self._connection is not None:
-            if process != os.getpid():
-                self._abandon()
-            elif inode == _inode(self.path):
-                return self._connection
+        if self._opened is not None and self._opened.process != os.getpid():
+            # Carried over a fork: it is the parent's to close, so it must not be closed here.
+            self._opened.close.detach()
+            _abandoned.append(self._opened.connection)
+            self._opened = None
+        if self._opened is not None and _inode(self.path) == self._inode:
+            return self._opened.connection
         self.close()
         self._make()
         connection = sqlite3.connect(
             self.path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
         )
         # Closes it when this object goes, and when the interpreter ends.
-        self._finalizer = weakref.finalize(self, connection.close)
-        self._opened = (os.getpid(), _inode(self.path))
-        self._prepare(connection)
-        self._narrow()
-        self._connection = connection
+        opened = _Opened(connection, weakref.finalize(self, connection.close), os.getpid())
+        self._inode = _inode(self.path)
+        try:
+            self._prepare(connection)
+            self._narrow()
+        except BaseException:  # an interrupt too must not leave it open, and half prepared
+            opened.close()
+            raise
+        self._opened = opened
         return connection
 
     def _make(self) -> None:
@@ -201,7 +205,7 @@ class StoreFile:
         guard = sqlite3.connect(guard_path, timeout=TIMEOUT, isolation_level=None)
         try:
             guard.execute("BEGIN EXCLUSIVE")
-            if _inode(self.path) != self._opened[1]:
+            if _inode(self.path) != self._inode:
                 return
             aside = self.path.with_name(f"{self.path.name}.{why}")
             for suffix in ("-wal", "-shm", ""):
@@ -212,12 +216,13 @@ class StoreFile:
         finally:
             guard.close()
 
-    def _abandon(self) -> None:
-        """Forget a connection that was carried over a fork, without closing it: it is the parent's."""
-        if self._connection is not None and self._finalizer is not None:
-            self._finalizer.detach()
-            _abandoned.append(self._connection)
-        self._finalizer = self._connection = None
+
+class _Opened(NamedTuple):
+    """An open connection, how to close it for good, and the process that opened it."""
+
+    connection: sqlite3.Connection
+    close: weakref.finalize[..., StoreFile]
+    process: int
 
 
 class _OtherVersion(sqlite3.DatabaseError):
