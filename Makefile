@@ -51,10 +51,13 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)
 
 # The recording and the asking of routers run inside other people's requests: there every branch is tested.
-# Chosen tests (ARGS) say nothing about coverage.
+# Chosen tests (ARGS) say nothing about coverage. Coverage starts pytest, and not the other way round, because
+# pytest loads our plugin before any option of its own.
 ifeq ($(ARGS),)
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --cov=dbroute_panel
+	$(BIN)/python -m coverage run -m pytest
+	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total)%"
+	@$(BIN)/python -m coverage report >$(VENV)/.coverage-of-all || { cat $(VENV)/.coverage-of-all; exit 1; }
 	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \
 	  >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; }
 else

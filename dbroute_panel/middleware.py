@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
@@ -24,12 +25,12 @@ class TraceMiddleware:
     async_capable = True
 
     def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
+        self.get_response: Any = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> Any:
         if self.is_async:
             return self.__acall__(request)
         if requests.is_own(request):
@@ -43,18 +44,18 @@ class TraceMiddleware:
         except BaseException as error:
             recorded.end(error)
             raise
-        recorded.end(response)  # type: ignore[arg-type]
+        recorded.end(response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if requests.is_own(request):
             with requests.muted():
-                return await self.get_response(request)  # type: ignore[misc]
+                return await self.get_response(request)  # type: ignore[no-any-return]
         recorded = requests.begin(request) if requests.wanted(request) else None
         if recorded is None:
-            return await self.get_response(request)  # type: ignore[misc]
+            return await self.get_response(request)  # type: ignore[no-any-return]
         try:
-            response: HttpResponseBase = await self.get_response(request)  # type: ignore[misc]
+            response: HttpResponseBase = await self.get_response(request)
         except BaseException as error:
             recorded.end(error)
             raise

@@ -12,6 +12,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Mapping
+from types import MethodType
 from typing import Any
 
 import msgspec
@@ -20,11 +21,21 @@ from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from dbroute_panel.asking.aside import Stopped
-from dbroute_panel.asking.subjects import AskError, find_action, find_alias, find_app, find_model
-from dbroute_panel.recording.callers import FRAMEWORK, kind_of
+from dbroute_panel.asking.subjects import HIDDEN_APPS, AskError, find_action, find_alias, find_app, find_model
+from dbroute_panel.recording.callers import FRAMEWORK, kinds
 from dbroute_panel.recording.document import Writer, relative
 from dbroute_panel.recording.recorder import RawDecision, Recorder, asking, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
+
+_WRAPPERS = (
+    staticmethod,
+    classmethod,
+    property,
+    functools.cached_property,
+    functools.partial,
+    functools.partialmethod,
+    MethodType,
+)
 
 
 def explain(
@@ -61,6 +72,14 @@ def explain(
         raised = error
     finally:
         asking.reset(token)
+    try:
+        return _told(recorder, question, raised)
+    finally:
+        raised = None  # no cycle: exception -> traceback -> this frame -> exception
+
+
+def _told(recorder: Recorder, question: Action, raised: BaseException | None) -> Decision:
+    """The first decision of ``recorder``, with the sources and the traceback."""
     raw = next((event for event in recorder.events if event.id == 1), None)
     if not isinstance(raw, RawDecision):
         raise AskError(_("The routers cannot be asked: %(error)s") % {"error": raised}) from raised
@@ -72,10 +91,10 @@ def explain(
     steps = [
         msgspec.structs.replace(
             step,
-            source=source_of(asked.router, question),
+            source=source_of(asked, question),
             traceback=_traceback(raised) if raised and step.outcome is Outcome.RAISED else None,
         )
-        for step, asked in zip(decision.steps, raw.steps, strict=True)
+        for step, asked in zip(decision.steps, raw.routers, strict=True)
     ]
     return msgspec.structs.replace(decision, at_us=0, steps=steps)
 
@@ -90,22 +109,19 @@ def _call(
     hints: dict[str, Any],
 ) -> functools.partial[Any]:
     """The call of the router as Django makes it. Raises ``AskError``."""
+    found = (
+        _model(model) if action is not Action.MIGRATE or not isinstance(model, str) or "." in model else None
+    )
     if action is Action.MIGRATE:
+        if instance is not None or other is not None:
+            raise AskError(_("allow_migrate is asked about a database, not about objects."))
         if db is None:
             raise AskError(_("allow_migrate is asked about a database: give db."))
-        find_alias(db)
-        if isinstance(model, str) and "." not in model:
-            if model_name is not None:
-                hints["model_name"] = model_name
-            return functools.partial(router.allow_migrate, db, find_app(model), **hints)
-        found = find_model(model) if isinstance(model, str) else model
-        named = {"model_name": model_name or found._meta.model_name, "model": found}
-        return functools.partial(router.allow_migrate, db, found._meta.app_label, **{**hints, **named})
+        return _migrate(find_alias(db), found or str(model), model_name, hints)
     if db is not None or model_name is not None:
         raise AskError(
             _("db and model_name belong to allow_migrate, not to %(action)s.") % {"action": action}
         )
-    found = find_model(model) if isinstance(model, str) else model
     if action is Action.RELATION:
         if instance is None or other is None:
             raise AskError(_("allow_relation is asked about two objects: give instance and other."))
@@ -117,25 +133,41 @@ def _call(
     return functools.partial(getattr(router, action), found, **hints)
 
 
+def _migrate(
+    db: str, model: type[Model] | str, model_name: str | None, hints: dict[str, Any]
+) -> functools.partial[Any]:
+    """The question about a model, as for an operation on it; or about an app, as for RunPython."""
+    if isinstance(model, str):
+        named = {} if model_name is None else {"model_name": model_name}
+        return functools.partial(router.allow_migrate, db, find_app(model), **{**hints, **named})
+    given = {**hints, "model_name": model_name or model._meta.model_name, "model": model}
+    return functools.partial(router.allow_migrate, db, model._meta.app_label, **given)
+
+
+def _model(model: type[Model] | str) -> type[Model]:
+    """The model asked about. Raises ``AskError``."""
+    found = find_model(model) if isinstance(model, str) else model
+    if found._meta.app_label in HIDDEN_APPS:
+        raise AskError(_("%(model)s belongs to the tool, not to the project.") % {"model": found._meta.label})
+    return found
+
+
 def source_of(asked: Any, action: Action) -> Callsite | None:
     """File, line and name of a router's method, read without running a property; None where it has none."""
     try:
         method = inspect.getattr_static(asked, action)
-    except AttributeError:
+        for attribute in ("__func__", "func", "fget"):  # static method, partial or cached property, property
+            if isinstance(method, _WRAPPERS):
+                method = getattr(method, attribute, method)
+        code = inspect.unwrap(method).__code__
+    except (AttributeError, ValueError):  # no such method, or no function behind it
         return None
-    if isinstance(method, property):
-        method = method.fget
-    while not hasattr(method, "__code__"):
-        method = getattr(method, "__func__", None) or getattr(method, "func", None)
-        if method is None:
-            return None
-    code = inspect.unwrap(method).__code__
     return Callsite(file=relative(code.co_filename), line=code.co_firstlineno, function=code.co_qualname)
 
 
 def _traceback(error: BaseException) -> str:
     """The traceback from the first frame that is not Django's or ours, as Python prints it."""
     where = error.__traceback__
-    while where is not None and kind_of(where.tb_frame.f_code.co_filename) == FRAMEWORK:
+    while where is not None and kinds[where.tb_frame.f_code.co_filename] == FRAMEWORK:
         where = where.tb_next
     return "".join(traceback.format_exception(type(error), error, where or error.__traceback__))

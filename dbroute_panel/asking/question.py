@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from dbroute_panel.asking.explain import explain
-from dbroute_panel.asking.subjects import AskError, Subject, find_action, find_model
+from dbroute_panel.asking.subjects import AskError, Source, Subject, find_action, find_model
 from dbroute_panel.records import Action, Decision, Settled
 
 
@@ -54,14 +55,14 @@ def ask(question: Question) -> Answers:
     """Ask the routers, ``repeat`` times. Raises ``AskError`` where the question makes no sense."""
     action = find_action(question.action)
     if not 1 <= question.repeat <= 1000:
-        raise AskError(f"Ask 1 to 1000 times, not {question.repeat}.")
+        raise AskError(_("Ask 1 to 1000 times, not %(repeat)d.") % {"repeat": question.repeat})
     objects: dict[str, Any] = {}
-    if action is not Action.MIGRATE or "." in question.model:
+    if question.instance.source is not Source.NONE:
+        if action is Action.MIGRATE:
+            raise AskError(_("allow_migrate is asked about a database, not about objects."))
         objects["instance"] = question.instance.build(find_model(question.model))
     if question.other_model:
         objects["other"] = question.other.build(find_model(question.other_model))
-    if action is Action.MIGRATE and any(made is not None for made in objects.values()):
-        raise AskError("allow_migrate is asked about a database, not about objects.")
     decisions = [
         explain(
             question.model,
@@ -71,7 +72,7 @@ def ask(question: Question) -> Answers:
             hints=question.hints,
             **objects,
         )
-        for _ in range(question.repeat)
+        for again in range(question.repeat)
     ]
     return Answers(decisions[0], shares(decisions))
 

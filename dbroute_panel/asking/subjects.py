@@ -7,10 +7,12 @@ Every mistake of the person asking is an ``AskError``, whose message says what w
 from __future__ import annotations
 
 import enum
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import DatabaseError, connections
 from django.db.models import Model
 from django.utils.translation import gettext as _
@@ -78,11 +80,10 @@ def find_model(label: str) -> type[Model]:
 
 def find_app(label: str) -> str:
     """``label`` where an installed app has it. Raises ``AskError``."""
-    if label in apps.app_configs:
+    labels = set(apps.app_configs) - HIDDEN_APPS
+    if label in labels:
         return label
-    raise AskError(
-        _("No app %(label)r. %(hint)s") % {"label": label, "hint": did_you_mean(label, apps.app_configs)}
-    )
+    raise AskError(_("No app %(label)r. %(hint)s") % {"label": label, "hint": did_you_mean(label, labels)})
 
 
 def find_alias(alias: str) -> str:
@@ -100,7 +101,7 @@ def find_action(name: str) -> Action:
     try:
         return Action(name)
     except ValueError:
-        hint = did_you_mean(name, list(Action))
+        hint = did_you_mean(name, [action.value for action in Action])
         raise AskError(_("No question %(name)r. %(hint)s") % {"name": name, "hint": hint}) from None
 
 
@@ -128,6 +129,11 @@ def object_from(model: type[Model], alias: str) -> Model:
     return made
 
 
+def _composite(model: type[Model], pk: str) -> Any:
+    """A composite primary key is given as the JSON array that a trace has for it."""
+    return json.loads(pk) if len(getattr(model._meta, "pk_fields", ())) > 1 else pk
+
+
 def row(model: type[Model], alias: str, pk: str) -> Model:
     """The row ``pk`` of ``alias``: one query, there and nowhere else. Raises ``AskError``."""
     alias = find_alias(alias)
@@ -135,10 +141,10 @@ def row(model: type[Model], alias: str, pk: str) -> Model:
     if not pk:
         raise AskError(_("A real row needs its primary key.") % names)
     try:
-        return model._base_manager.using(alias).get(pk=pk)
-    except model.DoesNotExist:
+        return model._base_manager.using(alias).get(pk=_composite(model, pk))
+    except ObjectDoesNotExist:
         raise AskError(_("%(alias)s has no %(model)s with the primary key %(pk)r.") % names) from None
     except (ValueError, TypeError, ValidationError):
         raise AskError(_("%(pk)r cannot be a primary key of %(model)s.") % names) from None
-    except DatabaseError as error:
+    except (DatabaseError, ImproperlyConfigured) as error:  # no such table; a database that is {}
         raise AskError(_("%(model)s cannot be read from %(alias)s: ") % names + str(error)) from error

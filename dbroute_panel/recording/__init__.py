@@ -9,11 +9,11 @@ from __future__ import annotations
 from django.db import router
 from django.db.backends.signals import connection_created
 
-from dbroute_panel.recording import connections, routers
+from dbroute_panel.recording import connections, missing, routers
 from dbroute_panel.recording.requests import should_record
-from dbroute_panel.recording.traces import deliver_to, find, trace
+from dbroute_panel.recording.traces import deliver_to, find, judge_with, trace
 
-__all__ = ["deliver_to", "find", "install", "should_record", "trace"]
+__all__ = ["deliver_to", "find", "install", "judge_with", "should_record", "trace"]
 
 
 def install() -> None:
@@ -21,3 +21,4 @@ def install() -> None:
     routers.watch(router)
     connection_created.connect(connections.on_connection_created, dispatch_uid="dbroute_panel")
     connections.watch_all()
+    missing.watch()

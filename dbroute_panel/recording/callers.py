@@ -8,185 +8,253 @@ search for compiler and ``save()``: what lies beyond it did not send this query 
 
 from __future__ import annotations
 
-import asyncio
 import sysconfig
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple
+from types import CodeType, FrameType
+from typing import Any, Final
 
 import asgiref
 import django
+from django.db.backends.utils import CursorWrapper
+from django.db.models.sql.compiler import SQLCompiler
 from django.template.base import Node
 
-USER, FRAMEWORK, PYTHON, LIBRARY, COMPILER, RAW, QUERYSET, MODEL, SCHEMA, TEMPLATE, ASYNC = range(11)
+from dbroute_panel.recording import tasks
+
+FRAMEWORK, USER, PYTHON, LIBRARY, COMPILER, RAW, QUERYSET, MODEL, SCHEMA, TEMPLATE, THREAD, OWN = range(12)
 """
-Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; LIBRARY is whatever
-else is installed; PYTHON the standard library; the rest are files of Django that say more.
+Kinds of file. FRAMEWORK (which is false) is Django, asgiref, this package and the debug toolbar; LIBRARY
+is whatever else is installed; PYTHON the standard library; the rest are files of these that say more.
 """
 
-DJANGO = str(Path(django.__file__).parent)
-_toolbar = find_spec("debug_toolbar")
-_FRAMEWORK = tuple(
-    f"{Path(file).parent}/"
-    for file in (django.__file__, asgiref.__file__, str(Path(__file__).parent), _toolbar and _toolbar.origin)
-    if file
-)
+_TOOLBAR = [spec.origin for spec in (find_spec("debug_toolbar"),) if spec is not None and spec.origin]
+
+
+def _folder(file: str) -> str:
+    return Path(file).parent.as_posix() + "/"
+
+
+DJANGO: Final = _folder(django.__file__)
+_FRAMEWORK = tuple(map(_folder, (django.__file__, asgiref.__file__, _folder(__file__), *_TOOLBAR)))
 _SPECIAL = {
-    f"{DJANGO}/db/models/sql/compiler.py": COMPILER,
-    f"{DJANGO}/db/models/sql/query.py": RAW,
-    f"{DJANGO}/db/models/query.py": QUERYSET,
-    f"{DJANGO}/db/models/base.py": MODEL,
-    f"{DJANGO}/template/base.py": TEMPLATE,
-    f"{Path(asgiref.__file__).parent}/sync.py": ASYNC,
+    f"{DJANGO}db/models/sql/compiler.py": COMPILER,
+    f"{DJANGO}db/models/sql/query.py": RAW,
+    f"{DJANGO}db/models/query.py": QUERYSET,
+    f"{DJANGO}db/models/base.py": MODEL,
+    f"{DJANGO}template/base.py": TEMPLATE,
+    f"{_folder(asgiref.__file__)}sync.py": THREAD,
 }
-_PYTHON = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
-_ROLES = {
-    (COMPILER, "execute_sql"): "source",
-    (LIBRARY, "execute_sql"): "source",  # a database backend's own compiler
-    (RAW, "_execute_query"): "source",
-    (QUERYSET, "__iter__"): "queryset",
-    (QUERYSET, "columns"): "queryset",
-    (MODEL, "_save_table"): "saving",
-    (TEMPLATE, "render_annotated"): "template",
-}
-"""What a function of such a file is to a query; of each, the innermost frame counts."""
-
+_SPECIAL |= {f"{_folder(file)}store.py": OWN for file in _TOOLBAR}
+_STDLIB = [f"{Path(sysconfig.get_path(name)).as_posix()}/" for name in ("stdlib", "platstdlib")]
+_PYTHON = (*_STDLIB, "<frozen ")
+_CURSOR_METHODS = frozenset({"execute", "executemany", "callproc", "execute_sql"})
 _RENDER = Node.render_annotated.__code__
 
-_kinds: dict[str, int] = {}
+Template = tuple[str, int]
+"""(name, line) of a template tag."""
 
-Site = tuple[str, int, str, tuple[str, int] | None]
-"""(file, line, function, template), where template is (name, line) or None."""
+Site = tuple[CodeType | str, int, Template | None]
+"""
+(code, instruction, template): what the line is, is found out when somebody wants to know (``place()``). Where
+no Python of the user's is at work, (file of the template, line, template).
+"""
 
-
-class Origin(NamedTuple):
-    """Where a query comes from: its callsite, its compiler or RawQuery, its model, the object being saved."""
-
-    site: Site | None
-    source: Any
-    model: Any
-    saving: Any
-    schema: bool
+Origin = tuple[Site | None, Any, Any, Any, bool]
+"""
+Where a query comes from: (site, source, model, saving, schema). ``source`` is the compiler or RawQuery,
+``saving`` the object whose ``save()`` it is, ``schema`` whether a schema editor sent it.
+"""
 
 
 def _class_of(file: str) -> int:
     if (kind := _SPECIAL.get(file)) is not None:
         return kind
-    if file.startswith(f"{DJANGO}/") and "/db/backends/" in file and file.endswith("/schema.py"):
+    if file.startswith(f"{DJANGO}db/backends/") and file.endswith("/schema.py"):
         return SCHEMA
     if file.startswith(_FRAMEWORK):
         return FRAMEWORK
     if "/site-packages/" in file or "/dist-packages/" in file:
         return LIBRARY
-    if file.startswith((*_PYTHON, "<frozen ")):
-        return PYTHON
-    return USER
+    return PYTHON if file.startswith(_PYTHON) else USER
 
 
-def kind_of(file: str) -> int:
-    """The kind of a source file, from its name."""
-    if (kind := _kinds.get(file)) is None:
-        kind = _kinds[file] = _class_of(file.replace("\\", "/"))
-        if len(_kinds) > 20_000:  # somebody makes up file names; begin again rather than grow
-            _kinds.clear()
-    return kind
+class _Kinds(dict[str, int]):
+    """The kinds of the files met so far. Somebody may make up file names: it begins again at 20,000."""
+
+    def __missing__(self, file: str) -> int:
+        if len(self) >= 20_000:
+            self.clear()
+        kind = self[file] = _class_of(file.replace("\\", "/"))
+        return kind
+
+
+kinds: Final = _Kinds()
 
 
 def callsite(frame: FrameType | None) -> Site | None:
     """The innermost frame of the user's code from ``frame`` outwards, else of a library's."""
-    template = library = task = None
+    template = library = None
     while frame is not None:
         code = frame.f_code
-        kind = _kinds.get(code.co_filename)
-        if kind is None:
-            kind = kind_of(code.co_filename)
-        if kind == USER:
-            return _user_site(frame, template)
-        if kind == LIBRARY:
-            library = library or frame
-        elif kind == TEMPLATE and code is _RENDER:
-            template = template or frame
-        elif kind == ASYNC and code.co_name == "thread_handler":
-            task = frame
+        kind = kinds[code.co_filename]
+        if kind:
+            if kind == USER:
+                return _site(frame, template or _rendering(frame.f_back))
+            if kind == LIBRARY:
+                library = library or frame
+            elif kind == TEMPLATE and code is _RENDER:
+                template = template or frame
+            elif kind == THREAD and (site := _awaited(frame)) is not None:
+                return site
         frame = frame.f_back
-    frame = (task and _awaiting(task)) or library
-    return frame and _user_site(frame, template)
+    if library is not None:
+        return _site(library, template)
+    return _template_site(template)
 
 
-def origin(frame: FrameType | None, *, callsites: bool = True) -> Origin:
+def origin(  # noqa: C901 - one loop, without calls, because it runs for every frame of every query
+    frame: FrameType | None, *, callsites: bool = True
+) -> Origin:
     """Where a query comes from, looking from ``frame`` outwards to the first frame of the user's."""
-    notable: dict[str, FrameType] = {}
+    source = model = saving = queryset = template = site = None
+    schema = saved = False
     here = frame
     while here is not None:
         code = here.f_code
-        kind = _kinds.get(code.co_filename)
-        if kind is None:
-            kind = kind_of(code.co_filename)
-        if kind == USER:
-            break
-        if kind >= LIBRARY and (role := _ROLES.get((kind, code.co_name))) is not None:
-            notable.setdefault(role, here)
-        elif kind == SCHEMA:
-            notable.setdefault("schema", here)
+        kind = kinds[code.co_filename]
+        if kind:
+            if kind == USER:
+                if source is None and code.co_name in _CURSOR_METHODS:
+                    cursor, source = _user_database(here)
+                    if cursor or source is not None:
+                        if site is None and callsites:
+                            site = _site(here, template or _rendering(here.f_back))
+                        here = here.f_back
+                        continue
+                break
+            if kind == QUERYSET:
+                if queryset is None:
+                    queryset = here
+            elif kind == COMPILER:
+                if source is None and code.co_name == "execute_sql":
+                    source = _compiler(here)
+            elif kind == MODEL:
+                if not saved and code.co_name == "_save_table":
+                    saving, saved = here.f_locals.get("self"), True
+            elif kind == TEMPLATE:
+                if template is None and code is _RENDER:
+                    template = here
+            elif kind == SCHEMA:
+                schema = True
+            elif kind == RAW:
+                if source is None and code.co_name == "_execute_query":
+                    source = here.f_locals.get("self")
+            elif kind == LIBRARY:
+                saved = True  # a library's own query while an object is saved is not that save()
+                if source is None and code.co_name == "execute_sql":
+                    source = _compiler(here)
+            elif kind == THREAD:
+                break
         here = here.f_back
-    source, saving = _self(notable.get("source")), _self(notable.get("saving"))
-    model = getattr(getattr(source, "query", None), "model", None)
-    if model is None and source is not None:  # a RawQuery does not know its model; its queryset does
-        queryset = _self(notable.get("queryset"))
-        model = getattr(getattr(queryset, "queryset", queryset), "model", None)
-    site: Site | None = None
-    if callsites:
-        site = callsite(frame) if here is None else _user_site(here, notable.get("template"))
-    return Origin(site, source, model, saving if source is not None else None, "schema" in notable)
+    if source is None:
+        saving = None
+    else:
+        model = getattr(getattr(source, "query", None), "model", None)
+        if model is None and queryset is not None:  # a RawQuery does not know its model
+            model = _model_of_raw(queryset)
+    if callsites and site is None:
+        if here is None or kinds[here.f_code.co_filename] != USER:
+            site = callsite(frame)
+        else:
+            site = _site(here, template or _rendering(here.f_back))
+    return site, source, model, saving, schema
 
 
-def _self(frame: FrameType | None) -> Any:
-    return None if frame is None else frame.f_locals.get("self")
+def is_own(frame: FrameType | None) -> bool:
+    """Whether the toolbar's store is at work in ``frame``, or further out up to the user's code."""
+    while frame is not None:
+        kind = kinds[frame.f_code.co_filename]
+        if kind == USER:
+            return False
+        if kind == OWN:
+            return True
+        frame = frame.f_back
+    return False
 
 
-def _user_site(frame: FrameType, template: FrameType | None) -> Site:
-    line = _template_line(template) if template is not None else _template_around(frame)
-    return (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, line)
+def _compiler(frame: FrameType) -> Any:
+    """The compiler whose ``execute_sql()`` runs in ``frame``, unless it is still putting its SQL together."""
+    names = frame.f_locals
+    if "sql" in frame.f_code.co_varnames and "sql" not in names:
+        return None  # a field or function of its query sends a query of its own
+    me = names.get("self")
+    return me if issubclass(type(me), SQLCompiler) else None
 
 
-def _template_line(frame: FrameType) -> tuple[str, int] | None:
-    """(name, line) of the template tag that ``frame``, a ``Node.render_annotated``, renders."""
+def _user_database(frame: FrameType) -> tuple[bool, Any]:
+    """(whether it is a cursor class, the compiler) where ``frame`` is of a backend in the project itself."""
+    me = frame.f_locals.get("self")
+    return issubclass(type(me), CursorWrapper), me if issubclass(type(me), SQLCompiler) else None
+
+
+def _model_of_raw(frame: FrameType) -> Any:
+    """The model of ``Model.objects.raw()``, whose iterable or queryset is at work around ``frame``."""
+    me = frame.f_locals.get("self")
+    return getattr(getattr(me, "queryset", me), "model", None)
+
+
+def _site(frame: FrameType, template: FrameType | None) -> Site:
+    return (frame.f_code, frame.f_lasti, None if template is None else _template_line(template))
+
+
+def place(site: Site) -> tuple[str, int, str]:
+    """(file, line, function) of a site."""
+    code, position, _template = site
+    if isinstance(code, str):
+        return code, position, "<template>"
+    lines = (line for start, end, line in code.co_lines() if start <= position < end)
+    return code.co_filename, next(lines, None) or code.co_firstlineno, code.co_name
+
+
+def _template_line(frame: FrameType) -> Template | None:
+    """The template tag that ``frame``, a ``Node.render_annotated``, renders."""
     node = frame.f_locals.get("self")
     token, source = getattr(node, "token", None), getattr(node, "origin", None)
     if token is None or source is None:
         return None
-    return (str(source.template_name or source.name), token.lineno)
+    # Django's form widgets have SafeStrings for names, whose own str() is a SafeString again: JSON has none.
+    return (str.__str__(str(source.template_name or source.name)), token.lineno)
 
 
-def _template_around(frame: FrameType) -> tuple[str, int] | None:
-    """The template whose rendering called the user's code in ``frame``, or None."""
-    outer = frame.f_back
-    while outer is not None:
-        if outer.f_code is _RENDER:
-            return _template_line(outer)
-        outer = outer.f_back
+def _template_site(frame: FrameType | None) -> Site | None:
+    """Where nobody's Python is at work (a TemplateResponse that Django renders), the template's own line."""
+    line = None if frame is None else _template_line(frame)
+    if frame is None or line is None:
+        return None
+    return (str(frame.f_locals["self"].origin.name), line[1], line)
+
+
+def _rendering(frame: FrameType | None) -> FrameType | None:
+    """The innermost template tag whose rendering leads to ``frame``, or None."""
+    while frame is not None:
+        if frame.f_code is _RENDER:
+            return frame
+        frame = frame.f_back
     return None
 
 
-def _awaiting(handler: FrameType) -> FrameType | None:
-    """
-    The user's frame that awaits the work of this thread, where ``sync_to_async`` runs it.
-
-    The thread's own stack ends in asgiref's ``thread_handler``, whose argument ``child`` is a local
-    of the coroutine that waits for it: the task whose innermost coroutine has that very object is
-    the one. It is suspended until this thread is done, so that its frames stand still.
-    """
-    arguments, loop = handler.f_locals.get("args"), handler.f_locals.get("loop")
+def _awaited(frame: FrameType) -> Site | None:
+    """The user's line that awaits what the thread of ``frame`` does, where ``sync_to_async`` runs it."""
+    if frame.f_code.co_name != "thread_handler":
+        return None
+    names = frame.f_locals
+    arguments, loop = names.get("args"), names.get("loop")
     if not arguments or loop is None:
         return None
-    for task in islice(asyncio.all_tasks(loop), 1000):
-        found, coroutine = None, task.get_coro()
-        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
-            if kind_of(frame.f_code.co_filename) == USER:
-                found = frame
-            elif kind_of(frame.f_code.co_filename) == ASYNC and frame.f_locals.get("child") is arguments[0]:
-                return found
-            coroutine = coroutine.cr_await  # type: ignore[union-attr]
-    return None
+    return tasks.awaiting(arguments[0], loop, _user_line)
+
+
+def _user_line(frame: FrameType) -> Site | None:
+    """The site of ``frame`` if it is the user's."""
+    return _site(frame, None) if kinds[frame.f_code.co_filename] == USER else None

@@ -20,7 +20,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from dbroute_panel.recording.callers import Site, callsite, origin
+from dbroute_panel.recording.callers import Site, callsite, is_own, origin
 from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.recorder import (
     OWN_APPS,
@@ -32,10 +32,12 @@ from dbroute_panel.recording.recorder import (
     recording,
     resumed,
 )
-from dbroute_panel.recording.snapshots import described, instance, label, parameters
+from dbroute_panel.recording.snapshots import described, instance, parameters
 from dbroute_panel.records import Operation
 
 Execute = Callable[..., Any]
+
+_active = active.get
 
 _OPEN = "_dbroute_panel_transaction"
 """
@@ -43,11 +45,13 @@ On a connection: (trace id, number) of the transaction that is open there, if a 
 number is None where it ended and the next statement begins one by itself (autocommit is off).
 """
 
+_CONNECTING = "_dbroute_panel_connecting"
+"""On a connection while its backend connects again: its first ``_set_autocommit()`` opens no transaction."""
+
 
 def tap(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """The execute wrapper: run the statement, and record it where a trace is active."""
-    recorder = active.get()
-    if recorder is None or recorder.closed:
+    if (recorder := _active()) is None or recorder.closed:
         return execute(sql, params, many, context)
     return _record(recorder, context["connection"], context["cursor"], sql, params, many, execute, context)
 
@@ -62,30 +66,34 @@ def _record(
     execute: Execute,
     context: dict[str, Any],
 ) -> Any:
-    if not recorder.has_room("query"):
+    if recorder.latest >= recorder.limit:
+        recorder.drop("query")
         return execute(sql, params, many, context)
     try:
-        found = origin(sys._getframe(2), callsites=recorder.callsites)
-        meta = getattr(found.model, "_meta", None)
-        if meta is not None and meta.app_label in OWN_APPS:
+        site, source, model, saving, schema = origin(sys._getframe(2), callsites=recorder.callsites)
+        about = None if model is None else recorder.label(model)
+        if about is not None and about.partition(".")[0] in OWN_APPS:
             return execute(sql, params, many, context)
-        using = getattr(found.source, "using", None)
+        using = getattr(source, "using", None)
         decision = decision_behind(using, recorder.trace_id)
-        if decision is None and id(using) in recorder.answered_as:
-            decision = recorder.answered_as[id(using)][1]
-        saved = None if found.saving is None else instance(found.saving, recorder.trace_id)
+        if decision is None and recorder.answered_as:
+            decision = recorder.decision_of(using, about)
+        saved = None if saving is None else instance(saving, recorder.trace_id)
         kept = parameters(params, many) if recorder.params else None
-        number = transaction_of(connection, recorder) or _begun_by_itself(connection, recorder, found.site)
+        atomic = connection.in_atomic_block or not connection.autocommit
+        number = transaction_of(connection, recorder) if atomic else None
+        if atomic and number is None:
+            number = _begun_by_itself(connection, recorder, site)
         event = recorder.draw_id()
     except Exception:
         recorder.lost("query")
         return execute(sql, params, many, context)
-    error: BaseException | None = None
+    failure: BaseException | None = None
     start = perf_counter_ns()
     try:
         return execute(sql, params, many, context)
-    except BaseException as exception:
-        error = exception
+    except BaseException as error:
+        failure = error
         raise
     finally:
         end = perf_counter_ns()
@@ -95,27 +103,27 @@ def _record(
                     event,
                     start,
                     end,
-                    str(connection.alias),
+                    connection.alias,
                     connection.vendor,
                     sql if type(sql) is str else _text(sql),
                     kept,
                     many,
-                    None if meta is None else label(found.model),
+                    about,
                     decision,
-                    found.source is not None,
-                    found.schema,
+                    source is not None,
+                    schema,
                     saved,
-                    connection.in_atomic_block or not connection.autocommit,
+                    atomic,
                     number,
-                    _rowcount(cursor) if error is None else None,
-                    None if error is None else (type(error).__name__, described(error)),
+                    _rowcount(cursor) if failure is None else None,
+                    None if failure is None else (type(failure).__name__, described(failure)),
                     asking.get(),
-                    found.site,
+                    site,
                 )
             )
         except Exception:
             recorder.lost("query")
-        error = None  # no cycle: exception -> traceback -> this frame -> exception
+        failure = None  # no cycle: exception -> traceback -> this frame -> exception
 
 
 def _text(sql: Any) -> str:
@@ -150,7 +158,8 @@ def _callproc(original: Callable[..., Any]) -> Callable[..., Any]:
         def execute(*ignored: Any) -> Any:
             return original(self, procname, params, kparams)
 
-        return _record(recorder, self.db, self, f"CALL {procname}({marks})", params, False, execute, {})
+        given = params if kparams is None else kparams
+        return _record(recorder, self.db, self, f"CALL {procname}({marks})", given, False, execute, {})
 
     callproc.is_watched = True  # type: ignore[attr-defined]
     return callproc
@@ -166,39 +175,43 @@ def _begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: 
     """With autocommit off, the first statement after a commit or rollback begins the next transaction."""
     if connection.autocommit or connection.__dict__.get(_OPEN) != (recorder.trace_id, None):
         return None
-    number = recorder.begin_transaction(str(connection.alias))
+    alias = connection.alias
+    number = recorder.begin_transaction(alias)
     connection.__dict__[_OPEN] = (recorder.trace_id, number)
-    if recorder.has_room("transaction"):
-        recorder.events.append(
-            RawTransaction(
-                recorder.draw_id(), perf_counter_ns(), str(connection.alias), Operation.BEGIN, number, site
-            )
-        )
+    if recorder.latest + 1 < recorder.limit:  # the statement needs room too
+        event, now = recorder.draw_id(), perf_counter_ns()
+        recorder.events.append(RawTransaction(event, now, alias, Operation.BEGIN, number, site))
+    else:
+        recorder.drop("transaction")
     return number
 
 
 def _note(recorder: Recorder, connection: BaseDatabaseWrapper, operation: Operation, call: Execute) -> Any:
-    """Do what begins or ends a transaction, muted; then record it as one event."""
-    start, event = perf_counter_ns(), recorder.draw_id()
+    """Do what begins or ends a transaction, muted; then record it as one event, unless it failed."""
+    start, has_room = perf_counter_ns(), recorder.has_room("transaction")
+    event = recorder.draw_id() if has_room else 0
     with resumed(None):
         result = call()
     try:
-        alias = str(connection.alias)
+        alias = connection.alias
         if operation is Operation.BEGIN:
             connection.__dict__[_OPEN] = (recorder.trace_id, recorder.begin_transaction(alias))
         number = transaction_of(connection, recorder)
         if operation in (Operation.COMMIT, Operation.ROLLBACK):
-            by_itself = not connection.autocommit and not connection.commit_on_exit
-            connection.__dict__[_OPEN] = (recorder.trace_id if by_itself else None, None)
-        if recorder.has_room("transaction"):
-            site = callsite(sys._getframe(2)) if recorder.callsites else None
+            connection.__dict__[_OPEN] = (recorder.trace_id, None)
+        frame = sys._getframe(2)
+        if has_room and not is_own(frame):
+            site = callsite(frame) if recorder.callsites else None
             recorder.events.append(RawTransaction(event, start, alias, operation, number, site))
     except Exception:
         recorder.lost("transaction")
     return result
 
 
-def _shadow(connection: BaseDatabaseWrapper, name: str, becomes: Callable[..., Operation | None]) -> None:
+Becomes = Callable[..., Operation | None]
+
+
+def _shadow(connection: BaseDatabaseWrapper, name: str, becomes: Becomes) -> None:
     """
     Shadow the method ``name`` of this one connection.
 
@@ -208,28 +221,35 @@ def _shadow(connection: BaseDatabaseWrapper, name: str, becomes: Callable[..., O
     before = connection.__dict__.get(name)
 
     @wraps(getattr(connection, name))
-    def method(*args: Any) -> Any:
+    def method(*args: Any, **kwargs: Any) -> Any:
         original = before or partial(getattr(type(connection), name), connection)
         recorder = recording()
-        operation = None if recorder is None else becomes(connection, recorder, *args)
+        operation = None if recorder is None else becomes(connection, recorder, *args, **kwargs)
         if recorder is None or operation is None:
-            return original(*args)
-        return _note(recorder, connection, operation, partial(original, *args))
+            return original(*args, **kwargs)
+        return _note(recorder, connection, operation, partial(original, *args, **kwargs))
 
     setattr(connection, name, method)
 
 
-def _always(operation: Operation) -> Callable[..., Operation | None]:
-    return lambda connection, recorder, *args: operation
+def _always(operation: Operation) -> Becomes:
+    return lambda connection, recorder, *args, **kwargs: operation
 
 
-def _ending(operation: Operation) -> Callable[..., Operation | None]:
-    """In autocommit no transaction is open, and ``commit()`` or ``rollback()`` ends none."""
-    return lambda connection, recorder, *args: None if connection.autocommit else operation
+def _ending(operation: Operation) -> Becomes:
+    """In autocommit no transaction is open, nor after one has ended before the next statement."""
+
+    def becomes(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation | None:
+        ended = connection.autocommit or connection.__dict__.get(_OPEN) == (recorder.trace_id, None)
+        return None if ended else operation
+
+    return becomes
 
 
 def _switching(connection: BaseDatabaseWrapper, recorder: Recorder, autocommit: bool) -> Operation | None:
     """``_set_autocommit(False)`` opens a transaction; ``True`` commits one that is still open."""
+    if _CONNECTING in connection.__dict__:
+        return None
     if not autocommit:
         return Operation.BEGIN
     return Operation.COMMIT if transaction_of(connection, recorder) is not None else None
@@ -241,18 +261,25 @@ def _closing(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation |
 
 
 def _shadow_setup(connection: BaseDatabaseWrapper) -> None:
-    """What a driver sends while connecting is not the user's doing."""
-    original = connection.init_connection_state
+    """What a backend does and sends while connecting is not the user's doing."""
+    connect, set_up = connection.get_new_connection, connection.init_connection_state
 
-    @wraps(original)
+    @wraps(connect)
+    def get_new_connection(*args: Any, **kwargs: Any) -> Any:
+        connection.__dict__[_CONNECTING] = True
+        return connect(*args, **kwargs)
+
+    @wraps(set_up)
     def init_connection_state() -> Any:
+        connection.__dict__.pop(_CONNECTING, None)
         with resumed(None):
-            return original()
+            return set_up()
 
+    connection.get_new_connection = get_new_connection  # type: ignore[method-assign]
     connection.init_connection_state = init_connection_state  # type: ignore[method-assign]
 
 
-SHADOWED: dict[str, Callable[..., Operation | None]] = {
+SHADOWED: dict[str, Becomes] = {
     "_start_transaction_under_autocommit": _always(Operation.BEGIN),
     "_set_autocommit": _switching,
     "_commit": _ending(Operation.COMMIT),
@@ -282,13 +309,20 @@ def watch(connection: BaseDatabaseWrapper) -> None:
 
 
 def on_connection_created(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
-    """The receiver of ``connection_created``: at the first connect and at every reconnect."""
+    """
+    The receiver of ``connection_created``: at the first connect and at every reconnect.
+
+    Nothing is open on a new connection; with autocommit off, its first statement will begin a transaction.
+    """
     watch(connection)
+    recorder = recording()
+    connection.__dict__[_OPEN] = (recorder.trace_id if recorder is not None else None, None)
 
 
 def watch_all() -> None:
     """Watch the connections already open in this thread, and stored procedures."""
     if not getattr(CursorWrapper.callproc, "is_watched", False):
         CursorWrapper.callproc = _callproc(CursorWrapper.callproc)  # type: ignore[method-assign]
-    for connection in connections.all(initialized_only=True):
-        watch(connection)
+    if "settings" in connections.__dict__:  # else none is open, and looking would settle DATABASES too early
+        for connection in connections.all(initialized_only=True):
+            watch(connection)

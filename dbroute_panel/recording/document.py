@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -19,9 +20,16 @@ from django.db.utils import load_backend
 
 from dbroute_panel import records
 from dbroute_panel.conf import replicas
-from dbroute_panel.recording.callers import Site
+from dbroute_panel.recording.callers import Site, place
 from dbroute_panel.recording.recorder import RawDecision, RawEvent, RawQuery, RawTransaction, Recorder
-from dbroute_panel.recording.secrets import MASK, Sessions, is_password_hash, may_keep_key, without_hashes
+from dbroute_panel.recording.secrets import (
+    MASK,
+    Sessions,
+    is_password_hash,
+    may_keep_key,
+    without_hashes,
+    without_literals,
+)
 from dbroute_panel.recording.snapshots import Instance, Typed, dotted
 from dbroute_panel.recording.statements import read
 
@@ -33,14 +41,26 @@ ROUTES: dict[str, records.Route] = {
 
 
 class Writer:
-    """Makes the records of one recorder. ``only``: which events, by id; the rest is left out."""
+    """
+    Makes the records of one recorder.
 
-    def __init__(self, recorder: Recorder, only: Callable[[int], bool] = lambda event: True) -> None:
+    ``only``: which events, by id; the rest is left out. ``started`` (``perf_counter_ns()``): from when
+    their times count, where that is not the recorder's start.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        only: Callable[[int], bool] = lambda event: True,
+        started: int | None = None,
+    ) -> None:
         self.recorder = recorder
+        self.started = recorder.started if started is None else started
         self.raw = sorted(recorder.events[:], key=_by_id)
         self.only = only
         self.sessions = Sessions()
         self.base = _base_dir()
+        self.places: dict[tuple[int, int], tuple[str, int, str]] = {}
         self.settled = {raw.id: raw.settled_by for raw in self.raw if type(raw) is RawDecision}
         self.writers: dict[type, Callable[[Any], records.Event]] = {
             RawDecision: self.decision,
@@ -51,24 +71,16 @@ class Writer:
     def events(self) -> list[records.Event]:
         return [self.writers[type(raw)](raw) for raw in self.raw if self.only(raw.id)]
 
-    def trace(
-        self, name: str, kind: str, started: int | None = None, ended: int | None = None
-    ) -> records.Trace:
-        """The document; ``started`` and ``ended`` (``perf_counter_ns()``) where it is a joined block's."""
-        recorder = self.recorder
-        begin = recorder.started if started is None else started
-        end = (
-            ended
-            or recorder.ended
-            or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
-        )
-        ahead = begin - recorder.started
+    def trace(self, name: str, kind: str, ended: int | None = None) -> records.Trace:
+        """The document; ``ended`` (``perf_counter_ns()``): until then, else until its last event."""
+        recorder, begin = self.recorder, self.started
+        end = ended or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
         vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is RawQuery}
         return records.Trace(
             id=recorder.trace_id,
             name=_text(name),
             kind=_kind(kind),
-            started_at=_rfc3339(recorder, ahead),
+            started_at=_rfc3339(recorder, begin - recorder.started),
             duration_us=_microseconds(end - begin),
             request=recorder.request,
             databases=_databases(vendors),
@@ -86,7 +98,7 @@ class Writer:
             duration_us=_microseconds(raw.end - raw.start),
             model=raw.model,
             args=None if raw.args is None else self.values(raw.args),
-            hints=self.values(raw.hints),
+            hints={} if raw.hints is None else self.values(raw.hints),
             steps=[
                 records.Step(
                     router=dotted(step.router),
@@ -96,7 +108,8 @@ class Writer:
                     duration_us=_microseconds(step.duration),
                 )
                 for step in raw.steps
-            ],
+            ]
+            + [records.Step(router=dotted(router), outcome=records.Outcome.NOT_ASKED) for router in raw.rest],
             settled_by=raw.settled_by,
             answer=self.value(raw.answer),
             parent=raw.parent,
@@ -105,14 +118,14 @@ class Writer:
 
     def query(self, raw: RawQuery) -> records.Query:
         statement = read(raw.sql)
-        secret = self.sessions.concern(raw.model, raw.sql)
+        secret = self.sessions.concern(raw.model, raw.sql, raw.params)
         return records.Query(
             id=raw.id,
             alias=raw.alias,
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
-            sql=_text(raw.sql),
-            params=_parameters(raw.params, secret),
+            sql=without_literals(_text(raw.sql)) if secret else without_hashes(_text(raw.sql)),
+            params=_parameters(raw.params, raw.many, secret),
             many=raw.many,
             operation=statement.operation,
             writes=statement.writes,
@@ -146,7 +159,7 @@ class Writer:
         return records.Route.SCHEMA if raw.schema else records.Route.CURSOR
 
     def at(self, moment: int) -> int:
-        return max(0, (moment - self.recorder.started) // 1000)
+        return max(0, (moment - self.started) // 1000)
 
     def values(self, raw: dict[str, Any]) -> dict[str, Any]:
         return {_text(name): self.value(value) for name, value in raw.items()}
@@ -159,9 +172,9 @@ class Writer:
             return records.TypeRef(type=raw.path)
         if type(raw) is str:
             return MASK if is_password_hash(raw) else _text(raw)
-        if type(raw) is float and raw - raw != 0:  # JSON has no infinity, and no NaN
+        if type(raw) is float and not math.isfinite(raw):  # JSON has no infinity, and no NaN
             return str(raw)
-        return str(raw) if type(raw) is int and raw.bit_length() > 64 else raw
+        return str(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw
 
     def instance(self, raw: Instance) -> records.InstanceRef:
         return records.InstanceRef(
@@ -175,7 +188,7 @@ class Writer:
     def key(self, raw: Instance) -> str | None:
         if raw.pk is None:
             return None
-        if raw.model in self.sessions.labels:
+        if raw.model in self.sessions.keyed:
             return MASK
         if not self.recorder.params and not all(map(may_keep_key, raw.pk)):
             return None
@@ -191,9 +204,11 @@ class Writer:
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:
             return None
-        file, line, function, template = site
+        # By identity, which the raw events keep unique: a code object is slow to hash.
+        known = self.places.get((id(site[0]), site[1]))
+        file, line, function = known or self.places.setdefault((id(site[0]), site[1]), place(site))
         return records.Callsite(
-            file=_relative(file, self.base), line=line, function=function, template=template
+            file=_relative(file, self.base), line=line, function=function, template=site[2]
         )
 
 
@@ -221,25 +236,22 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _parameters(raw: Any, secret: bool) -> list[Any] | dict[str, Any] | None:
+def _parameters(raw: Any, many: bool, secret: bool) -> list[Any] | dict[str, Any] | None:
     if raw is None:
         return None
+    if many:
+        return [_parameters(row, many=False, secret=secret) for row in raw]
     if isinstance(raw, dict):
         return {_text(name): MASK if secret else _parameter(value) for name, value in raw.items()}
-    return [
-        _parameters(value, secret)
-        if isinstance(value, (tuple, dict))
-        else MASK
-        if secret
-        else _parameter(value)
-        for value in raw
-    ]
+    return [MASK if secret else _parameter(value) for value in raw]
 
 
 def _parameter(value: Any) -> str:
-    """One parameter as text: what it would be in Python for bytes and containers, else its plain string."""
+    """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""
     if type(value) is str:
         return MASK if is_password_hash(value) else _text(value)
+    if type(value) is tuple:
+        return f"[{', '.join(map(_parameter, value))}]"
     if type(value) is Typed:
         return f"<{value.path}>"
     if type(value) is bytes:
@@ -253,7 +265,7 @@ def _base_dir() -> str | None:
 
 
 def relative(file: str) -> str:
-    """``file`` as a Callsite has it: relative to ``settings.BASE_DIR`` where it is below it, else absolute."""
+    """``file`` as a Callsite has it: relative to ``settings.BASE_DIR`` where it is below, else absolute."""
     return _relative(file, _base_dir())
 
 
@@ -266,7 +278,7 @@ def _relative(file: str, base: str | None) -> str:
 
 def _routers() -> list[str]:
     """The dotted paths of the routers, in order. Where nobody was asked yet they are not made for this."""
-    made: Iterable[Any] = router.__dict__.get("routers") or settings.DATABASE_ROUTERS
+    made: Iterable[Any] = router.__dict__.get("routers", settings.DATABASE_ROUTERS)
     return [entry if isinstance(entry, str) else dotted(entry) for entry in made]
 
 
@@ -274,12 +286,20 @@ def _databases(vendors: dict[str, str]) -> dict[str, records.Database]:
     primaries = replicas()
     return {
         str(alias): records.Database(
-            vendor=vendors.get(alias) or _vendor(options["ENGINE"]),
-            engine=options["ENGINE"],
-            replica_of=primaries.get(alias),
+            vendor=vendors.get(alias) or _vendor(options.get("ENGINE", "")),
+            engine=options.get("ENGINE", ""),
+            replica_of=None if _is_the_same(options) else primaries.get(alias),
         )
         for alias, options in connections.settings.items()
     }
+
+
+def _is_the_same(options: dict[str, Any]) -> bool:
+    """Whether Django's test runner has made the database the very one that it mirrors: no replica, then."""
+    mirrored = connections.settings.get((options.get("TEST") or {}).get("MIRROR"))
+    return mirrored is not None and all(
+        options.get(key) == mirrored.get(key) for key in ("NAME", "HOST", "PORT")
+    )
 
 
 @lru_cache

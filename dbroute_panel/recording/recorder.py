@@ -19,11 +19,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.callers import Site
-from dbroute_panel.recording.snapshots import Instance
+from dbroute_panel.recording.snapshots import Instance, label
 from dbroute_panel.records import Action, Operation, Outcome, Request, Settled
 
 logger = logging.getLogger("dbroute_panel")
@@ -32,7 +34,7 @@ OWN_APPS = frozenset({"dbroute_panel", "debug_toolbar"})
 """App labels whose models are the tool's own work, which never shows up in a trace."""
 
 
-class RawStep(NamedTuple):
+class RawStep(msgspec.Struct, gc=False):
     """One router's part in a decision, as it happened. ``router`` is the router itself."""
 
     router: Any
@@ -42,8 +44,12 @@ class RawStep(NamedTuple):
     duration: int
 
 
-class RawDecision(NamedTuple):
-    """A decision as it happened; times are ``perf_counter_ns()``."""
+class RawDecision(msgspec.Struct, gc=False):
+    """
+    A decision as it happened; times are ``perf_counter_ns()``.
+
+    ``steps`` are those of the routers that were asked, ``rest`` the routers that were not.
+    """
 
     id: int
     start: int
@@ -51,15 +57,21 @@ class RawDecision(NamedTuple):
     action: Action
     model: str | None
     args: dict[str, Any] | None
-    hints: dict[str, Any]
+    hints: dict[str, Any] | None
     steps: list[RawStep]
+    rest: tuple[Any, ...]
     settled_by: Settled
     answer: Any
     parent: int | None
     site: Site | None
 
+    @property
+    def routers(self) -> list[Any]:
+        """The routers, in order: one for each step of the record."""
+        return [*(step.router for step in self.steps), *self.rest]
 
-class RawQuery(NamedTuple):
+
+class RawQuery(msgspec.Struct, gc=False):
     """A query as it happened. ``named`` is true where the ORM ran it on an alias named in code."""
 
     id: int
@@ -83,7 +95,7 @@ class RawQuery(NamedTuple):
     site: Site | None
 
 
-class RawTransaction(NamedTuple):
+class RawTransaction(msgspec.Struct, gc=False):
     """The opening or ending of a transaction or savepoint, as it happened."""
 
     id: int
@@ -117,9 +129,11 @@ class Recorder:
         self.latest = 0
         self.dropped = dict.fromkeys(KINDS.values(), 0)
         self.transactions: dict[str, int] = {}
-        # Aliases that a router answered as a str subclass (an enum) and that had to be handed back
-        # as they are: (answer, decision) by identity. The answer is kept, so that its id stays its own.
-        self.answered_as: dict[int, tuple[Any, int]] = {}
+        # Aliases that a router answered as a str subclass (an enum) and that had to be handed back as
+        # they are, by identity: (answer, latest decision by model). The answer is kept, so that its id
+        # stays its own.
+        self.answered_as: dict[int, tuple[Any, dict[str | None, int]]] = {}
+        self.labels: dict[Any, str | None] = {}
         self.limit = panel_settings.MAX_EVENTS
         self.params = panel_settings.RECORD_PARAMS
         self.callsites = panel_settings.CALLSITES
@@ -132,16 +146,38 @@ class Recorder:
 
     def has_room(self, kind: str) -> bool:
         """Whether another event is kept; where not, it is counted as dropped."""
-        if len(self.events) < self.limit:
+        if self.latest < self.limit:
             return True
+        self.drop(kind)
+        return False
+
+    def drop(self, kind: str) -> None:
+        """Count an event that is not kept."""
         with _counting:
             self.dropped[kind] += 1
-        return False
+
+    def label(self, model: Any) -> str | None:
+        """The label of a model, which Django would put together anew each time."""
+        try:
+            return self.labels[model]
+        except KeyError:
+            name = self.labels[model] = label(model)
+            return name
+
+    def answered(self, answer: Any, model: str | None, decision: int) -> None:
+        """Remember which decision answered an alias that cannot carry it."""
+        decisions = self.answered_as.setdefault(id(answer), (answer, {}))[1]
+        decisions[model] = decisions[None] = decision
+
+    def decision_of(self, alias: Any, model: str | None) -> int | None:
+        """The decision that answered such an alias: the latest about ``model``, else the latest of all."""
+        if (known := self.answered_as.get(id(alias))) is None:
+            return None
+        return known[1].get(model, known[1][None])
 
     def lost(self, kind: str) -> None:
         """Count an event that an error of ours cost, and log the error being handled, once per process."""
-        with _counting:
-            self.dropped[kind] += 1
+        self.drop(kind)
         complain("dbroute_panel could not record a %s; the request goes on.", kind)
 
     def begin_transaction(self, alias: str) -> int:
@@ -150,11 +186,13 @@ class Recorder:
             number = self.transactions[alias] = self.transactions.get(alias, 0) + 1
         return number
 
-    def close(self) -> None:
-        """Take no more events. Safe to call again."""
-        if self.ended is None:
-            self.ended = perf_counter_ns()
+    def close(self, ended: int | None) -> None:
+        """Take no more events: the trace ended at ``ended`` (``perf_counter_ns()``)."""
+        self.ended = ended
         self.closed = True
+        # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
+        self.labels.clear()
+        self.answered_as.clear()
 
 
 active: ContextVar[Recorder | None] = ContextVar("dbroute_panel_recorder", default=None)

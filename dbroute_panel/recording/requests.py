@@ -10,17 +10,18 @@ from __future__ import annotations
 import functools
 import random
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.recording.recorder import Recorder, active, complain, resumed
+from dbroute_panel.recording.recorder import Recorder, complain, resumed
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Request
 
@@ -50,7 +51,13 @@ def wanted(request: HttpRequest) -> bool:
 
 
 def is_own(request: HttpRequest) -> bool:
-    """Whether the request is to this tool's pages or to the toolbar's own URLs, which are never recorded."""
+    """
+    Whether the request is to this tool's pages or to the toolbar's own URLs, which are never recorded.
+
+    It resolves the URL only where that can be: resolving may run converters of the user's.
+    """
+    if "/dbroute_panel/trace/" not in request.path_info and not apps.is_installed("debug_toolbar"):
+        return False
     match = _resolved(request)
     if match is None:
         return False
@@ -59,10 +66,10 @@ def is_own(request: HttpRequest) -> bool:
     )
 
 
-def _resolved(request: HttpRequest) -> ResolverMatch | None:
+def _resolved(request: HttpRequest, slash: str = "") -> ResolverMatch | None:
     """The URL pattern of the request: Django's own finding if it has one already; None without a match."""
     try:
-        return request.resolver_match or resolve(request.path_info, getattr(request, "urlconf", None))
+        return request.resolver_match or resolve(request.path_info + slash, getattr(request, "urlconf", None))
     except Exception:  # Resolver404; or a URLconf that cannot be imported, which Django will report itself
         return None
 
@@ -71,10 +78,11 @@ class RequestTrace:
     """The trace of one request: ``stop()`` when the response is there, ``end()`` to deliver it."""
 
     def __init__(self, request: HttpRequest, *, shown: bool) -> None:
-        self.request = request
-        self.trace = trace(request.path_info, kind="request").begin()
+        self.request: HttpRequest | None = request
+        self.path = request.path_info
+        self.trace = trace(self.path, kind="request").begin()
         self.recorder: Recorder = self.trace._begun()
-        self.ended = False
+        self.finalizer: weakref.finalize[..., HttpResponseBase] | None = None
         if shown:
             self.recorder.shown = True
 
@@ -96,13 +104,14 @@ class RequestTrace:
         """Describe the request, and deliver the trace as soon as ``outcome`` is done with. Never raises."""
         try:
             self.stop()
-            if self.ended:
+            # Not kept any longer: a request may lead to its response, which would then never be collected.
+            request, self.request = self.request, None
+            if request is None:
                 return
-            self.ended = True
             response = outcome if isinstance(outcome, HttpResponseBase) else None
             status = 500 if response is None else response.status_code
-            if self.recorder.kind == "request" and self.recorder.request is None:
-                self.recorder.request = described(self.request, status, params=self.recorder.params)
+            if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
+                self.recorder.request = described(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
             if self.joined:
                 return
@@ -112,21 +121,23 @@ class RequestTrace:
             if settings.DEBUG:
                 response.headers[HEADER] = self.id
             if response.streaming:
-                stream(response, self)
+                stream(response, self.recorder)
             # Closing is the last thing a server does with a response. One that never closes it, or a
             # response that is thrown away, ends the trace when it is collected.
             response._resource_closers.append(self.deliver)  # type: ignore[attr-defined]
-            weakref.finalize(response, self.deliver)
+            self.finalizer = weakref.finalize(response, self.deliver)
         except Exception:
-            complain("dbroute_panel could not end the trace of %s.", self.request.path_info)
+            complain("dbroute_panel could not end the trace of %s.", self.path)
 
     def deliver(self) -> None:
         """Finish the trace and hand it to the store; without events only if somebody shows it."""
+        if self.finalizer is not None:
+            self.finalizer.detach()
         try:
             self.trace.keep = bool(self.recorder.events or self.recorder.shown)
             self.trace.finish()
         except Exception:
-            complain("dbroute_panel could not finish the trace of %s.", self.request.path_info)
+            complain("dbroute_panel could not finish the trace of %s.", self.path)
 
 
 def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
@@ -145,38 +156,33 @@ def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
 def described(request: HttpRequest, status: int | None, *, params: bool) -> Request:
     """The facts about a request: its path, or where values are not kept (or open something) its route."""
     match = _resolved(request)
-    if match is None:
-        return Request(
-            method=request.method or "",
-            path=request.path if params else UNRESOLVED,
-            view=None,
-            status=status,
-        )
-    plain = params and SECRET_ARGUMENTS.isdisjoint(match.captured_kwargs or match.kwargs)
+    path, route, view = request.path, UNRESOLVED, None
+    if match is not None:
+        route, view = match.route, match._func_path
+    else:
+        match = _resolved(request, slash="/")  # CommonMiddleware redirects there, with all that the path has
+    secret = match is not None and not SECRET_ARGUMENTS.isdisjoint(match.kwargs)
     return Request(
-        method=request.method or "",
-        path=request.path if plain else match.route,
-        view=match._func_path,
-        status=status,
+        method=request.method or "", path=path if params and not secret else route, view=view, status=status
     )
 
 
-def stream(response: HttpResponseBase, request_trace: RequestTrace) -> None:
+def stream(response: HttpResponseBase, recorder: Recorder) -> None:
     """
     Record what a streaming response does while it is sent.
 
     The recorder is active only around each step of the content and around what runs at its closing, so
     that the next request on the thread cannot join. A file is left alone: the server may send it by itself.
     """
-    recorder = request_trace.recorder
-    closers: list[Callable[[], Any]] = response._resource_closers  # type: ignore[attr-defined]
+    streaming: Any = response
+    closers: list[Callable[[], Any]] = streaming._resource_closers
     closers[:] = [functools.partial(_resumed_call, recorder, closer) for closer in closers]
     if getattr(response, "file_to_stream", None) is not None:
         return
     before = len(closers)
-    content = response.streaming_content  # type: ignore[attr-defined]
-    steps = _async_steps if response.is_async else _steps  # type: ignore[attr-defined]
-    response.streaming_content = steps(recorder, content)  # type: ignore[attr-defined]
+    content = streaming.streaming_content
+    steps = _async_steps if streaming.is_async else _steps
+    streaming.streaming_content = steps(recorder, content)
     del closers[before:]  # closing our own generator does nothing that the content's own closer does not
 
 
@@ -186,7 +192,6 @@ def _resumed_call(recorder: Recorder, function: Callable[[], Any]) -> Any:
 
 
 def _steps(recorder: Recorder, content: Iterator[bytes]) -> Iterator[bytes]:
-    content = iter(content)
     while True:
         with resumed(recorder):
             try:
@@ -196,16 +201,13 @@ def _steps(recorder: Recorder, content: Iterator[bytes]) -> Iterator[bytes]:
         yield part
 
 
-async def _async_steps(recorder: Recorder, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    content = aiter(content)
+async def _async_steps(recorder: Recorder, content: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     while True:
-        token = active.set(recorder)
-        try:
-            part = await anext(content)
-        except StopAsyncIteration:
-            return
-        finally:
-            active.reset(token)
+        with resumed(recorder):
+            try:
+                part = await anext(content)
+            except StopAsyncIteration:
+                return
         yield part
 
 

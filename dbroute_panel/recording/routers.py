@@ -23,129 +23,162 @@ from dbroute_panel.recording.recorder import OWN_APPS, RawDecision, RawStep, Rec
 from dbroute_panel.recording.snapshots import described, hint, label, scalar
 from dbroute_panel.records import Action, Outcome, Settled
 
+_active = active.get
+
+DJANGOS = frozenset(
+    {
+        ConnectionRouter.db_for_read,
+        ConnectionRouter.db_for_write,
+        ConnectionRouter.allow_relation,
+        ConnectionRouter.allow_migrate,
+    }
+)
+"""Django's own routing functions, which read ``self.routers`` and, of each router, one attribute."""
+
+
+ROUTER, ERROR = Settled.ROUTER, Settled.ERROR
+READ, WRITE, RELATION = Action.READ, Action.WRITE, Action.RELATION
+PASSED, ANSWERED, RAISED, NO_METHOD = Outcome.PASSED, Outcome.ANSWERED, Outcome.RAISED, Outcome.NO_METHOD
+# A member of an enum is found slowly by its class, and these are needed at every decision.
+
+
+def _passed_on(action: str) -> property:
+    def method(chain: Chain) -> Callable[..., Any]:
+        try:
+            chain.method = getattr(chain.router, action)
+        except AttributeError:
+            chain.note(NO_METHOD)
+            raise
+        except BaseException as error:  # a property named like the method: Django lets it out too
+            chain.note(RAISED, error=error)
+            raise
+        return chain.ask
+
+    return property(method)
+
 
 class Chain:
     """
     The stand-in for the router in one decision, and the probe in front of each of its routers.
 
-    Django's routing functions read ``self.routers`` and, of each, one attribute. They get this
-    object every time, which passes that attribute on to the router whose turn it is.
+    Django's routing functions get this object as every router: the attribute they read of it is
+    passed on to the router whose turn it is. A step lasts from the end of the one before.
     """
 
-    __slots__ = ("_ask", "_method", "_router", "exhausted", "real", "steps")
+    __slots__ = ("clock", "exhausted", "listed", "method", "real", "router", "steps")
+
+    router: Any
+    method: Callable[..., Any]
+
+    db_for_read = _passed_on("db_for_read")
+    db_for_write = _passed_on("db_for_write")
+    allow_relation = _passed_on("allow_relation")
+    allow_migrate = _passed_on("allow_migrate")
 
     def __init__(self, real: Any) -> None:
         self.real = real
+        self.listed: Any = ()
         self.steps: list[RawStep] = []
         self.exhausted = False
+        self.clock = perf_counter_ns()
 
     @property
     def routers(self) -> Iterator[Chain]:
-        for router in self.real.routers:
-            self._router = router
+        listed = self.listed = self.real.routers
+        for router in listed:
+            self.router = router
             yield self
         self.exhausted = True
 
-    def __getattr__(self, action: str) -> Callable[..., Any]:
-        start = perf_counter_ns()
-        try:
-            self._method = getattr(self._router, action)
-        except AttributeError:
-            self.note(Outcome.NO_METHOD, None, None, 0)
-            raise
-        except BaseException as error:  # a property named like the method: Django lets it out too
-            self.note(Outcome.RAISED, None, described(error), perf_counter_ns() - start)
-            raise
-        return self.ask
-
     def ask(self, *args: Any, **hints: Any) -> Any:
-        start = perf_counter_ns()
         try:
-            answer = self._method(*args, **hints)
+            answer = self.method(*args, **hints)
         except BaseException as error:
-            self.note(Outcome.RAISED, None, described(error), perf_counter_ns() - start)
+            self.note(RAISED, error=error)
             raise
-        self.note(Outcome.PASSED, scalar(answer), None, perf_counter_ns() - start)
+        now = perf_counter_ns()
+        plain = answer if answer is None or type(answer) is str else scalar(answer)
+        self.steps.append(RawStep(self.router, PASSED, plain, None, now - self.clock))
+        self.clock = now
         return answer
 
-    def note(self, outcome: Outcome, answer: Any, error: str | None, duration: int) -> None:
-        self.steps.append(RawStep(self._router, outcome, answer, error, duration))
+    def note(self, outcome: Outcome, *, error: BaseException | None = None) -> None:
+        now = perf_counter_ns()
+        message = None if error is None else described(error)
+        self.steps.append(RawStep(self.router, outcome, None, message, now - self.clock))
+        self.clock = now
 
-    def complete(self) -> list[RawStep]:
+    def settle(self, error: BaseException | None) -> tuple[Any, ...]:
         """
-        The steps with what became of each router.
+        Say of the last step what became of it, and return the routers that were not asked.
 
         Whether the last answer settled the matter is seen from what Django did: it asked nobody else.
         """
-        steps = self.steps
         if self.exhausted:
-            return steps
-        if steps and steps[-1].outcome is Outcome.PASSED:
-            steps[-1] = steps[-1]._replace(outcome=Outcome.ANSWERED)
-        for router in list(self.real.routers)[len(steps) :]:
-            steps.append(RawStep(router, Outcome.NOT_ASKED, None, None, 0))
-        return steps
+            return ()
+        steps = self.steps
+        if steps and (last := steps[-1]).outcome is PASSED:
+            last.outcome = ANSWERED
+            if error is not None:  # Django could not even tell whether the answer is true
+                last.outcome, last.error = RAISED, described(error)
+        return tuple(self.listed)[len(steps) :]
 
 
 class Overridden(Chain):
     """The chain of a router class that overrides Django's method: it is called as it is, and is one step."""
 
-    __slots__ = ("original",)
+    __slots__ = ()
 
-    def __init__(self, real: Any, original: Callable[..., Any]) -> None:
+    def __init__(self, real: Any, original: Any) -> None:
         super().__init__(real)
-        self.original = original
+        self.router = type(real).__mro__[1]  # what its class was before it was watched
+        self.method = original
 
-    def __call__(self, *args: Any, **hints: Any) -> Any:
-        self._router = type(self.real).__mro__[1]  # what its class was before it was watched
-        self._method = self.original.__get__(self.real)
-        return self.ask(*args, **hints)
-
-    def complete(self) -> list[RawStep]:
-        return [
-            step._replace(outcome=Outcome.ANSWERED) if step.outcome is Outcome.PASSED else step
-            for step in self.steps
-        ]
+    __call__ = Chain.ask
 
 
 def decide(
     recorder: Recorder,
     router: Any,
-    original: Callable[..., Any],
+    original: Any,
     action: Action,
     args: tuple[Any, ...],
     hints: dict[str, Any],
 ) -> Any:
-    """Put one question to ``router``, record its chain, and hand back the answer."""
-    if not recorder.has_room("decision"):
-        return original(router, *args, **hints)
+    """Put one question to ``router`` by its ``original`` method, record the chain, return the answer."""
+    if recorder.latest >= recorder.limit:
+        recorder.drop("decision")
+        return original(*args, **hints)
     try:
-        facts = _facts(recorder, action, args, hints)
-        if getattr(ConnectionRouter, action) is original:
-            chain = Chain(router)
-            question = original
-            call: tuple[Any, ...] = (chain, *args)
+        site = callsite(sys._getframe(2)) if recorder.callsites else None
+        model, arguments, kept = _facts(recorder, action, args, hints)
+        function = getattr(original, "__func__", None)
+        if function in DJANGOS:
+            chain, question = Chain(router), function
+            args = (chain, *args)
         else:
             chain = question = Overridden(router, original)
-            call = args
         event = recorder.draw_id()
-        parent = asking.get()
+        token = asking.set(event)
     except Exception:
         recorder.lost("decision")
-        return original(router, *args, **hints)
+        return original(*args, **hints)
     answer: Any = None
-    failed = True
-    token = asking.set(event)
-    start = perf_counter_ns()
+    failure: BaseException | None = None
+    start = chain.clock = perf_counter_ns()
     try:
-        answer = question(*call, **hints)
-        failed = False
+        answer = question(*args, **hints)
+    except BaseException as error:
+        failure = error
+        raise
     finally:
         end = perf_counter_ns()
         asking.reset(token)
         try:
-            settled = Settled.ERROR if failed else _settled_by(chain, action, hints)
-            model, arguments, kept, site = facts
+            rest = chain.settle(failure)
+            settled = (
+                ERROR if failure is not None else _settled_by(action, hints) if chain.exhausted else ROUTER
+            )
             recorder.events.append(
                 RawDecision(
                     event,
@@ -155,54 +188,54 @@ def decide(
                     model,
                     arguments,
                     kept,
-                    chain.complete(),
+                    chain.steps,
+                    rest,
                     settled,
-                    scalar(answer),
-                    parent,
+                    answer if type(answer) is str else scalar(answer),
+                    None if token.old_value is token.MISSING else token.old_value,
                     site,
                 )
             )
-            if not failed and action.names_alias:
-                answer = _carried(recorder, answer, event)
+            if action is READ or action is WRITE:
+                answer = _carried(recorder, answer, model, event)
         except Exception:
             recorder.lost("decision")
+        failure = None  # no cycle: exception -> traceback -> this frame -> exception
     return answer
 
 
-def _carried(recorder: Recorder, answer: Any, event: int) -> Any:
+def _carried(recorder: Recorder, answer: Any, model: str | None, event: int) -> Any:
     """The alias as a carrier; anything that is more than a plain string stays the object that it is."""
     if type(answer) is str or type(answer) is Carrier:
         return carry(answer, recorder.trace_id, event)
-    if isinstance(answer, str):
-        recorder.answered_as[id(answer)] = (answer, event)
+    if issubclass(type(answer), str):
+        recorder.answered(answer, model, event)
     return answer
 
 
 def _facts(
     recorder: Recorder, action: Action, args: tuple[Any, ...], hints: dict[str, Any]
-) -> tuple[Any, ...]:
-    """(model label, args, hints, callsite) of a question, as plain facts."""
+) -> tuple[str | None, dict[str, Any] | None, dict[str, Any] | None]:
+    """(model label, args, hints) of a question, as plain facts."""
     trace = recorder.trace_id
-    site = callsite(sys._getframe(3)) if recorder.callsites else None
-    kept = {str(name): hint(value, trace) for name, value in hints.items()}
-    if action.names_alias:
-        return label(args[0]), None, kept, site
-    if action is Action.RELATION:
-        return None, {"obj1": hint(args[0], trace), "obj2": hint(args[1], trace)}, kept, site
-    kept.pop("model", None)
+    kept = {str(name): hint(value, trace) for name, value in hints.items()} if hints else None
+    if action is READ or action is WRITE:
+        return recorder.label(args[0]), None, kept
+    if action is RELATION:
+        return None, {"obj1": hint(args[0], trace), "obj2": hint(args[1], trace)}, kept
+    named: dict[str, Any] = kept or {}
+    named.pop("model", None)
     arguments = {
         "db": scalar(args[0]),
         "app_label": scalar(args[1]),
-        "model_name": kept.pop("model_name", None),
+        "model_name": named.pop("model_name", None),
     }
-    return label(hints.get("model")), arguments, kept, site
+    return label(hints.get("model")), arguments, named
 
 
-def _settled_by(chain: Chain, action: Action, hints: dict[str, Any]) -> Settled:
-    """What settled an answered question: Django's last resorts, seen from that nobody was left to ask."""
-    if not chain.exhausted:
-        return Settled.ROUTER
-    if action is Action.RELATION:
+def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
+    """What settled a question that no router answered: Django's last resorts."""
+    if action is RELATION:
         return Settled.SAME_DATABASE
     if action is Action.MIGRATE:
         return Settled.ALLOWED
@@ -214,45 +247,35 @@ def _is_own(model: Any) -> bool:
     return getattr(getattr(model, "_meta", None), "app_label", None) in OWN_APPS
 
 
-def watched(base: type) -> type:
+def watched(base: Any) -> type:
     """The subclass of a router class whose four questions are recorded while a trace is active."""
-    read, write = base.db_for_read, base.db_for_write  # type: ignore[attr-defined]
-    relation, migrate = base.allow_relation, base.allow_migrate  # type: ignore[attr-defined]
 
-    # Django's own parameter names, because they work as keywords: router.db_for_read(model=Book).
-    def db_for_read(self: Any, model: Any, **hints: Any) -> Any:
-        recorder = active.get()
-        if recorder is None or recorder.closed or _is_own(model):
-            return read(self, model, **hints)
-        return decide(recorder, self, read, Action.READ, (model,), hints)
+    class Watched(base):  # type: ignore[misc]
+        is_watched = True
 
-    def db_for_write(self: Any, model: Any, **hints: Any) -> Any:
-        recorder = active.get()
-        if recorder is None or recorder.closed or _is_own(model):
-            return write(self, model, **hints)
-        return decide(recorder, self, write, Action.WRITE, (model,), hints)
+        # Django's own parameter names, because they work as keywords: router.db_for_read(model=Book).
+        def db_for_read(self, model: Any, **hints: Any) -> Any:
+            if (recorder := _active()) is None or recorder.closed or _is_own(model):
+                return super().db_for_read(model, **hints) if hints else super().db_for_read(model)
+            return decide(recorder, self, super().db_for_read, READ, (model,), hints)
 
-    def allow_relation(self: Any, obj1: Any, obj2: Any, **hints: Any) -> Any:
-        recorder = active.get()
-        if recorder is None or recorder.closed:
-            return relation(self, obj1, obj2, **hints)
-        return decide(recorder, self, relation, Action.RELATION, (obj1, obj2), hints)
+        def db_for_write(self, model: Any, **hints: Any) -> Any:
+            if (recorder := _active()) is None or recorder.closed or _is_own(model):
+                return super().db_for_write(model, **hints) if hints else super().db_for_write(model)
+            return decide(recorder, self, super().db_for_write, WRITE, (model,), hints)
 
-    def allow_migrate(self: Any, db: Any, app_label: Any, **hints: Any) -> Any:
-        recorder = active.get()
-        if recorder is None or recorder.closed or app_label in OWN_APPS:
-            return migrate(self, db, app_label, **hints)
-        return decide(recorder, self, migrate, Action.MIGRATE, (db, app_label), hints)
+        def allow_relation(self, obj1: Any, obj2: Any, **hints: Any) -> Any:
+            if (recorder := _active()) is None or recorder.closed:
+                return super().allow_relation(obj1, obj2, **hints)
+            return decide(recorder, self, super().allow_relation, RELATION, (obj1, obj2), hints)
 
-    namespace = {
-        "__module__": __name__,
-        "db_for_read": db_for_read,
-        "db_for_write": db_for_write,
-        "allow_relation": allow_relation,
-        "allow_migrate": allow_migrate,
-        "is_watched": True,
-    }
-    return type(f"Watched{base.__name__}", (base,), namespace)
+        def allow_migrate(self, db: Any, app_label: Any, **hints: Any) -> Any:
+            if (recorder := _active()) is None or recorder.closed or app_label in OWN_APPS:
+                return super().allow_migrate(db, app_label, **hints)
+            return decide(recorder, self, super().allow_migrate, Action.MIGRATE, (db, app_label), hints)
+
+    Watched.__name__ = Watched.__qualname__ = f"Watched{base.__name__}"
+    return Watched
 
 
 def watch(router: Any) -> None:

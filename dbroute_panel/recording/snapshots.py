@@ -14,10 +14,10 @@ import decimal
 import uuid
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.db.models import Model
-from django.utils.functional import LazyObject, empty
+from django.utils.functional import LazyObject, Promise, empty
 
 from dbroute_panel.recording.carrier import decision_behind
 
@@ -26,8 +26,6 @@ SCALARS = frozenset({str, int, float, bool, type(None)})
 
 PLAIN = SCALARS | {
     bytes,
-    bytearray,
-    memoryview,
     decimal.Decimal,
     dt.date,
     dt.datetime,
@@ -36,6 +34,10 @@ PLAIN = SCALARS | {
     uuid.UUID,
 }
 """Exact types whose text is safe to take at any time: it runs no code of the user's."""
+
+
+_TELLING = (str, bytes, int, float, type(None), Promise)
+"""Types of an exception's arguments that its message can be made of at any time."""
 
 
 class Instance(NamedTuple):
@@ -55,20 +57,29 @@ class Typed(NamedTuple):
 
 
 def dotted(thing: object) -> str:
-    """The dotted path of a class, of a module, or of an object's class."""
-    if isinstance(thing, ModuleType):
-        return thing.__name__
-    cls = thing if isinstance(thing, type) else type(thing)
+    """The dotted path of a class, of a module, or of an object's class. It evaluates no lazy object."""
+    cls = type(thing)
+    if issubclass(cls, ModuleType):
+        return str(thing.__dict__.get("__name__"))
+    if issubclass(cls, type):
+        cls = cast("type", thing)
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def described(error: BaseException) -> str:
-    """``Class: message`` of an exception; the class alone where it has no message or cannot say it."""
+    """
+    ``Class: message`` of an exception; the class alone where it has no message.
+
+    Also where saying it could run a query: ``str()`` of an exception that was given a model instance
+    or a queryset is the ``str()`` or ``repr()`` of these.
+    """
+    name = type(error).__name__
+    if not all(issubclass(type(argument), _TELLING) for argument in error.args):
+        return name
     try:
         message = str(error)
     except Exception:  # the user's own __str__ may raise
-        message = ""
-    name = type(error).__name__
+        return name
     return f"{name}: {message}" if message else name
 
 
@@ -114,8 +125,8 @@ def instance(value: Any, trace: str) -> Instance | None:
     return Instance(
         cls._meta.label,
         _key(cls, attributes),
-        None if db is None else str(db),
-        state.adding if state is not None else True,
+        None if db is None else str.__str__(db) if issubclass(type(db), str) else dotted(db),
+        bool(state.adding) if state is not None else True,
         decision_behind(db, trace),
     )
 
@@ -123,8 +134,8 @@ def instance(value: Any, trace: str) -> Instance | None:
 def _key(model: type[Model], attributes: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """The raw primary key from ``__dict__``: several values where it is composite; None where unset."""
     fields = getattr(model._meta, "pk_fields", None) or (model._meta.pk,)
-    key = tuple(attributes.get(field.attname) for field in fields if field is not None)
-    if not key or None in key or any(type(part) not in PLAIN for part in key):
+    key = tuple(_parameter(attributes.get(field.attname)) for field in fields if field is not None)
+    if not key or any(part is None or type(part) is Typed for part in key):
         return None
     return key
 
@@ -139,7 +150,7 @@ def parameters(params: Any, many: bool) -> Any:
         if not isinstance(params, (list, tuple)):
             return None
         return tuple(parameters(row, many=False) for row in params[:10])
-    if params is None or (type(params) is tuple and all(type(value) in PLAIN for value in params)):
+    if type(params) is tuple and PLAIN.issuperset(map(type, params)):
         return params
     if isinstance(params, Mapping):
         return {str(name): _parameter(value) for name, value in params.items()}
@@ -150,13 +161,15 @@ def parameters(params: Any, many: bool) -> Any:
 
 def _parameter(value: Any) -> Any:
     cls = type(value)
-    if cls in (bytearray, memoryview):
-        return bytes(value)
     if cls in PLAIN:
         return value
     if cls in (list, tuple):
         return tuple(map(_parameter, value))
-    for plain in (str, int, float):  # SafeString, IntegerChoices and their like: without their own __str__
-        if issubclass(cls, plain):
-            return plain.__str__(value) if plain is str else plain.__repr__(value)
+    if cls in (bytearray, memoryview):  # they may change, and a view would keep its object locked
+        return bytes(value)
+    if issubclass(cls, str):  # SafeString, TextChoices and their like: without their own __str__
+        return str.__str__(value)
+    for number in (int, float):
+        if issubclass(cls, number):
+            return number.__pos__(value)
     return Typed(dotted(value))

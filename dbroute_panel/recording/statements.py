@@ -41,7 +41,8 @@ def read(sql: str) -> Statement:
 def _read(sql: str) -> Statement:
     first = _operation(sql)
     if first == "WITH":
-        return Statement(first, _WRITING_PART.search(_NO_CODE.sub(" ", sql)) is not None)
+        code = " ".join(_NO_CODE.sub(" ", sql).split())
+        return Statement(first, _WRITING_PART.search(code) is not None)
     return Statement(first, first in WRITING)
 
 

@@ -15,9 +15,13 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+import msgspec
+from asgiref.sync import iscoroutinefunction
+
+from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.document import Writer
-from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording
-from dbroute_panel.records import Decision, Event, Finding, Query, Trace, Transaction
+from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
+from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace, Transaction
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Kind = Literal["request", "block", "command", "task"]
@@ -30,6 +34,21 @@ _receivers: list[Callable[[Trace], object]] = []
 def deliver_to(keep: Callable[[Trace], object]) -> None:
     """Hand every finished trace that is to be kept to ``keep``. It must not raise (``stores.keep``)."""
     _receivers[:] = [keep]
+
+
+_judges: list[Callable[[Trace], list[Finding]]] = []
+
+
+def judge_with(find: Callable[[Trace], list[Finding]]) -> None:
+    """Let ``find`` say what is wrong in every finished trace. It must not raise (``findings.find``)."""
+    _judges[:] = [find]
+
+
+def judged(document: Trace) -> Trace:
+    """The document with its findings."""
+    return msgspec.structs.replace(
+        document, findings=[finding for judge in _judges for finding in judge(document)]
+    )
 
 
 class trace:  # noqa: N801 - used like a function, as contextlib's own are
@@ -65,6 +84,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
 
     def begin(self) -> Self:
         """Begin to record in this context, or join the trace that is active in it."""
+        if self._recorder is not None and self._document is None:
+            raise RuntimeError(f"The trace {self.name!r} has already begun. Make another one with trace().")
         outer = recording()
         self._document = self._ended = self._last = self._token = None
         self._started = perf_counter_ns()
@@ -101,12 +122,12 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             return
         recorder = self._begun()
         if not self.joined:
-            recorder.ended = self._ended
-            recorder.close()
+            recorder.close(self._ended)
         self._document = self._write()
-        if self.keep and not self.joined:
-            for receive in _receivers:
-                receive(self._document)
+        if self.keep and not self.joined and (recorder.shown or worth_keeping(self._document)):
+            with resumed(None):  # it may be another trace's context: a response is collected anywhere
+                for receive in _receivers:
+                    receive(self._document)
 
     def __enter__(self) -> Self:
         return self.begin()
@@ -129,11 +150,12 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
 
     def __call__(self, function: Function) -> Function:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            name = getattr(function, "__name__", function)
             raise TypeError(
-                f"trace() cannot decorate the generator function {function.__qualname__}(): "
+                f"trace() cannot decorate the generator function {name}(): "
                 "its body runs later, piece by piece. Use 'with trace(...)' inside it."
             )
-        if inspect.iscoroutinefunction(function):
+        if iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def traced_async(*args: Any, **kwargs: Any) -> Any:
@@ -194,16 +216,23 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         return self._recorder
 
     def _writer(self) -> Writer:
-        first, last = self._first, self._last
-        return Writer(self._begun(), lambda event: first < event and (last is None or event <= last))
+        recorder, first, last = self._begun(), self._first, self._last
+        if not self.joined:
+            return Writer(recorder)
+        return Writer(
+            recorder, lambda event: first < event and (last is None or event <= last), self._started
+        )
 
     def _write(self) -> Trace:
-        if self.joined:
-            return self._writer().trace(self.name, self.kind, self._started, self._ended)
-        return self._writer().trace(self.name, self.kind, ended=self._ended)
+        return judged(self._writer().trace(self.name, self.kind, self._ended))
+
+
+def worth_keeping(document: Trace) -> bool:
+    """What ``KEEP`` says: all traces, or those with a finding of level warning or error."""
+    return panel_settings.KEEP == "all" or any(found.level is not Level.INFO for found in document.findings)
 
 
 def find(trace_id: str) -> Trace | None:
     """The trace that this process is still recording under ``trace_id``, as far as it is; else None."""
     recorder = live(trace_id)
-    return None if recorder is None else Writer(recorder).trace(recorder.name, recorder.kind)
+    return None if recorder is None else judged(Writer(recorder).trace(recorder.name, recorder.kind))

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import sys
+import threading
+import time
+
+import pytest
+from django.db import connections
+
+from dbroute_panel.asking.aside import SECONDS, TimeUpError, aside
+from dbroute_panel.recording.recorder import active
+from dbroute_panel.recording.traces import trace
+from example_site.library.models import Tag
+
+pinned: contextvars.ContextVar[str] = contextvars.ContextVar("pinned", default="nowhere")
+
+
+def test_what_a_function_returns_or_raises_comes_back():
+    assert aside(lambda: 42) == 42
+    assert aside(lambda: None) is None
+    with pytest.raises(KeyError, match="x"):
+        aside(lambda: {}["x"])
+    with pytest.raises(SystemExit):
+        aside(exit)
+
+
+def test_it_runs_on_a_fresh_thread_in_a_copied_context():
+    pinned.set("primary")
+    local = threading.local()
+    local.pinned = True
+
+    def work():
+        seen = (pinned.get(), hasattr(local, "pinned"), threading.current_thread().name)
+        pinned.set("replica")
+        return seen
+
+    assert aside(work) == ("primary", False, "dbroute_panel asking")
+    assert pinned.get() == "primary"
+    assert aside(threading.get_ident) != threading.get_ident()
+
+
+def test_it_is_no_part_of_the_trace_around(site):
+    with trace("test", keep=False) as t:
+        assert aside(active.get) is None
+        aside(Tag.objects.count)
+    assert t.events == []
+
+
+def test_its_connections_are_closed_afterwards(site):
+    opened = []
+
+    def work():
+        Tag.objects.using("primary").count()
+        opened.append(connections["primary"])
+        connections["primary"].inc_thread_sharing()
+        return connections["primary"].connection is not None
+
+    assert aside(work)
+    assert opened[0].connection is None
+
+    def fails():
+        work()
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        aside(fails)
+    assert opened[1].connection is None
+
+
+def test_what_takes_too_long_is_stopped():
+    stopped = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                with contextlib.suppress(Exception):  # a router that catches everything
+                    time.sleep(0.001)
+        finally:
+            stopped.set()
+
+    start = time.monotonic()
+    with pytest.raises(TimeUpError, match=r"within 0\.05 seconds; asking was stopped"):
+        aside(endless, seconds=0.05)
+    assert time.monotonic() - start < 2
+    assert stopped.wait(5)
+
+
+def test_what_cannot_be_stopped_is_left_behind():
+    left = threading.Event()
+    start = time.monotonic()
+    with pytest.raises(TimeUpError):
+        aside(lambda: (time.sleep(1), left.set()), seconds=0.05)
+    # Python 3.11 under a tracer (coverage) lets no thread go on while an exception waits for another one.
+    assert time.monotonic() - start < (0.9 if sys.gettrace() is None else 5)
+    assert not left.wait(1.5)
+
+
+def test_a_page_waits_five_seconds():
+    assert SECONDS == 5.0

@@ -1,0 +1,124 @@
+"""Aliases that are not configured: the attempt is in the trace, and the exception is Django's own."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from django.db import connections, transaction
+from django.db.models import query as queryset
+from django.db.utils import ConnectionDoesNotExist
+
+from dbroute_panel import trace
+from dbroute_panel.recording import install, missing
+from dbroute_panel.records import Route
+from example_site.library.models import Book
+
+pytestmark = pytest.mark.usefixtures("site")
+
+MESSAGE = "ConnectionDoesNotExist: The connection 'nowhere' doesn't exist."
+
+
+def failing(action):
+    with trace("missing", keep=False) as t, pytest.raises(ConnectionDoesNotExist) as caught:
+        action()
+    assert type(caught.value) is ConnectionDoesNotExist
+    assert str(caught.value) == "The connection 'nowhere' doesn't exist."
+    (query,) = t.queries
+    assert (query.alias, query.sql, query.error) == ("nowhere", "", MESSAGE)
+    assert query.callsite.file.endswith("test_missing.py")
+    return t, query
+
+
+def test_an_alias_named_with_using():
+    t, query = failing(lambda: Book.objects.using("nowhere").get(pk=1))
+    assert (query.route, query.model, query.decision) == (Route.EXPLICIT, "library.Book", None)
+    assert t.decisions == []
+
+
+def test_an_alias_named_when_saving():
+    book = Book(title="x", author_id=1)
+    _, query = failing(lambda: book.save(using="nowhere"))
+    assert (query.route, query.model) == (Route.EXPLICIT, "library.Book")
+
+
+def test_a_connection_taken_by_its_alias():
+    _, query = failing(lambda: connections["nowhere"])
+    assert (query.route, query.model) == (Route.CURSOR, None)
+
+
+def test_a_block_on_it():
+    def block():
+        with transaction.atomic(using="nowhere"):
+            """Never entered."""
+
+    assert failing(block)[1].route == Route.CURSOR
+
+
+def test_an_alias_that_a_router_answered_is_linked_to_its_decision(settings):
+    class Astray:
+        def db_for_read(self, model, **hints):
+            return "nowhere"
+
+    settings.DATABASE_ROUTERS = [Astray()]
+    t, query = failing(lambda: Book.objects.get(pk=1))
+    (decision,) = t.decisions
+    assert (query.route, query.decision) == (Route.ROUTER, decision.id)
+    assert [finding.code for finding in t.findings] == ["unknown-alias"]
+
+
+def test_no_callsite_where_none_are_kept(settings):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"CALLSITES": False}
+    with trace("missing", keep=False) as t, pytest.raises(ConnectionDoesNotExist):
+        connections["nowhere"]
+    assert t.queries[0].callsite is None
+
+
+def test_over_the_limit_it_is_counted(settings):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1}
+    with trace("missing", keep=False) as t:
+        for _ in range(3):
+            with pytest.raises(ConnectionDoesNotExist):
+                connections["nowhere"]
+    assert len(t.queries) == 1
+    assert t.document.dropped.query == 2
+
+
+def test_nothing_is_noted_without_a_trace():
+    with pytest.raises(ConnectionDoesNotExist, match="nowhere"):
+        connections["nowhere"]
+
+
+def test_an_error_of_ours_costs_only_the_record(monkeypatch):
+    def broken(frame):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(missing, "_model", broken)
+    with trace("missing", keep=False) as t, pytest.raises(ConnectionDoesNotExist):
+        connections["nowhere"]
+    assert t.queries == []
+    assert t.document.dropped.query == 1
+
+
+def test_watching_twice_is_watching_once():
+    before = connections.exception_class
+    install()
+    assert connections.exception_class is before
+
+
+def test_a_thread_of_its_own_has_no_frame_of_the_user():
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    with trace("missing", keep=False) as t, ThreadPoolExecutor(1) as pool:
+        future = pool.submit(copy_context().run, connections.__getitem__, "nowhere")
+        assert isinstance(future.exception(), ConnectionDoesNotExist)
+    assert t.queries[0].alias == "nowhere"
+
+
+def test_a_function_of_the_orm_that_belongs_to_no_model_is_passed_by():
+    names = {}
+    source = "def prefetch(look):\n    return look()\n"
+    exec(compile(source, queryset.__file__, "exec"), names)
+    frame = names["prefetch"](lambda: sys._getframe(1))
+    assert missing._model(frame) is None

@@ -1,0 +1,723 @@
+from __future__ import annotations
+
+import enum
+import functools
+import random
+import sys
+import types
+
+import pytest
+from django.db import models, router
+from django.db.utils import ConnectionRouter
+from django.utils.functional import SimpleLazyObject
+
+from dbroute_panel.recording import routers as watching
+from dbroute_panel.recording.carrier import Carrier
+from dbroute_panel.recording.traces import trace
+from dbroute_panel.records import InstanceRef, TypeRef
+from example_site.library.models import Book, Person, Review, Tag
+from example_site.notes.models import Note
+from example_site.users.models import User
+
+QUESTIONS = ["db_for_read", "db_for_write", "allow_relation", "allow_migrate"]
+
+
+class Silent:
+    """Has no opinion of anything."""
+
+    def db_for_read(self, model, **hints):
+        return None
+
+    db_for_write = db_for_read
+
+    def allow_relation(self, obj1, obj2, **hints):
+        return None
+
+    def allow_migrate(self, db, app_label, model_name=None, **hints):
+        return None
+
+
+class Says(Silent):
+    """Gives the same answer to every question."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def db_for_read(self, model, **hints):
+        return self.answer
+
+    db_for_write = db_for_read
+
+    def allow_relation(self, obj1, obj2, **hints):
+        return self.answer
+
+    def allow_migrate(self, db, app_label, model_name=None, **hints):
+        return self.answer
+
+
+class Fails(Silent):
+    def db_for_read(self, model, **hints):
+        raise KeyError(model._meta.label)
+
+    def allow_migrate(self, db, app_label, model_name=None, **hints):
+        raise SystemExit(3)
+
+
+class HasNothing:
+    pass
+
+
+def question(action):
+    """Ask one of the four questions as Django does."""
+    if action == "allow_relation":
+        return router.allow_relation(Book(), Person())
+    if action == "allow_migrate":
+        return router.allow_migrate("primary", "library", model_name="book")
+    return getattr(router, action)(Book)
+
+
+def outcomes(decision):
+    return [step.outcome.value for step in decision.steps]
+
+
+# The chain
+
+
+@pytest.mark.parametrize("action", QUESTIONS)
+def test_every_kind_of_decision_has_one_step_for_every_router_in_order(recorded, ask, action):
+    ask(HasNothing(), Silent(), Says("primary"), Fails())
+    assert question(action) == "primary"
+    [decision] = recorded.decisions
+    assert decision.action == action
+    assert [step.router.rpartition(".")[2] for step in decision.steps] == [
+        "HasNothing",
+        "Silent",
+        "Says",
+        "Fails",
+    ]
+    assert outcomes(decision) == ["no_method", "passed", "answered", "not_asked"]
+    assert [step.answer for step in decision.steps] == [None, None, "primary", None]
+    assert (decision.answer, decision.settled_by, decision.router) == (
+        "primary",
+        "router",
+        f"{__name__}.Says",
+    )
+    assert all(step.source is None and step.traceback is None for step in decision.steps)
+
+
+@pytest.mark.parametrize("falsy", ["", 0, []])
+def test_a_falsy_answer_passes_for_reads_and_writes(recorded, ask, falsy):
+    ask(Says(falsy), Says("primary"))
+    assert router.db_for_write(Book) == "primary"
+    [decision] = recorded.decisions
+    assert outcomes(decision) == ["passed", "answered"]
+    assert decision.steps[0].answer == (TypeRef(type="builtins.list") if falsy == [] else falsy)
+
+
+@pytest.mark.parametrize("falsy", ["", 0, False])
+def test_a_falsy_answer_settles_what_is_allowed(recorded, ask, falsy):
+    ask(Says(falsy), Says(True))
+    assert router.allow_migrate("primary", "library") == falsy
+    assert router.allow_relation(Book(), Person()) == falsy
+    for decision in recorded.decisions:
+        assert outcomes(decision) == ["answered", "not_asked"]
+        assert (decision.answer, decision.settled_by) == (falsy, "router")
+
+
+def test_an_exception_ends_the_chain_and_reaches_the_caller(recorded, ask):
+    ask(Silent(), Fails(), Says("primary"))
+    with pytest.raises(KeyError, match=r"library\.Book"):
+        router.db_for_read(Book)
+    [decision] = recorded.decisions
+    assert outcomes(decision) == ["passed", "raised", "not_asked"]
+    assert decision.steps[1].error == "KeyError: 'library.Book'"
+    assert (decision.settled_by, decision.answer, decision.router) == ("error", None, None)
+
+
+def test_an_exception_that_is_no_error_is_recorded_too(recorded, ask):
+    ask(Fails())
+    with pytest.raises(SystemExit):
+        router.allow_migrate("primary", "library")
+    assert recorded.decisions[0].steps[0].error == "SystemExit: 3"
+
+
+def test_an_answer_whose_truth_cannot_be_told_is_the_fault_of_its_router(recorded, ask):
+    class Undecided:
+        def __bool__(self):
+            raise ValueError("neither")
+
+    ask(Silent(), Says(Undecided()), Silent())
+    with pytest.raises(ValueError, match="neither"):
+        router.db_for_read(Book)
+    [decision] = recorded.decisions
+    assert outcomes(decision) == ["passed", "raised", "not_asked"]
+    assert decision.steps[1].error == "ValueError: neither"
+
+
+def test_routers_that_cannot_be_made_leave_a_decision_without_steps(recorded, monkeypatch):
+    monkeypatch.delitem(router.__dict__, "routers", raising=False)
+    monkeypatch.setattr(router, "_routers", ["example_site.routers.Missing"])
+    with pytest.raises(ImportError, match="Missing"):
+        router.db_for_read(Book)
+    [decision] = recorded.decisions
+    assert (decision.steps, decision.settled_by) == ([], "error")
+    assert recorded._recorder.dropped == {"decision": 0, "query": 0, "transaction": 0}
+
+
+def test_the_time_of_a_step_is_its_routers_own(recorded, ask):
+    class Slow(Silent):
+        def db_for_read(self, model, **hints):
+            functools.reduce(int.__add__, range(100_000))
+
+    class SlowlyWithout:
+        @property
+        def db_for_read(self):
+            functools.reduce(int.__add__, range(100_000))
+            raise AttributeError
+
+    ask(Silent(), Slow(), Silent(), SlowlyWithout(), Silent())
+    router.db_for_read(Book)
+    [decision] = recorded.decisions
+    fast = [decision.steps[i].duration_us for i in (0, 2, 4)]
+    slow = [decision.steps[i].duration_us for i in (1, 3)]
+    assert min(slow) > 3 * max(fast)
+    assert decision.duration_us >= sum(step.duration_us for step in decision.steps) - 0.01
+
+
+# What settled it
+
+
+def test_settled_by_instance_or_default_where_no_router_answers(recorded, ask):
+    ask(Silent())
+    read = Note.objects.using("archive").first()
+    assert router.db_for_write(Note, instance=read) == "archive"
+    assert router.db_for_write(Note, instance=Note()) == "default"
+    assert router.db_for_write(Note, instance=None) == "default"
+    assert router.db_for_read(Note) == "default"
+    assert [d.settled_by.value for d in recorded.decisions] == ["instance", "default", "default", "default"]
+    assert [d.answer for d in recorded.decisions] == ["archive", "default", "default", "default"]
+
+
+def test_settled_by_the_two_databases_where_nobody_has_an_opinion_of_a_relation(recorded, ask):
+    ask(Silent())
+    book = Book.objects.using("primary").first()
+    assert router.allow_relation(book, book.author) is True
+    assert router.allow_relation(book, Book.objects.using("archive").first()) is False
+    assert [(d.settled_by.value, d.answer) for d in recorded.decisions if d.action == "allow_relation"] == [
+        ("same_database", True),
+        ("same_database", False),
+    ]
+
+
+def test_settled_by_permission_where_nobody_has_an_opinion_of_a_migration(recorded, ask):
+    ask(Silent())
+    assert router.allow_migrate("primary", "library") is True
+    assert recorded.decisions[0].settled_by == "allowed"
+
+
+def test_no_routers_at_all_settle_by_default(recorded, ask):
+    ask()
+    assert router.db_for_read(Book) == "default"
+    [decision] = recorded.decisions
+    assert (decision.steps, decision.settled_by, decision.answer) == ([], "default", "default")
+
+
+def test_an_instance_that_is_no_model_fails_as_it_does_in_django(recorded, ask):
+    ask(Silent())
+    with pytest.raises(AttributeError, match="_state"):
+        router.db_for_read(Book, instance=object())
+    [decision] = recorded.decisions
+    assert (outcomes(decision), decision.settled_by) == (["passed"], "error")
+
+
+# Shapes of routers
+
+
+def test_a_module_is_a_router(recorded, ask):
+    module = types.ModuleType("our_routing")
+    module.db_for_read = lambda model, **hints: "primary"
+    ask(module)
+    assert router.db_for_read(Book) == "primary"
+    assert recorded.decisions[0].router == "our_routing"
+
+
+def test_a_class_with_static_and_class_methods_is_a_router(recorded, ask):
+    class Static:
+        @staticmethod
+        def db_for_read(model, **hints):
+            return "primary"
+
+        @classmethod
+        def db_for_write(cls, model, **hints):
+            return "archive"
+
+    ask(Static)
+    assert (router.db_for_read(Book), router.db_for_write(Book)) == ("primary", "archive")
+    assert {d.router.rpartition(".")[2] for d in recorded.decisions} == {"Static"}
+
+
+def test_a_class_in_place_of_an_instance_fails_as_it_does_in_django(recorded, ask):
+    ask(Silent)
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        router.db_for_read(Book)
+    assert outcomes(recorded.decisions[0]) == ["raised"]
+
+
+def test_a_property_that_raises_attribute_error_counts_as_no_method(recorded, ask):
+    class Broken:
+        @property
+        def db_for_read(self):
+            return self.missing
+
+    ask(Broken(), Says("primary"))
+    assert router.db_for_read(Book) == "primary"
+    assert outcomes(recorded.decisions[0]) == ["no_method", "answered"]
+
+
+@pytest.mark.parametrize("action", QUESTIONS)
+def test_a_property_that_raises_anything_else_is_an_exception(recorded, ask, action):
+    class Broken:
+        @property
+        def db_for_read(self):
+            raise ValueError("no setting")
+
+        db_for_write = allow_relation = allow_migrate = db_for_read
+
+    ask(Silent(), Broken(), Says("primary"))
+    with pytest.raises(ValueError, match="no setting"):
+        question(action)
+    [decision] = recorded.decisions
+    assert outcomes(decision) == ["passed", "raised", "not_asked"]
+    assert decision.steps[1].error == "ValueError: no setting"
+
+
+def test_an_attribute_error_inside_a_method_is_an_exception(recorded, ask):
+    class Broken:
+        def db_for_read(self, model, **hints):
+            return self.missing
+
+    ask(Broken(), Says("primary"))
+    with pytest.raises(AttributeError, match="missing"):
+        router.db_for_read(Book)
+    assert outcomes(recorded.decisions[0]) == ["raised", "not_asked"]
+
+
+def test_a_router_without_hints_in_its_signature_fails_with_a_hint_only(recorded, ask):
+    class NoHints:
+        def db_for_read(self, model):
+            return "primary"
+
+    ask(NoHints())
+    assert router.db_for_read(Book) == "primary"
+    with pytest.raises(TypeError, match="instance"):
+        router.db_for_read(Book, instance=Book())
+    assert [outcomes(d) for d in recorded.decisions] == [["answered"], ["raised"]]
+
+
+def test_a_list_that_grows_while_it_is_asked_is_followed(recorded, ask):
+    class Appends(Silent):
+        def db_for_read(self, model, **hints):
+            router.routers.append(Says("archive"))
+
+    ask(Appends(), Silent())
+    assert router.db_for_read(Book) == "archive"
+    assert outcomes(recorded.decisions[0]) == ["passed", "passed", "answered"]
+
+
+def test_a_router_that_appends_itself_is_asked_again(recorded, ask):
+    class Again(Silent):
+        asked = 0
+
+        def db_for_read(self, model, **hints):
+            self.asked += 1
+            if self.asked == 3:
+                return "primary"
+            router.routers.append(self)
+            return None
+
+    ask(Again())
+    assert router.db_for_read(Book) == "primary"
+    assert outcomes(recorded.decisions[0]) == ["passed", "passed", "answered"]
+
+
+def test_a_list_that_is_replaced_while_it_is_asked_still_has_its_own_rest(recorded, ask):
+    class Replaces(Silent):
+        def db_for_read(self, model, **hints):
+            router.routers = [HasNothing()]
+            return "primary"
+
+    ask(Replaces(), Fails())
+    assert router.db_for_read(Book) == "primary"
+    [decision] = recorded.decisions
+    assert [step.router.rpartition(".")[2] for step in decision.steps] == ["Replaces", "Fails"]
+    assert outcomes(decision) == ["answered", "not_asked"]
+
+
+def test_the_routers_are_never_changed(recorded, ask):
+    ask(Silent(), Says("primary"))
+    before, members = router.routers, list(router.routers)
+    for action in QUESTIONS:
+        question(action)
+    assert router.routers is before
+    assert all(now is then for now, then in zip(router.routers, members, strict=True))
+
+
+# Django's router itself
+
+
+def test_the_router_keeps_its_identity_and_its_class_is_a_subclass():
+    from django.db.models import query
+
+    assert query.router is router
+    assert isinstance(router, ConnectionRouter)
+    assert type(router).__mro__[1] is ConnectionRouter
+    assert type(router).__name__ == "WatchedConnectionRouter"
+
+
+def test_watching_again_changes_nothing():
+    before = type(router)
+    watching.watch(router)
+    assert type(router) is before
+
+
+def test_the_parameter_names_work_as_keywords(recorded, ask):
+    ask(Says("primary"))
+    assert router.db_for_read(model=Book) == "primary"
+    assert router.db_for_write(model=Book, instance=None) == "primary"
+    assert router.allow_relation(obj1=Book(), obj2=Person()) == "primary"
+    assert router.allow_migrate(db="archive", app_label="library", model_name="book") == "primary"
+    assert [d.action.value for d in recorded.decisions] == QUESTIONS
+
+
+def test_keywords_work_while_nothing_is_recorded(site, ask):
+    ask(Says("primary"))
+    assert router.db_for_read(model=Book) == "primary"
+    assert router.db_for_read(model=Book, instance=Book()) == "primary"
+    assert router.db_for_write(model=Book) == "primary"
+    assert router.db_for_write(model=Book, instance=Book()) == "primary"
+    assert router.allow_relation(obj1=Book(), obj2=Person()) == "primary"
+    assert router.allow_migrate(db="archive", app_label="library") == "primary"
+
+
+def test_the_users_routers_are_called_once_with_exactly_djangos_arguments(site, ask):
+    calls = []
+
+    class Listens:
+        def __getattr__(self, name):
+            if name not in QUESTIONS:
+                raise AttributeError(name)
+            return lambda *args, **kwargs: calls.append((name, args, kwargs))
+
+    ask(Listens())
+    book, person = Book(), Person()
+
+    def everything():
+        calls.clear()
+        router.db_for_read(Book)
+        router.db_for_write(Book, instance=book, shard=3)
+        router.allow_relation(book, person)
+        router.allow_migrate_model("primary", Book)
+        router.allow_migrate("primary", "library", flag=True)
+        return list(calls)
+
+    bare = everything()
+    with trace("test", keep=False):
+        watched = everything()
+    assert watched == bare
+    assert len(bare) == 5
+    assert bare[1] == ("db_for_write", (Book,), {"instance": book, "shard": 3})
+    assert type(watched[3][1][0]) is str
+
+
+class Sharding(ConnectionRouter):
+    """A router class of the user's, one of whose methods is its own."""
+
+    def db_for_read(self, model, **hints):
+        if model is Tag:
+            raise LookupError("no shard")
+        return self.db_for_write(model, **hints) if model is Book else None
+
+
+def test_a_class_that_overrides_djangos_method_is_called_as_it_is_in_one_step(recorded):
+    mine = Sharding(routers=[Silent(), Says("primary")])
+    watching.watch(mine)
+    assert mine.db_for_read(Book) == "primary"
+    assert mine.db_for_read(Person) is None
+    with pytest.raises(LookupError):
+        mine.db_for_read(Tag)
+    outer, inner, nothing, failed = recorded.decisions
+    assert (outcomes(outer), outcomes(inner)) == (["answered"], ["passed", "answered"])
+    assert outer.steps[0].router == f"{__name__}.Sharding"
+    assert (inner.parent, outer.parent) == (outer.id, None)
+    assert (nothing.answer, nothing.settled_by) == (None, "router")
+    assert (outcomes(failed), failed.settled_by) == (["raised"], "error")
+
+
+def test_a_method_of_djangos_that_a_test_replaces_is_called(site, monkeypatch):
+    monkeypatch.setattr(ConnectionRouter, "db_for_read", lambda self, model, **hints: "archive")
+    assert router.db_for_read(Book) == "archive"
+    with trace("test", keep=False) as t:
+        assert router.db_for_read(Book) == "archive"
+    assert outcomes(t.decisions[0]) == ["answered"]
+
+
+# Nesting
+
+
+def test_a_router_that_asks_the_router_makes_a_decision_inside_a_decision(recorded, ask):
+    class Asks(Silent):
+        def db_for_read(self, model, **hints):
+            return router.db_for_write(model, **hints)
+
+    class Decides(Silent):
+        def db_for_write(self, model, **hints):
+            return "primary"
+
+    ask(Asks(), Decides())
+    assert router.db_for_read(Book) == "primary"
+    router.db_for_write(Book)
+    outer, inner, after = recorded.decisions
+    assert (outer.id, inner.id) == (1, 2)
+    assert (outer.action, inner.action) == ("db_for_read", "db_for_write")
+    assert (outer.parent, inner.parent, after.parent) == (None, outer.id, None)
+    assert (outcomes(outer), outcomes(inner)) == (["answered", "not_asked"], ["passed", "answered"])
+
+
+def test_what_a_router_queries_is_within_its_decision(recorded, ask):
+    class Queries(Silent):
+        def db_for_read(self, model, **hints):
+            if model is Book:
+                User.objects.using("legacy_users").count()
+                return "primary"
+            return None
+
+    ask(Queries())
+    Book.objects.count()
+    Book.objects.using("archive").count()
+    inside, outside, later = recorded.queries
+    [decision] = recorded.decisions
+    assert (inside.within, outside.within, later.within) == (decision.id, None, None)
+    assert (inside.alias, inside.route) == ("legacy_users", "explicit")
+    assert outside.decision == decision.id
+
+
+def test_a_decision_that_raised_leaves_nothing_nested(recorded, ask):
+    ask(Fails())
+    with pytest.raises(KeyError):
+        router.db_for_read(Book)
+    Book.objects.using("primary").count()
+    assert recorded.queries[0].within is None
+
+
+# Answers
+
+
+class Alias(enum.StrEnum):
+    PRIMARY = "primary"
+    ARCHIVE = "archive"
+
+
+def test_a_plain_answer_comes_back_as_a_carrier_only_while_a_trace_is_active(site, ask):
+    ask(Says("primary"))
+    assert type(router.db_for_read(Book)) is str
+    with trace("test", keep=False):
+        assert type(router.db_for_read(Book)) is Carrier
+        assert router.allow_migrate("primary", "library") is router.routers[0].answer
+    assert type(router.db_for_read(Book)) is str
+
+
+@pytest.mark.parametrize("answer", [["primary"], object(), Alias.PRIMARY, 3])
+def test_an_answer_of_another_type_is_handed_back_untouched(recorded, ask, answer):
+    ask(Says(answer))
+    assert router.db_for_read(Book) is answer
+    assert router.allow_relation(Book(), Book()) is answer
+
+
+def test_the_record_of_an_odd_answer_is_its_type(recorded, ask):
+    ask(Says(["primary"]))
+    router.db_for_read(Book)
+    [decision] = recorded.decisions
+    assert decision.answer == decision.steps[0].answer == TypeRef(type="builtins.list")
+
+
+def test_an_alias_that_is_an_enum_is_still_linked(recorded, ask):
+    ask(Says(Alias.PRIMARY))
+    books = Book.objects.all()
+    assert list(books)
+    [decision], [query] = recorded.decisions, recorded.queries
+    assert (query.decision, query.route, query.alias) == (decision.id, "router", "primary")
+    assert (decision.answer, type(decision.answer)) == ("primary", str)
+
+
+def test_an_enum_that_answered_for_two_models_is_linked_to_the_decision_about_its_own(recorded, ask):
+    ask(Says(Alias.PRIMARY))
+    books = Book.objects.using(router.db_for_read(Book))
+    people = Person.objects.using(router.db_for_read(Person))
+    list(books), list(people)
+    assert [query.decision for query in recorded.queries] == [d.id for d in recorded.decisions]
+
+
+def test_an_enum_that_no_router_answered_is_named_by_code(recorded, ask):
+    ask(Says(Alias.PRIMARY))
+    router.db_for_read(Book)
+    list(Book.objects.using(Alias.ARCHIVE))
+    assert (recorded.queries[0].decision, recorded.queries[0].route) == (None, "explicit")
+
+
+def test_an_enum_about_a_model_that_nobody_asked_about_is_linked_to_the_latest_decision(recorded, ask):
+    ask(Says(Alias.PRIMARY))
+    alias = router.db_for_read(Book)
+    list(Tag.objects.using(alias))
+    assert recorded.queries[0].decision == recorded.decisions[0].id
+
+
+# Hints and arguments
+
+
+class Lazy(SimpleLazyObject):
+    pass
+
+
+def never():
+    pytest.fail("a lazy object was evaluated")
+
+
+def test_hints_are_plain_facts(recorded):
+    book = Book.objects.using("primary").first()
+    router.db_for_read(
+        Book,
+        instance=book,
+        shard=3,
+        name="n",
+        ratio=0.5,
+        on=True,
+        nothing=None,
+        many=[1],
+        model_class=Tag,
+        lazy=Lazy(never),
+        module=sys,
+    )
+    assert recorded.decisions[0].hints == {
+        "instance": InstanceRef(model="library.Book", pk=str(book.pk), state_db="primary", adding=False),
+        "shard": 3,
+        "name": "n",
+        "ratio": 0.5,
+        "on": True,
+        "nothing": None,
+        "many": TypeRef(type="builtins.list"),
+        "model_class": TypeRef(type="example_site.library.models.Tag"),
+        "lazy": TypeRef(type=f"{__name__}.Lazy"),
+        "module": TypeRef(type="sys"),
+    }
+
+
+def test_no_hints_are_an_empty_object(recorded):
+    router.db_for_read(Book)
+    router.allow_relation(Book(), Book())
+    router.allow_migrate("primary", "library")
+    assert [d.hints for d in recorded.decisions] == [{}, {}, {}]
+
+
+def test_allow_relation_has_its_two_objects_as_arguments(recorded):
+    book = Book.objects.first()
+    router.allow_relation(book, Person(name="new"))
+    read, asked = recorded.decisions
+    assert (asked.model, asked.hints) == (None, {})
+    assert asked.args == {
+        "obj1": InstanceRef(
+            model="library.Book", pk=str(book.pk), state_db=book._state.db, adding=False, origin=read.id
+        ),
+        "obj2": InstanceRef(model="library.Person", pk=None, state_db=None, adding=True),
+    }
+
+
+def test_allow_migrate_has_database_app_and_model_name_as_arguments(recorded):
+    router.allow_migrate_model("primary", Review)
+    router.allow_migrate("archive", "library", tenant="x")
+    first, second = recorded.decisions
+    assert (first.model, first.hints) == ("library.Review", {})
+    assert first.args == {"db": "primary", "app_label": "library", "model_name": "review"}
+    assert (second.model, second.hints) == (None, {"tenant": "x"})
+    assert second.args == {"db": "archive", "app_label": "library", "model_name": None}
+
+
+def test_a_model_that_is_none_or_only_looks_like_one_is_recorded(recorded, ask):
+    class Options:
+        app_label, object_name, model_name = "django_cache", "CacheEntry", "cacheentry"
+
+    class CacheEntry:
+        _meta = Options
+
+    ask(Says("primary"))
+    router.db_for_read(CacheEntry)
+    router.db_for_read(object)
+    assert [d.model for d in recorded.decisions] == ["django_cache.CacheEntry", None]
+
+
+def test_a_through_model_has_its_own_label(recorded):
+    router.db_for_read(Book.tags.through)
+    assert recorded.decisions[0].model == "library.Book_tags"
+
+
+# What must not be recorded, and what must not be disturbed
+
+
+def test_questions_about_the_tools_own_models_are_not_recorded(recorded):
+    from debug_toolbar.models import HistoryEntry
+
+    from dbroute_panel.models import Trace
+
+    for model in (Trace, HistoryEntry):
+        router.db_for_read(model)
+        router.db_for_write(model)
+    router.allow_migrate("primary", "debug_toolbar")
+    assert recorded.events == []
+
+
+def test_the_users_seeded_random_gives_what_it_gives_without_us(site):
+    def sequence():
+        random.seed(42)
+        return [str(router.db_for_read(Book)) for _ in range(20)] + [random.random()]
+
+    bare = sequence()
+    with trace("test", keep=False):
+        watched = sequence()
+    assert watched == bare
+    assert len(set(bare[:-1])) == 2
+
+
+def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
+    monkeypatch.setattr(watching, "hint", lambda value, trace: 1 / 0)
+    assert router.db_for_write(Book, instance=Book()) == "primary"
+    assert router.db_for_write(Book, instance=Book()) == "primary"
+    assert router.db_for_write(Book) == "primary"
+    assert len(recorded.decisions) == 1
+    assert recorded._recorder.dropped["decision"] == 2
+    [record] = caplog.records
+    assert record.getMessage() == "dbroute_panel could not record a decision; the request goes on."
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
+    monkeypatch.setattr(watching, "carry", lambda *args: 1 / 0)
+    assert router.db_for_write(Book) == "primary"
+    assert recorded._recorder.dropped["decision"] == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_decisions_beyond_the_limit_are_counted(site, settings):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 2}
+    with trace("test", keep=False) as t:
+        for _ in range(5):
+            assert router.db_for_write(Book) == "primary"
+    assert [d.id for d in t.decisions] == [1, 2]
+    assert t.document.dropped.decision == 3
+
+
+def test_a_historical_model_has_its_label(recorded):
+    from django.db.migrations.state import ModelState, ProjectState
+
+    state = ProjectState()
+    state.add_model(ModelState("library", "Old", [("id", models.AutoField(primary_key=True))]))
+    router.db_for_read(state.apps.get_model("library", "Old"))
+    assert recorded.decisions[0].model == "library.Old"

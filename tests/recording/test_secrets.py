@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import sys
+import uuid
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User as Account
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.core.cache import caches
+from django.core.management import call_command
+from django.db import connections, models, router
+from django.test import Client
+
+from dbroute_panel.recording.secrets import (
+    Sessions,
+    is_password_hash,
+    may_keep_key,
+    without_hashes,
+    without_literals,
+)
+from dbroute_panel.recording.traces import trace
+from dbroute_panel.records import dumps
+
+KEY = "k" * 32
+
+
+def everything(t):
+    return dumps(t.document).decode()
+
+
+def test_logging_in_leaves_no_key_no_data_and_no_hash_in_the_trace(site):
+    client = Client()
+    with trace("test", keep=False) as t:
+        response = client.post("/admin/login/", {"username": "admin", "password": "admin", "next": "/admin/"})
+        client.get("/admin/")
+    assert response.status_code == 302
+    key = client.session.session_key
+    data = Session.objects.using("auth_db").get(pk=key).session_data
+    hashed = Account.objects.using("auth_db").get(username="admin").password
+    text = everything(t)
+    assert "django_session" in text
+    assert "auth_user" in text
+    assert key not in text
+    assert data not in text
+    assert hashed not in text
+    assert hashed.split("$")[-1] not in text
+
+
+def test_changing_a_password_leaves_no_hash_in_the_trace(site):
+    account = Account.objects.using("auth_db").get(username="fred")
+    account.set_password("secret")
+    with trace("test", keep=False) as t:
+        account.save()
+    update = t.queries[-1]
+    assert "***" in update.params
+    assert "fred" in update.params
+    assert account.password not in everything(t)
+
+
+def test_a_session_has_no_key_as_a_hint(site):
+    session = SessionStore()
+    session["a"] = 1
+    session.save()
+    with trace("test", keep=False) as t:
+        row = Session.objects.get(pk=session.session_key)
+        row.delete()
+    hint = t.decisions[1].hints["instance"]
+    assert (hint.model, hint.pk) == ("sessions.Session", "***")
+    assert all(set(query.params) <= {"***"} for query in t.queries)
+    assert session.session_key not in everything(t)
+
+
+def test_raw_sql_about_sessions_keeps_neither_parameters_nor_literals(site):
+    with trace("test", keep=False) as t, connections["auth_db"].cursor() as cursor:
+        cursor.execute("SELECT * FROM django_session WHERE session_key = %s AND 1 = %s", [KEY, 1])
+        cursor.execute(f"SELECT 'it''s' FROM django_session WHERE session_key = '{KEY}'")
+        cursor.executemany("DELETE FROM django_session WHERE session_key = %s", [(KEY,), (KEY,)])
+        cursor.execute("SELECT session_key FROM django_session WHERE session_key = :key", {"key": KEY})
+    assert [query.params for query in t.queries] == [
+        ["***", "***"],
+        None,
+        [["***"], ["***"]],
+        {"key": "***"},
+    ]
+    assert t.queries[1].sql == "SELECT '***' FROM django_session WHERE session_key = '***'"
+    assert KEY not in everything(t)
+
+
+def test_an_error_about_sessions_is_its_class_alone(site):
+    session = Session(session_key=KEY, session_data="", expire_date=None)
+    with trace("test", keep=False) as t, pytest.raises(Exception, match="NOT NULL"):
+        session.save()
+    assert t.queries[-1].error == "IntegrityError"
+    assert t.queries[-1].instance.pk == "***"
+
+
+def test_a_model_that_points_to_a_session_is_as_secret(table):
+    class Visit(models.Model):  # noqa: DJ008
+        session = models.ForeignKey(Session, models.CASCADE, db_constraint=False)
+
+        class Meta:
+            app_label = "library"
+
+    class Basket(models.Model):  # noqa: DJ008
+        session = models.OneToOneField(Session, models.CASCADE, db_constraint=False, primary_key=True)
+
+        class Meta:
+            app_label = "library"
+
+    from dbroute_panel.recording import secrets
+
+    labels, near, tables = secrets._sessions.__wrapped__((Session, Visit, Basket, Account))[0:3]
+    assert labels == {"sessions.Session", "library.Basket"}
+    assert near == {"sessions.Session", "library.Visit", "library.Basket"}
+    assert tables == ("django_session", "library_visit", "library_basket")
+
+
+def test_sessions_in_a_cache_table_are_as_secret(site, settings):
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cached_things"}
+    }
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    settings.DATABASE_ROUTERS = [type("Here", (), {"db_for_read": here, "db_for_write": here})()]
+    call_command("createcachetable", database="archive", verbosity=0)
+    from django.contrib.sessions.backends.cache import SessionStore
+
+    session = SessionStore()
+    with trace("test", keep=False) as t:
+        session["a"] = 1
+        session.save()
+        caches["default"].set("mine", 1)
+    text = everything(t)
+    assert "cached_things" in text
+    assert ":1:mine" in text
+    assert session.session_key not in text
+
+
+def here(self, model, **hints):
+    return "archive"
+
+
+def test_without_the_session_app_nothing_is_a_session(monkeypatch):
+    from dbroute_panel.recording import secrets
+
+    monkeypatch.delitem(sys.modules, "django.contrib.sessions.base_session")
+    secrets._sessions.cache_clear()
+    assert not Sessions().concern("sessions.Session", "SELECT * FROM django_session")
+    secrets._sessions.cache_clear()
+
+
+def test_hashes_in_hints_answers_errors_and_statements_are_masked(site):
+    hashed = make_password("x")
+
+    class Tells:
+        def db_for_read(self, model, **hints):
+            raise ValueError(f"no database for ({hashed})")
+
+    with trace("test", keep=False) as t:
+        router.db_for_write(Account, password=hashed)
+        with connections["auth_db"].cursor() as cursor:
+            cursor.execute(f"SELECT 1 WHERE '{hashed}' = 'x'")
+            cursor.execute("SELECT %s", [hashed])
+        real, router.routers = router.routers, [Tells()]
+        try:
+            with pytest.raises(ValueError, match="no database"):
+                router.db_for_read(Account)
+        finally:
+            router.routers = real
+    assert t.decisions[0].hints == {"password": "***"}
+    assert t.queries[0].sql == "SELECT 1 WHERE '***' = 'x'"
+    assert t.queries[1].params == ["***"]
+    assert t.decisions[1].steps[0].error == "ValueError: no database for (***)"
+    assert hashed not in everything(t)
+
+
+def test_which_strings_are_password_hashes(settings):
+    assert is_password_hash(make_password("x"))
+    for text in ("", "x", "a" * 32, "price: 5$", "$1", "nothing$of$the$kind"):
+        assert not is_password_hash(text)
+    settings.PASSWORD_HASHERS = ["nowhere.Hasher"]
+    assert not is_password_hash("pbkdf2_sha256$1$a$b")
+
+
+def test_texts_without_their_secrets():
+    hashed = make_password("x")
+    assert without_hashes(f"row (1, {hashed}) costs 5$") == "row (1, ***) costs 5$"
+    argon = "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdHNhbHQ$aGFzaGhhc2g"
+    assert without_hashes(f"password={argon}, next") == "password=***, next"
+    assert without_hashes("SELECT $1, a$b") == "SELECT $1, a$b"
+    assert without_hashes("nothing in it") == "nothing in it"
+    assert without_literals(r"SELECT 'a\'b', 'c''d', 1 FROM " "t" "") == "SELECT '***', '***', 1 FROM t"
+
+
+def test_which_keys_tell_nothing():
+    assert may_keep_key(5)
+    assert may_keep_key(uuid.UUID(int=1))
+    assert not may_keep_key("ada@example.com")
+    assert not may_keep_key(True)

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import sys
+import uuid
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.db import models, router
+from django.utils.functional import SimpleLazyObject, lazystr
+from django.utils.safestring import mark_safe
+
+from dbroute_panel.recording.snapshots import (
+    Instance,
+    Typed,
+    described,
+    dotted,
+    hint,
+    instance,
+    label,
+    parameters,
+    scalar,
+)
+from dbroute_panel.recording.traces import trace
+from example_site.library.models import Book, Person
+from example_site.users.models import User
+
+TRACE = "a" * 32
+
+
+def never(*args, **kwargs):
+    pytest.fail("this must not run")
+
+
+# Instances
+
+
+def test_an_unsaved_instance():
+    assert instance(Book(title="x"), TRACE) == Instance("library.Book", None, None, True, None)
+
+
+def test_a_saved_instance(site):
+    book = Book.objects.using("archive").first()
+    assert instance(book, TRACE) == Instance("library.Book", (book.pk,), "archive", False, None)
+
+
+def test_the_origin_is_the_decision_of_this_trace_that_answered_its_alias(site):
+    with trace("test", keep=False) as t:
+        book = Book.objects.using(router.db_for_write(Book)).first()
+    assert instance(book, t.id).origin == 1
+    assert instance(book, TRACE).origin is None
+    assert type(instance(book, t.id).state_db) is str
+
+
+def test_an_instance_that_is_only_half_built():
+    assert instance(Book.__new__(Book), TRACE) == Instance("library.Book", None, None, True, None)
+
+
+@pytest.mark.parametrize("value", [None, 3, "x", object(), AnonymousUser(), Book, [Book()]])
+def test_what_is_no_instance(value):
+    assert instance(value, TRACE) is None
+
+
+def test_an_instance_inside_a_lazy_object_that_was_evaluated():
+    lazy = SimpleLazyObject(lambda: User(pk=5))
+    bool(lazy)
+    assert instance(lazy, TRACE) == Instance("users.User", (5,), None, True, None)
+
+
+def test_a_lazy_object_is_never_evaluated():
+    lazy = SimpleLazyObject(never)
+    assert instance(lazy, TRACE) is None
+    assert hint(lazy, TRACE) == Typed("django.utils.functional.SimpleLazyObject")
+    assert scalar(lazy) == Typed("django.utils.functional.SimpleLazyObject")
+    assert parameters((lazy,), many=False) == (Typed("django.utils.functional.SimpleLazyObject"),)
+
+
+def test_nothing_of_an_instance_is_called_or_loaded(site, own_models):
+    class Guarded(Person):
+        class Meta:
+            proxy = True
+            app_label = "library"
+
+        __str__ = __repr__ = __eq__ = __hash__ = __bool__ = never
+
+    person = Guarded.objects.using("primary").only("pk").first()
+    with trace("test", keep=False) as t:
+        assert router.db_for_read(Person, instance=person) in {"replica1", "replica2"}
+        assert router.allow_relation(person, person)
+    assert t.queries == []
+    assert t.decisions[0].hints["instance"].pk == str(person.pk)
+
+
+def test_a_key_that_is_not_there_is_none(site):
+    book = Book.objects.using("archive").first()
+    del book.__dict__["id"]
+    assert instance(book, TRACE).pk is None
+    assert "id" not in book.__dict__
+
+
+class Color(models.TextChoices):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        (mark_safe("a"), ("a",)),
+        (Color.RED, ("red",)),
+        (enum.IntEnum("Number", {"ONE": 1}).ONE, (1,)),
+        (uuid.UUID(int=1), (uuid.UUID(int=1),)),
+        (models.F("id"), None),
+        (None, None),
+    ],
+)
+def test_keys_of_all_kinds(key, kept):
+    found = instance(Person(pk=key), TRACE).pk
+    assert found == kept
+    assert found is None or type(found[0]) in (str, int, uuid.UUID)
+
+
+def test_a_composite_key_has_all_its_parts(site, own_models):
+    class Place(models.Model):  # noqa: DJ008
+        pk = models.CompositePrimaryKey("shelf", "slot")
+        shelf = models.CharField(max_length=5)
+        slot = models.IntegerField()
+
+        class Meta:
+            app_label = "library"
+
+    assert instance(Place(shelf="a", slot=3), TRACE).pk == ("a", 3)
+    assert instance(Place(shelf="a"), TRACE).pk is None
+    with trace("test", keep=False) as t:
+        router.db_for_read(Place, instance=Place(shelf="a", slot=3))
+    assert t.decisions[0].hints["instance"].pk == '["a", "3"]'
+
+
+def test_an_abstract_model_has_no_key(own_models):
+    class Thing(models.Model):
+        class Meta:
+            abstract = True
+            app_label = "library"
+
+    assert instance(Thing.__new__(Thing), TRACE) == Instance("library.Thing", None, None, True, None)
+
+
+def test_an_alias_that_is_no_string_is_kept_by_its_type():
+    class Shard:
+        __str__ = __repr__ = never
+
+    book = Book()
+    book._state.db = Shard()
+    assert instance(book, TRACE).state_db.endswith("<locals>.Shard")
+    book._state.db = Color.RED
+    assert (instance(book, TRACE).state_db, type(instance(book, TRACE).state_db)) == ("red", str)
+
+
+# Types and labels
+
+
+def test_dotted_paths():
+    assert dotted(Book) == dotted(Book()) == "example_site.library.models.Book"
+    assert dotted(sys) == "sys"
+    assert dotted(3) == "builtins.int"
+    assert dotted(SimpleLazyObject(never)) == "django.utils.functional.SimpleLazyObject"
+
+
+def test_labels():
+    assert label(Book) == "library.Book"
+    assert label(None) is None
+    assert label(object) is None
+
+
+def test_scalars():
+    assert [scalar(value) for value in ("a", 1, 1.5, True, None)] == ["a", 1, 1.5, True, None]
+    assert scalar(Color.RED) == "red"
+    assert type(scalar(Color.RED)) is str
+    assert scalar([]) == Typed("builtins.list")
+
+
+# Exceptions
+
+
+def test_an_exception_has_its_class_and_its_message():
+    assert described(ValueError("no")) == "ValueError: no"
+    assert described(ValueError()) == "ValueError"
+    assert described(OSError(2, "No such file")) == "FileNotFoundError: [Errno 2] No such file"
+    assert described(ValueError(lazystr("later"))) == "ValueError: later"
+
+
+def test_the_message_of_an_exception_is_not_asked_for_where_that_could_run_a_query(own_models):
+    class Guarded(Person):
+        class Meta:
+            proxy = True
+            app_label = "library"
+
+        __str__ = __repr__ = never
+
+    assert described(Person.DoesNotExist(Guarded())) == "DoesNotExist"
+    assert described(ValueError("protected", {1})) == "ValueError"
+
+
+def test_an_exception_that_cannot_say_what_it_is():
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert described(Mute("x")) == "Mute"
+
+
+# Parameters
+
+
+def test_a_tuple_of_plain_values_is_kept_as_it_is():
+    given = (1, "a", None, 1.5, True, b"b", decimal.Decimal("1.5"), dt.date(2026, 1, 2), uuid.UUID(int=2))
+    assert parameters(given, many=False) is given
+
+
+def test_nothing_is_kept_of_what_may_change():
+    values = [1, 2]
+    row = bytearray(b"abc")
+    kept = parameters([values, row, memoryview(row)], many=False)
+    assert kept == ((1, 2), b"abc", b"abc")
+    row.append(1)  # a view of it that we kept would forbid that
+    values.append(3)
+    assert kept == ((1, 2), b"abc", b"abc")
+
+
+def test_a_tuple_with_a_view_in_it_is_copied_too():
+    row = bytearray(b"abc")
+    assert parameters((memoryview(row),), many=False) == (b"abc",)
+    row.append(1)
+
+
+def test_subclasses_of_plain_types_without_their_own_text():
+    class Loud(str):
+        __slots__ = ()
+        __str__ = __repr__ = never
+
+    kept = parameters(
+        [Loud("a"), Color.RED, enum.IntEnum("N", {"A": 7}).A, type("F", (float,), {})(1.5)], False
+    )
+    assert kept == ("a", "red", 7, 1.5)
+    assert [type(value) for value in kept] == [str, str, int, float]
+
+
+def test_named_parameters_and_odd_ones():
+    assert parameters({"a": 1, "b": object}, many=False) == {"a": 1, "b": Typed("builtins.object")}
+    assert parameters(None, many=False) is None
+    assert parameters("not a sequence of parameters", many=False) is None
+
+
+def test_the_first_ten_rows_of_many():
+    rows = [(i, [i]) for i in range(25)]
+    assert parameters(rows, many=True) == tuple((i, (i,)) for i in range(10))
+
+
+def test_an_iterator_of_rows_is_not_consumed():
+    rows = iter([(1,), (2,)])
+    assert parameters(rows, many=True) is None
+    assert list(rows) == [(1,), (2,)]
