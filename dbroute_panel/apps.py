@@ -12,9 +12,11 @@ class DbroutePanelConfig(AppConfig):
     verbose_name = _("Database routing")
 
     def ready(self) -> None:
-        from dbroute_panel import recording, stores
-        from dbroute_panel.checks import check_settings
+        from dbroute_panel import findings, recording, stores
+        from dbroute_panel.checks import ROUTING_TAG, check_routing, check_settings
 
         recording.install()
+        recording.judge_with(findings.find)
         recording.deliver_to(stores.keep)
         checks.register(check_settings, "dbroute_panel")
+        checks.register(check_routing, ROUTING_TAG)

@@ -1,33 +1,56 @@
 """
 What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace that is missing?
 
-Cheap, and run with all checks: nothing here opens a database or asks a router. The numbers are
-those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be kept.
+Cheap, and run with all checks: nothing of that opens a database or asks a router. The numbers are
+those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be kept. The static findings
+are checks too, but only where they are asked for: ``check --tag dbroute`` and ``check --deploy``.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
+from dbroute_panel import findings
+from dbroute_panel.asking.lint import lint
+from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.keys import all_mistakes
+from dbroute_panel.keys import KEYS, all_mistakes
+from dbroute_panel.records import Level
 from dbroute_panel.rules import Mistake, Wrong
+from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import InvalidStoreError, build
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     """Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning."""
     mistakes = list(all_mistakes(getattr(settings, "DBROUTE_PANEL", {})))
-    return [*map(as_error, mistakes), *check_store()]
+    return [*map(as_error, mistakes), *map(as_error, unknown_codes()), *check_store()]
 
 
 def as_error(mistake: Mistake) -> checks.Error:
     return checks.Error(mistake.message, hint=mistake.hint, id=f"dbroute_panel.E{mistake.wrong:03}")
+
+
+def unknown_codes() -> Iterator[Mistake]:
+    """
+    Codes in ``SILENCED_FINDINGS`` that no finding has, of a trace, of the routing or of the project's own.
+
+    A function of the project's that does not tell its code may yield any.
+    """
+    if any(getattr(function, "code", None) is None for function in panel_settings.FINDINGS):
+        return
+    valid = findings.codes() | LINTS.keys()
+    for code in sorted(panel_settings.SILENCED_FINDINGS - valid):
+        yield KEYS["SILENCED_FINDINGS"].mistake(
+            Wrong.VALUE, f"has {code!r}, which no finding has as its code", did_you_mean(code, valid)
+        )
 
 
 def check_store() -> Iterator[checks.CheckMessage]:
@@ -46,3 +69,31 @@ def check_store() -> Iterator[checks.CheckMessage]:
             hint="Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS']['path'].",
             id="dbroute_panel.W001",
         )
+
+
+ROUTING_TAG = "dbroute"
+
+MESSAGES = {Level.INFO: checks.Info, Level.WARNING: checks.Warning, Level.ERROR: checks.Error}
+
+
+def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """The static findings, where somebody asked for them: asking the routers can have effects."""
+    if not _asked_for(sys._getframe(1)):
+        return []
+    return [
+        MESSAGES[finding.level](
+            finding.message, hint=None, obj=finding.subject, id=f"dbroute_panel.{finding.code}"
+        )
+        for finding in lint()
+    ]
+
+
+def _asked_for(runner: FrameType) -> bool:
+    """
+    Whether ``CheckRegistry.run_checks()`` was given our tag, or the deployment checks.
+
+    Django has no way to register a check for a tag alone (one with ``deploy=True`` is left out of
+    ``check --tag``), and does not tell a check why it is run; so this reads the runner's own arguments.
+    """
+    arguments = runner.f_locals
+    return ROUTING_TAG in (arguments.get("tags") or ()) or bool(arguments.get("include_deployment_checks"))

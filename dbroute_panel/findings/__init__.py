@@ -1,0 +1,37 @@
+"""
+What is wrong in a trace: one small function a finding, all of them in one registry.
+
+``find(trace)`` runs them, and the project's own of ``DBROUTE_PANEL["FINDINGS"]``. Such a function
+takes ``Facts``, which has everything that a Trace has and what hangs together in it, and yields
+findings; the decorator says their code and level::
+
+    from dbroute_panel.findings import ERROR, Facts, Finding, finding
+
+    @finding("archive-written", level=ERROR)
+    def archive_written(trace: Facts) -> Iterator[Finding]:
+        for query in trace.changes:
+            if query.alias == "archive":
+                yield Finding.about(query, message=f"{trace.subject(query)} was written on archive.")
+"""
+
+from __future__ import annotations
+
+from dbroute_panel.records import Finding
+
+from .facts import Facts, Span
+from .function import ERROR, INFO, WARNING, FindingFunction, finding
+from .registry import REGISTRY, codes, find
+
+__all__ = [
+    "ERROR",
+    "INFO",
+    "REGISTRY",
+    "WARNING",
+    "Facts",
+    "Finding",
+    "FindingFunction",
+    "Span",
+    "codes",
+    "find",
+    "finding",
+]

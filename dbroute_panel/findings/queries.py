@@ -1,0 +1,133 @@
+"""What goes wrong with queries, wherever they went."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Final
+
+from dbroute_panel.records import Callsite, Finding, Query
+
+from .facts import Facts, is_housekeeping
+from .function import ERROR, INFO, WARNING, finding
+from .grouping import by
+from .statements import reads_catalog, shape, tables_read, tables_written
+
+MISSING: Final[Mapping[str, re.Pattern[str]]] = {
+    "sqlite": re.compile(r"no such table: (?:main\.)?(?P<table>.+)"),
+    "postgresql": re.compile(r'relation "(?P<table>[^"]+)" does not exist'),
+    "mysql": re.compile(r"\(1146, \"Table '(?P<table>[^']+)' doesn't exist\"\)"),
+    "oracle": re.compile(r"ORA-00942(?P<table>)"),
+}
+"""How a backend says that a table is not there, by vendor (MariaDB's is mysql); after ``Class: ``."""
+
+THRESHOLD: Final = 10
+"""So many equal queries from one line are a loop."""
+
+BATCH: Final = 50
+"""A query with so many values already is for many rows: Django works in batches by itself."""
+
+PLACEHOLDER = re.compile(r"%s|%\(")
+
+
+@finding("missing-table", level=ERROR)
+def missing_table(trace: Facts) -> Iterator[Finding]:
+    """A query failed because its table is not on that database."""
+    failed = [
+        (table, query)
+        for query in trace.queries
+        if query.error is not None and (table := _missing(query, trace)) is not None
+    ]
+    for (alias, table), found in by(failed, lambda one: (one[1].alias, one[0])).items():
+        queries = [query for _, query in found]
+        what = f"The table {table}" if table else "A table"
+        yield Finding.about(
+            *queries,
+            message=f"{what} is not on {alias}, where a query of {trace.subjects(queries)} failed. "
+            "Migrate it there, or let a router name the database that has it.",
+        )
+
+
+def _missing(query: Query, trace: Facts) -> str | None:
+    """The name of the table that the backend did not find; empty where it does not say which one."""
+    database = trace.databases.get(query.alias)
+    pattern = MISSING.get(database.vendor) if database is not None else None
+    match = pattern.match((query.error or "").partition(": ")[2]) if pattern is not None else None
+    if match is None:
+        return None
+    return match["table"] or next(iter(tables_written(query.sql) or tables_read(query.sql)), "")
+
+
+@finding("repeated-query", level=WARNING)
+def repeated_query(trace: Facts) -> Iterator[Finding]:
+    """
+    One line of code reads again and again: a query for each row (N+1).
+
+    Only reads: to save many objects takes a statement each. Not what a router asks (``router-queried``), what
+    Django asks for itself, and what Django divides into batches.
+    """
+    reads = (query for query in trace.queries if not query.writes and query.within is None)
+    for (alias, site), queries in by(reads, lambda one: (one.alias, one.callsite)).items():
+        if site is None or len(queries) < THRESHOLD:
+            continue
+        for same in by(queries, lambda one: shape(one.sql).text).values():
+            if len(same) < THRESHOLD or not _can_be_one(same[0]):
+                continue
+            yield Finding.about(
+                *same,
+                message=f"The same query of {trace.model(same[0])} ran {len(same)} times on {alias}, called "
+                f"from {_place(site)}. Read the rows at once: select_related(), prefetch_related(), or "
+                "one query with __in.",
+            )
+
+
+def _can_be_one(query: Query) -> bool:
+    """Whether a query can be united with its like: it is the user's, and not for many rows already."""
+    return not is_housekeeping(query) and not reads_catalog(query.sql) and shape(query.sql).values < BATCH
+
+
+def _place(site: Callsite) -> str:
+    place = f"{site.file.rpartition('/')[2]}:{site.line}"
+    return f"{place}, template {site.template[0]}:{site.template[1]}" if site.template else place
+
+
+@finding("same-query-elsewhere", level=INFO)
+def same_query_elsewhere(trace: Facts) -> Iterator[Finding]:
+    """The same SQL with the same parameters ran on several databases."""
+    for queries in by(trace.queries, lambda query: query.sql).values():
+        if not _on_several(queries, trace) or not _is_about_rows(queries[0]):
+            continue
+        same = by(filter(_tells_all, queries), lambda query: repr(query.params)).values()
+        on_several = [found for found in same if _on_several(found, trace)]
+        for groups in by(on_several, lambda found: frozenset(query.alias for query in found)).values():
+            aliases = " and ".join(dict.fromkeys(query.alias for query in groups[0]))
+            times = "" if len(groups) == 1 else f", with {len(groups)} sets of parameters"
+            yield Finding.about(
+                *chain.from_iterable(groups),
+                message=f"The same query of {trace.model(groups[0][0])} ran on {aliases}{times}. "
+                "If one answer is enough, name the database; if they are compared, nothing is wrong.",
+            )
+
+
+def _on_several(queries: list[Query], trace: Facts) -> bool:
+    """Whether they ran on several databases; routers that share reads among replicas do not count."""
+    if len(queries) < 2 or len(aliases := {query.alias for query in queries}) < 2:
+        return False
+    primaries = {trace.primary_of(alias) for alias in aliases}
+    return len(primaries) > 1 or any(query.decision is None for query in queries)
+
+
+def _is_about_rows(query: Query) -> bool:
+    tables = tables_written(query.sql) if query.writes else tables_read(query.sql)
+    return bool(tables) and not is_housekeeping(query) and not reads_catalog(query.sql)
+
+
+def _tells_all(query: Query) -> bool:
+    """Whether the record holds all the parameters, and none of them masked."""
+    if query.many:
+        return False
+    if query.params is None:
+        return PLACEHOLDER.search(query.sql) is None
+    values = query.params.values() if isinstance(query.params, dict) else query.params
+    return "***" not in values

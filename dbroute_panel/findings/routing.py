@@ -1,0 +1,228 @@
+"""What goes wrong in the routers and in what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from itertools import chain
+
+import msgspec
+
+from dbroute_panel.records import (
+    Action,
+    Decision,
+    Event,
+    Finding,
+    InstanceRef,
+    Outcome,
+    Query,
+    Settled,
+    TypeRef,
+)
+
+from .facts import Facts
+from .function import ERROR, INFO, WARNING, finding
+from .grouping import by
+
+DUMMY = "django.db.backends.dummy"
+"""The engine of a database that is ``{}`` in ``DATABASES``."""
+
+
+@finding("relation-refused", level=ERROR)
+def relation_refused(trace: Facts) -> Iterator[Finding]:
+    """``allow_relation`` said no."""
+    refused = [
+        decision
+        for decision in trace.decisions
+        if decision.action is Action.RELATION
+        and decision.settled_by is not Settled.ERROR
+        and decision.parent is None
+        and not decision.answer
+    ]
+    for decisions in by(refused, _ends).values():
+        first, router = decisions[0], decisions[0].router
+        objects = [(first.args or {}).get(name) for name in ("obj1", "obj2")]
+        names = " and ".join(_whence(ref, trace) for ref in objects)
+        who = (
+            f"{_short(router)} refused it"
+            if router
+            else "no router had an opinion, and their databases differ"
+        )
+        times = "" if len(decisions) == 1 else f" ({len(decisions)} times)"
+        origins = (trace.decision(ref.origin) for ref in objects if isinstance(ref, InstanceRef))
+        yield Finding.about(
+            *decisions,
+            *(origin for origin in origins if origin is not None),
+            message=f"A relation between {names} was not allowed{times}: {who}. "
+            "Take both from one database, or answer allow_relation for them.",
+        )
+
+
+def _ends(decision: Decision) -> Hashable:
+    """Between which models and databases, and who refused."""
+    refs = ((decision.args or {}).get(name) for name in ("obj1", "obj2"))
+    ends = ((ref.model, ref.state_db) if isinstance(ref, InstanceRef) else None for ref in refs)
+    return (*ends, decision.router)
+
+
+def _whence(ref: object, trace: Facts) -> str:
+    if not isinstance(ref, InstanceRef):
+        return "something that is no model instance"
+    return f"{trace.named(ref)} ({'of ' + ref.state_db if ref.state_db else 'of no database yet'})"
+
+
+@finding("unknown-alias", level=ERROR)
+def unknown_alias(trace: Facts) -> Iterator[Finding]:
+    """An answer that is not in ``DATABASES``."""
+    unknown = [
+        decision
+        for decision in trace.decisions
+        if isinstance(decision.answer, str)
+        and decision.answer not in trace.databases
+        and decision.action.names_alias
+    ]
+    for (alias, router), decisions in by(unknown, lambda one: (str(one.answer), one.router)).items():
+        who = _short(router) if router else "The instance"
+        yield Finding.about(
+            *decisions,
+            message=f"{who} sent {_questions(decisions)} to {alias!r}, which is not in DATABASES. "
+            f"Answer one of {', '.join(trace.databases)}, or None.",
+        )
+
+
+@finding("empty-default", level=ERROR)
+def empty_default(trace: Facts) -> Iterator[Finding]:
+    """A question that nobody answered fell through to ``default``, which is ``{}``."""
+    default = trace.databases.get("default")
+    if default is None or default.engine != DUMMY:
+        return
+    fallen = [
+        decision
+        for decision in trace.decisions
+        if decision.action.names_alias and decision.settled_by is Settled.DEFAULT
+    ]
+    for decisions in by(fallen, lambda one: (one.action, one.model)).values():
+        yield Finding.about(
+            *decisions,
+            message=f"No router answered {_questions(decisions)}, and default is empty. "
+            "Let a router answer it, or give DATABASES['default'] an engine.",
+        )
+
+
+@finding("router-raised", level=ERROR)
+def router_raised(trace: Facts) -> Iterator[Finding]:
+    """A router raised an exception instead of answering."""
+    raised = [
+        (decision, step)
+        for decision in trace.decisions
+        if decision.settled_by is Settled.ERROR
+        for step in decision.steps
+        if step.outcome is Outcome.RAISED
+    ]
+    # A router that asked the router and let its exception through is not the one to blame.
+    inside = {(decision.parent, step.error) for decision, step in raised}
+    to_blame = [(decision, step) for decision, step in raised if (decision.id, step.error) not in inside]
+    for (router, error), found in by(to_blame, lambda one: (one[1].router, one[1].error)).items():
+        decisions = [decision for decision, _ in found]
+        yield Finding.about(
+            *decisions,
+            message=f"{_short(router)} raised {trace.error(error)} in {_questions(decisions)}. "
+            "Return None where a router has no opinion.",
+        )
+
+
+@finding("router-queried", level=WARNING)
+def router_queried(trace: Facts) -> Iterator[Finding]:
+    """A router ran SQL while deciding: each question costs a query more."""
+    inside = [query for query in trace.queries if query.within is not None]
+    groups = by(inside, lambda one: (_asked(trace.decision(one.within), one), one.alias, one.callsite))
+    for (router, alias, _), queries in groups.items():
+        deciding = {one.id: one for query in queries if (one := trace.decision(query.within)) is not None}
+        events: list[Event] = [*deciding.values(), *queries]
+        who = _short(router) if router else "A router"
+        count = f"{len(queries)} queries" if len(queries) > 1 else "a query"
+        yield Finding.about(
+            *events,
+            message=f"{who} ran {count} on {alias} ({trace.model(queries[0])}) while deciding"
+            f"{_asked_for(list(deciding.values()))}. Decide from the model and the hints alone, or keep in "
+            "memory what has to be looked up.",
+        )
+
+
+def _asked(decision: Decision | None, query: Query) -> str | None:
+    """
+    The router that ran ``query``: the one in whose time it lies.
+
+    The steps follow each other; what the decision took beyond their sum lies somewhere between them. None
+    where that leaves more than one router, or none.
+    """
+    if decision is None:
+        return None
+    at = query.at_us - decision.at_us
+    between = decision.duration_us - sum(step.duration_us for step in decision.steps)
+    possible: set[str] = set()
+    begun = 0.0
+    for step in decision.steps:
+        ended = begun + step.duration_us
+        # at_us is rounded down, so that two of them may be a microsecond closer, or farther apart.
+        within = begun <= at + 1 and at - 1 + query.duration_us <= ended + between
+        if within and query.duration_us <= step.duration_us:
+            possible.add(step.router)
+        begun = ended
+    return possible.pop() if len(possible) == 1 else None
+
+
+@finding("random-route", level=INFO)
+def random_route(trace: Facts) -> Iterator[Finding]:
+    """The same question got different answers, and not only another replica of one group."""
+    settled = (one for one in trace.decisions if one.settled_by is not Settled.ERROR)
+    for alike in by(settled, lambda one: (one.action, one.model)).values():
+        if len({_group(one.answer, trace) for one in alike}) < 2:
+            continue
+        for question, decisions in by(alike, _question).items():
+            answers = by(decisions, lambda one: _group(one.answer, trace))
+            if question is None or len(answers) < 2:
+                continue
+            said = ", ".join(f"{one[0].answer} ({len(one)})" for one in answers.values())
+            yield Finding.about(
+                *chain.from_iterable(one[: 50 // len(answers) or 1] for one in answers.values()),
+                message=f"The same question, {_questions(decisions[:1])}, got different answers: {said}. "
+                "Answer from the model and the hints alone; if these are replicas, declare them in REPLICAS.",
+            )
+
+
+def _question(decision: Decision) -> Hashable | None:
+    """All that a router was told; None where the record does not hold it, so that two may only look alike."""
+    values = [*(decision.args or {}).items(), *decision.hints.items(), ("", decision.answer)]
+    for _, value in values:
+        if isinstance(value, TypeRef) or (isinstance(value, InstanceRef) and value.pk in (None, "***")):
+            return None
+    told = (
+        (name, msgspec.structs.replace(value, origin=None) if isinstance(value, InstanceRef) else value)
+        for name, value in values[:-1]
+    )
+    return (decision.action, decision.model, frozenset(told))
+
+
+def _group(answer: Hashable, trace: Facts) -> Hashable:
+    return trace.primary_of(answer) if type(answer) is str else answer
+
+
+def _questions(decisions: list[Decision]) -> str:
+    """``db_for_read(library.Book)``, and how often it was asked, or how many more there were."""
+    first = decisions[0]
+    arguments = first.args or {}
+    told = [first.model] if first.model else []
+    if first.action is Action.MIGRATE:
+        told = [str(arguments.get("db")), str(arguments.get("app_label"))]
+    elif first.action is Action.RELATION:
+        told = [ref.model for ref in arguments.values() if isinstance(ref, InstanceRef)]
+    question = f"{first.action}({', '.join(told)})"
+    return question if len(decisions) == 1 else f"{question} and {len(decisions) - 1} more"
+
+
+def _asked_for(decisions: list[Decision]) -> str:
+    return f" {_questions(decisions)}" if decisions else ""
+
+
+def _short(router: str) -> str:
+    return router.rpartition(".")[2] or router

@@ -1,0 +1,161 @@
+"""What goes wrong with writes and their transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from dbroute_panel.records import Action, Decision, Finding, InstanceRef, Query, Route, Settled
+
+from .facts import Facts, Span, is_housekeeping
+from .function import ERROR, INFO, WARNING, finding
+from .grouping import by
+from .statements import locks
+
+
+@finding("write-outside-atomic", level=WARNING)
+def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
+    """A write or lock in autocommit, while a transaction was open somewhere else."""
+    outside: list[tuple[Query, Span]] = []
+    changes = {query.id for query in trace.changes}
+    for query, spans in trace.inside if not trace.concurrent else ():
+        if query.atomic or query.error is not None:
+            continue
+        elsewhere = next((span for span in spans if span.alias != query.alias), None)
+        did = query.id in changes if query.writes else locks(query.sql)
+        if elsewhere is not None and did and not is_housekeeping(query):
+            outside.append((query, elsewhere))
+    groups = by(outside, lambda one: (one[0].alias, one[1].alias, trace.model(one[0]), one[0].writes))
+    for (alias, other, _, writes), found in groups.items():
+        queries = [query for query, _ in found]
+        done, so = ("locked", "the lock ended with the statement")
+        if writes:
+            done, so = ("written", "rolling that back does not undo it")
+        yield Finding.about(
+            *queries,
+            *{span.begin.id: span.begin for _, span in found}.values(),
+            message=f"{trace.subjects(queries)} was {done} on {alias} in autocommit while a transaction was "
+            f"open on {other}: {so}. Put it into atomic(using={alias!r}), or open that block on {alias}.",
+        )
+
+
+@finding("write-by-fallback", level=WARNING)
+def write_by_fallback(trace: Facts) -> Iterator[Finding]:
+    """A write that went where the instance came from, or to ``default``: no router had an opinion."""
+    fallen = [
+        query
+        for query in trace.writes
+        if query.route in (Route.INSTANCE, Route.DEFAULT)
+        and (decision := trace.decision_of(query)) is not None
+        and decision.action is Action.WRITE
+    ]
+    if not fallen or not trace.routers:
+        return
+    # A default that works is Django's rule for what no router claims; it is odd for a model that one claims.
+    claimed = {
+        decision.model
+        for decision in trace.decisions
+        if decision.settled_by is Settled.ROUTER and decision.action.names_alias
+    }
+    odd = (query for query in fallen if query.alias != "default" or query.model in claimed)
+    groups = by(odd, lambda one: (one.alias, trace.model(one), one.route))
+    for (alias, model, route), queries in groups.items():
+        why = "it is Django's last resort" if route is Route.DEFAULT else "its instance was bound to it"
+        yield Finding.about(
+            *queries,
+            *decisions_of(trace, queries),
+            message=f"{trace.subjects(queries)} was written on {alias} only because {why}: no router "
+            f"answered db_for_write. Let a router answer it for {model}.",
+        )
+
+
+@finding("write-on-read-route", level=ERROR)
+def write_on_read_route(trace: Facts) -> Iterator[Finding]:
+    """A write that ran where ``db_for_read`` sent it, as GenericRelation.update() does (Django #36389)."""
+    found: list[Query] = []
+    for query in trace.writes:
+        decision = trace.decision_of(query)
+        if decision is not None and decision.action is Action.READ:
+            found.append(query)
+    for (alias, _), queries in by(found, lambda one: (one.alias, trace.model(one))).items():
+        yield Finding.about(
+            *queries,
+            *decisions_of(trace, queries),
+            message=f"{trace.subjects(queries)} was written on {alias}, which db_for_read chose. "
+            "Name the database in the code: using(router.db_for_write(...)).",
+        )
+
+
+@finding("pk-overwrite", level=ERROR)
+def pk_overwrite(trace: Facts) -> Iterator[Finding]:
+    """An object saved by name to another database with its key, where a row had that key."""
+    found: list[tuple[InstanceRef, Query]] = []
+    for query in trace.changes:
+        saved = query.instance
+        if (
+            saved is not None
+            and query.route is Route.EXPLICIT
+            and query.operation == "UPDATE"
+            and query.rowcount
+            and not saved.adding
+            and saved.state_db is not None
+            and trace.primary_of(saved.state_db) != trace.primary_of(query.alias)
+        ):
+            found.append((saved, query))
+    for (ref, alias), overwriting in by(found, lambda one: (one[0], one[1].alias)).items():
+        yield Finding.about(
+            *(query for _, query in overwriting),
+            message=f"{trace.named(ref)} from {ref.state_db} was saved on {alias} with its primary key and "
+            "overwrote the row that had this key there. To add it as a new row, set pk = None before; to "
+            "keep the key and never overwrite, save(force_insert=True).",
+        )
+
+
+@finding("several-databases-written", level=INFO)
+def several_databases_written(trace: Facts) -> Iterator[Finding]:
+    """Writes on more than one primary: whatever is done, no transaction spans them."""
+    own = (query for query in trace.changes if not is_housekeeping(query))
+    groups = by(own, lambda query: trace.primary_of(query.alias))
+    if len(groups) > 1:
+        counts = ", ".join(f"{alias} ({len(queries)})" for alias, queries in groups.items())
+        # The first writes of each, so that no database is left out of a long list.
+        first = (queries[: 50 // len(groups) or 1] for queries in groups.values())
+        yield Finding.about(
+            *chain.from_iterable(first),
+            message=f"{len(groups)} databases were written: {counts}; no transaction spans them. "
+            "Write last where a failure is most likely, and make the rest repeatable.",
+        )
+
+
+@finding("partial-commit", level=ERROR)
+def partial_commit(trace: Facts) -> Iterator[Finding]:
+    """Of two transactions that were open together, one was committed and the other rolled back."""
+    written = {span: [query for query in span.writes if not is_housekeeping(query)] for span in trace.spans}
+    pairs: list[tuple[Span, Span]] = []
+    for kept in trace.spans if not trace.concurrent else ():
+        if kept.committed and any(query.id not in trace.undone for query in written[kept]):
+            pairs += (
+                (kept, lost)
+                for lost in kept.beside
+                if lost.rolled_back
+                and written[lost]
+                and trace.primary_of(lost.alias) != trace.primary_of(kept.alias)
+            )
+    for (kept_alias, lost_alias), found in by(pairs, lambda pair: (pair[0].alias, pair[1].alias)).items():
+        kept, lost = found[0]
+        times = "" if len(found) == 1 else f" ({len(found)} times)"
+        yield Finding.about(
+            *(event for span in found[0] for event in (span.begin, span.end) if event is not None),
+            *written[kept][:20],
+            *written[lost][:20],
+            message=f"The transaction on {kept_alias} ({trace.model(written[kept][0])}) was committed, the "
+            f"one on {lost_alias} ({trace.model(written[lost][0])}) that was open at the same time was "
+            f"rolled back{times}: half of the work is lost. Let an exception leave both blocks, and expect "
+            "that the second commit can still fail.",
+        )
+
+
+def decisions_of(trace: Facts, queries: list[Query]) -> list[Decision]:
+    """The decisions behind queries, each once."""
+    found = {one.id: one for query in queries if (one := trace.decision_of(query)) is not None}
+    return list(found.values())

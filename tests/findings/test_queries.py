@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import OperationalError, connections
+from django.template import Context, Engine
+
+from dbroute_panel import trace
+from dbroute_panel.records import Database
+from example_site.library.models import Book, Person, Tag
+from example_site.notes.models import Note
+from example_site.users.models import User
+from tests.findings import routers
+from tests.traces import a_query, a_trace
+
+pytestmark = pytest.mark.usefixtures("site")
+
+
+class TestMissingTable:
+    code = "missing-table"
+
+    def test_a_query_fails_because_the_table_is_elsewhere(self, found):
+        with trace("t") as t:
+            for _ in range(2):
+                with pytest.raises(OperationalError):
+                    Note.objects.using("primary").count()
+        assert found(t).codes == {self.code}
+        assert found(t).one(self.code).message == (
+            "The table notes_note is not on primary, where a query of notes.Note (2 queries) failed. "
+            "Migrate it there, or let a router name the database that has it."
+        )
+
+    @pytest.mark.parametrize(
+        ("vendor", "error", "table"),
+        [
+            ("sqlite", "OperationalError: no such table: main.library_book", "The table library_book"),
+            (
+                "postgresql",
+                'ProgrammingError: relation "library_book" does not exist\nLINE 1: ...',
+                "The table library_book",
+            ),
+            (
+                "mysql",
+                "ProgrammingError: (1146, \"Table 'shop.library_book' doesn't exist\")",
+                "The table shop.library_book",
+            ),
+            ("oracle", "DatabaseError: ORA-00942: table or view does not exist", "The table library_book"),
+        ],
+    )
+    def test_in_the_words_of_every_backend(self, found, vendor, error, table):
+        failed = a_query(1, "primary", error=error)
+        assert table in found(self.on(vendor, failed)).one(self.code).message
+
+    def test_where_neither_the_error_nor_the_sql_has_a_name(self, found):
+        failed = a_query(1, "primary", error="DatabaseError: ORA-00942: no", sql="CALL x()", model=None)
+        message = found(self.on("oracle", failed)).one(self.code).message
+        assert message.startswith("A table is not on primary, where a query of raw SQL failed.")
+
+    def test_not_where_values_are_not_recorded(self, found, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
+        with trace("t") as t, pytest.raises(OperationalError):
+            Note.objects.using("primary").count()
+        assert t.queries[0].error == "OperationalError"
+        assert found(t).codes == set()
+
+    def test_not_another_error(self, found):
+        with trace("t") as t, connections["primary"].cursor() as cursor:
+            for sql in ("SELECT nothing FROM library_book", "SELECT 'no such table: x' FROM", "DROP VIEW x"):
+                with pytest.raises(OperationalError):
+                    cursor.execute(sql)
+        assert found(t).codes == set()
+
+    @pytest.mark.parametrize(
+        ("vendor", "error"),
+        [
+            ("postgresql", 'ProgrammingError: column "library_book" does not exist'),
+            ("postgresql", 'ProgrammingError: relation "library_book" already exists'),
+            ("postgresql", 'DataError: invalid input: relation "x" does not exist'),
+            ("mysql", "ProgrammingError: (1054, \"Unknown column 'x' in 'field list'\")"),
+            ("oracle", "DatabaseError: ORA-00904: invalid identifier"),
+            ("sqlite", 'ProgrammingError: relation "library_book" does not exist'),
+            ("another", "OperationalError: no such table: library_book"),
+        ],
+    )
+    def test_not_another_error_of_another_backend(self, found, vendor, error):
+        assert found(self.on(vendor, a_query(1, "primary", error=error))).codes == set()
+
+    def test_not_on_a_database_that_is_not_in_the_trace(self, found):
+        failed = a_query(1, "nowhere", error="OperationalError: no such table: library_book")
+        assert found(a_trace(events=[failed])).codes == set()
+
+    def on(self, vendor, query):
+        database = Database(vendor=vendor, engine="some.engine", replica_of=None)
+        return a_trace(events=[query], databases={"primary": database})
+
+
+class TestRepeatedQuery:
+    code = "repeated-query"
+
+    @pytest.fixture
+    def people(self):
+        people = [Person(name=f"Person {number}") for number in range(10)]
+        Person.objects.using("primary").bulk_create(people)
+        Book.objects.using("primary").bulk_create([Book(title=p.name, author=p) for p in people])
+        return people
+
+    def read(self, people, alias="primary"):
+        for person in people:
+            Person.objects.using(alias).get(pk=person.pk)
+
+    def test_the_same_line_reads_ten_times(self, found, people):
+        with trace("t") as t:
+            self.read(people)
+        assert found(t).codes == {self.code}
+        assert len(found(t).events(self.code)) == 10
+        message = found(t).one(self.code).message
+        assert message.startswith(
+            "The same query of library.Person ran 10 times on primary, called from test_queries.py:"
+        )
+
+    def test_in_a_template(self, found, people, settings):
+        settings.DATABASE_ROUTERS = [routers.Alternates("primary")]
+        template = Engine().from_string("{% for book in books %}\n{{ book.author.name }}{% endfor %}")
+        with trace("t") as t:
+            template.render(Context({"books": Book.objects.using("primary")}))
+        assert "template <unknown source>:2." in found(t).one(self.code).message
+
+    def test_whatever_the_values_and_however_many_in_a_list(self, found):
+        with trace("t") as t, connections["primary"].cursor() as cursor:
+            for number in range(10):
+                names = ", ".join(["'O''Hara', 'x'"] * (number + 1))
+                cursor.execute(
+                    f"SELECT id  FROM library_tag WHERE id={number} AND name IN ({names}) /* {number} */"
+                )
+        assert 'of the table "library_tag" ran 10 times' in found(t).one(self.code).message
+
+    def test_not_nine_times(self, found, people):
+        with trace("t") as t:
+            self.read(people[:9])
+        assert found(t).codes == set()
+
+    def test_not_from_two_lines(self, found, people):
+        with trace("t") as t:
+            for person in people[:5]:
+                Person.objects.using("primary").get(pk=person.pk)
+            for person in people[:5]:
+                Person.objects.using("primary").get(pk=person.pk)
+        assert found(t).codes == set()
+
+    def test_not_on_two_databases(self, found, people):
+        with trace("t") as t:
+            for person in people:
+                alias = "replica1" if person.pk % 2 else "replica2"
+                Person.objects.using(alias).get(pk=person.pk)
+        assert found(t).codes == set()
+
+    def test_not_different_queries_from_one_line(self, found, people):
+        with trace("t") as t:
+            for number in range(10):
+                Tag.objects.using("primary").filter(**{"name": "x"} if number % 2 else {"pk": 1}).first()
+        assert len(t.queries) == 10
+        assert found(t).codes == set()
+
+    def test_not_with_prefetching(self, found, people):
+        with trace("t") as t:
+            for book in Book.objects.using("primary").prefetch_related("author"):
+                assert book.author
+        assert len(t.queries) == 2
+        assert found(t).codes == set()
+
+    def test_not_what_django_reads_in_batches(self, found, settings):
+        settings.DATABASE_ROUTERS = [routers.Alternates("primary")]
+        people = [Person(name=str(number)) for number in range(600)]
+        Person.objects.using("primary").bulk_create(people)
+        Book.objects.using("primary").bulk_create([Book(title=p.name, author=p) for p in people])
+        with trace("t") as t:
+            books = Book.objects.using("primary").prefetch_related("author")
+            for book in books.iterator(chunk_size=60):
+                assert book.author
+        assert len(t.queries) > 10
+        assert found(t).codes == set()
+
+    def test_not_saving_one_object_after_the_other(self, found, people):
+        with trace("t") as t:
+            for person in people:
+                person.save()
+        assert len(t.queries) == 10
+        assert found(t).codes == set()
+
+    def test_not_where_callsites_are_not_recorded(self, found, people, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"CALLSITES": False}
+        with trace("t") as t:
+            self.read(people)
+        assert found(t).codes == set()
+
+    def test_not_what_django_looks_up_for_itself(self, found):
+        with trace("t") as t:
+            for _ in range(10):
+                ContentType.objects.get(app_label="library", model="book")
+                connections["primary"].introspection.table_names()
+        assert len(t.queries) == 20
+        assert found(t).codes == set()
+
+    def test_not_what_a_router_asks(self, found, settings):
+        settings.DATABASE_ROUTERS = [routers.Queries(), *settings.DATABASE_ROUTERS]
+        with trace("t") as t:
+            for number in range(10):
+                Tag.objects.filter(**{"pk": number} if number % 2 else {"name": number}).first()
+        assert found(t).codes == {"router-queried"}
+
+
+class TestSameQueryElsewhere:
+    code = "same-query-elsewhere"
+
+    def test_the_same_query_on_two_databases(self, found):
+        with trace("t") as t:
+            for alias in ("primary", "archive"):
+                Book.objects.using(alias).get(title="Kindred")
+        assert found(t).codes == {self.code}
+        message = found(t).one(self.code).message
+        assert message.startswith("The same query of library.Book ran on primary and archive.")
+
+    def test_with_many_parameters_is_one_finding(self, found):
+        with trace("t") as t:
+            for title in ("Kindred", "Lavinia"):
+                for alias in ("primary", "archive"):
+                    Book.objects.using(alias).get(title=title)
+        message = found(t).one(self.code).message
+        assert "ran on primary and archive, with 2 sets of parameters." in message
+        assert len(found(t).events(self.code)) == 4
+
+    def test_a_write(self, found):
+        with trace("t") as t:
+            for alias in ("legacy_users", "new_users"):
+                User.objects.using(alias).filter(username="ada").update(email="ada@example.org")
+        assert found(t).codes == {self.code, "several-databases-written"}
+
+    def test_raw_sql_with_named_and_without_parameters(self, found):
+        with trace("t") as t:
+            for alias in ("primary", "archive"):
+                with connections[alias].cursor() as cursor:
+                    cursor.execute("SELECT count(*) FROM library_book")
+                    cursor.execute("SELECT * FROM library_book WHERE id = %(pk)s", {"pk": 1})
+        assert [found.code for found in found(t).all] == [self.code, self.code]
+
+    def test_a_primary_and_its_replica_where_the_code_names_one(self, found):
+        with trace("t") as t:
+            Book.objects.using("primary").get(title="Kindred")
+            Book.objects.get(title="Kindred")
+        assert found(t).codes == {self.code}
+
+    def test_not_where_routers_share_reads_among_replicas(self, found, settings):
+        settings.DATABASE_ROUTERS = [routers.Alternates("replica1", "replica2", "primary")]
+        with trace("t") as t:
+            for _ in range(3):
+                Book.objects.get(title="Kindred")
+        assert len({query.alias for query in t.queries}) == 3
+        assert found(t).codes == set()
+
+    def test_not_with_other_parameters(self, found):
+        with trace("t") as t:
+            Book.objects.using("primary").get(title="Kindred")
+            Book.objects.using("archive").get(title="Lavinia")
+        assert found(t).codes == set()
+
+    def test_not_twice_on_one_database(self, found):
+        with trace("t") as t:
+            for _ in range(2):
+                Book.objects.using("primary").get(title="Kindred")
+        assert found(t).codes == set()
+
+    def test_not_where_parameters_are_not_recorded(self, found, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
+        with trace("t") as t:
+            for alias in ("primary", "archive"):
+                Book.objects.using(alias).get(title="Kindred")
+        assert found(t).codes == set()
+
+    def test_not_where_they_are_masked_or_cut_short(self, found):
+        def twice(**changes):
+            return a_trace(events=[a_query(1, "primary", **changes), a_query(2, "archive", **changes)])
+
+        assert found(twice(params=["1"])).codes == {self.code}
+        assert found(twice(params=["***"])).codes == set()
+        assert found(twice(params=[["1"]], many=True)).codes == set()
+
+    def test_not_what_is_about_no_rows(self, found):
+        with trace("t") as t:
+            for alias in ("primary", "archive"):
+                with connections[alias].cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                connections[alias].introspection.table_names()
+                ContentType.objects.using(alias).first()
+        assert found(t).codes == set()

@@ -1,0 +1,501 @@
+from __future__ import annotations
+
+import contextlib
+
+import msgspec
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User as Account
+from django.db import IntegrityError, OperationalError, connections, router, transaction
+
+from dbroute_panel import findings, trace
+from dbroute_panel.records import InstanceRef, Operation, Query, Route, Transaction
+from example_site.library.models import Book, Person, Tag
+from example_site.notes.models import Note
+from example_site.routers import PassingRouter
+from example_site.users.models import User
+from tests.traces import a_query, a_trace
+
+pytestmark = pytest.mark.usefixtures("site")
+
+
+class Undo(Exception):
+    pass
+
+
+class TestWriteOutsideAtomic:
+    code = "write-outside-atomic"
+
+    def test_a_write_in_autocommit_inside_a_block_on_another_database(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            Person.objects.create(name="Fred")
+
+        assert found(t).codes == {self.code}
+        begin, insert = found(t).events(self.code)
+        assert (begin.operation, begin.alias) == (Operation.BEGIN, "auth_db")
+        assert (insert.operation, insert.alias) == ("INSERT", "primary")
+        message = found(t).one(self.code).message
+        assert message.startswith(
+            "library.Person was written on primary in autocommit while a transaction was open on auth_db"
+        )
+
+    def test_names_the_object_that_was_saved_and_counts_more(self, found):
+        person = Person.objects.using("primary").get(name="Douglas Adams")
+        with trace("one") as one, transaction.atomic(using="auth_db"):
+            person.save()
+        with trace("two") as two, transaction.atomic(using="auth_db"):
+            person.save()
+            Person.objects.create(name="Fred")
+
+        assert f"library.Person #{person.pk} was written" in found(one).one(self.code).message
+        assert "library.Person (2 queries) was written" in found(two).one(self.code).message
+
+    def test_a_raw_cursor_is_called_by_its_table(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"), connections["primary"].cursor() as cursor:
+            cursor.execute("update library_person set name = name")
+
+        assert 'the table "library_person" was written' in found(t).one(self.code).message
+
+    def test_not_inside_a_block_on_both(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"), transaction.atomic(using="primary"):
+            Person.objects.create(name="Fred")
+        assert self.code not in found(t).codes
+
+    def test_not_before_or_after_the_block(self, found):
+        with trace("t") as t:
+            Person.objects.create(name="Fred")
+            with transaction.atomic(using="auth_db"):
+                Account.objects.get(username="fred").save()
+            Person.objects.create(name="Wilma")
+        assert self.code not in found(t).codes
+
+    def test_not_a_read(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            list(Person.objects.using("primary"))
+        assert found(t).codes == set()
+
+    def test_not_a_write_that_changed_nothing(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            Person.objects.filter(name="Nobody").update(name="Somebody")
+            with pytest.raises(IntegrityError):
+                Person(pk=1, name="Twice").save(using="primary", force_insert=True)
+        assert self.code not in found(t).codes
+
+    def test_not_where_the_block_began_before_the_trace(self, found):
+        with transaction.atomic(using="auth_db"), trace("t") as t:
+            Person.objects.create(name="Fred")
+        assert self.code not in found(t).codes
+
+    def test_not_the_log_of_the_admin(self, found):
+        fred = Account.objects.get(username="fred")
+        with trace("t") as t, transaction.atomic(using="primary"):
+            LogEntry.objects.create(user=fred, object_repr="x", action_flag=1)
+        assert self.code not in found(t).codes
+
+    def test_a_lock_in_autocommit(self, found):
+        locked = 'SELECT * FROM "library_book" FOR NO KEY UPDATE'
+        assert self.code in found(self.by_hand(locked)).codes
+        assert "locked on primary" in found(self.by_hand(locked)).one(self.code).message
+
+    def test_not_what_only_looks_like_a_lock(self, found):
+        assert found(self.by_hand("SELECT 'for update' FROM library_book -- FOR UPDATE")).codes == set()
+
+    def test_not_where_queries_overlapped_so_that_several_threads_ran(self, found):
+        alone = self.by_hand("UPDATE library_book SET year = 1", a_query(3, "archive", at_us=900))
+        together = self.by_hand("UPDATE library_book SET year = 1", a_query(3, "archive", at_us=210))
+        assert self.code in found(alone).codes
+        assert self.code not in found(together).codes
+
+    def by_hand(self, sql: str, *more: Query):
+        begin = Transaction(
+            id=1, alias="replica1", at_us=0, operation=Operation.BEGIN, transaction=1, callsite=None
+        )
+        writes = sql.startswith("UPDATE")
+        query = a_query(
+            2, "primary", sql=sql, writes=writes, operation=sql[:6], route=Route.CURSOR, at_us=200
+        )
+        return a_trace(events=[begin, query, *more])
+
+
+class TestWriteByFallback:
+    code = "write-by-fallback"
+
+    def test_a_write_where_the_instance_came_from(self, found):
+        note = Note.objects.using("archive").first()
+        with trace("t") as t:
+            note.save()
+
+        assert found(t).codes == {self.code}
+        decision, update = found(t).events(self.code)
+        assert decision.action == "db_for_write"
+        assert update.operation == "UPDATE"
+        assert found(t).one(self.code).message == (
+            f"notes.Note #{note.pk} was written on archive only because its instance was bound to it: no "
+            "router answered db_for_write. Let a router answer it for notes.Note."
+        )
+
+    @pytest.mark.usefixtures("working_default")
+    def test_a_write_to_default_of_a_model_that_a_router_claims_otherwise(self, found, settings):
+        settings.DATABASE_ROUTERS = [OnlyReads()]
+        with trace("t") as t:
+            Person.objects.get(name="Octavia E. Butler")
+            Person.objects.create(name="Fred")
+        assert found(t).codes == {self.code}
+        assert "on default only because it is Django's last resort" in found(t).one(self.code).message
+
+    @pytest.mark.usefixtures("working_default")
+    def test_not_a_write_to_a_default_that_works_of_a_model_that_no_router_claims(self, found, settings):
+        for routers in ([PassingRouter()], [OnlyReads(), PassingRouter()]):
+            settings.DATABASE_ROUTERS = routers
+            with trace("t") as t:
+                Note.objects.create(text="New").save()
+            assert [query.route for query in t.queries] == [Route.DEFAULT, Route.INSTANCE]
+            assert found(t).codes == set()
+
+    @pytest.mark.usefixtures("working_default")
+    def test_not_without_routers(self, found, settings):
+        settings.DATABASE_ROUTERS = []
+        note = Note.objects.using("archive").first()
+        with trace("t") as t:
+            note.save()
+        assert t.queries[0].route == Route.INSTANCE
+        assert found(t).codes == set()
+
+    def test_not_where_a_router_answered(self, found):
+        person = Person.objects.using("archive").first()
+        with trace("t") as t:
+            person.save()
+        assert self.code not in found(t).codes
+
+    def test_not_a_write_that_the_code_sent_there_nor_a_read(self, found):
+        book = Book.objects.using("archive").get(title="Kindred")
+        with trace("t") as t:
+            note = book.notes.get()
+            note.save(using="archive")
+        assert [query.route for query in t.queries] == [Route.INSTANCE, Route.EXPLICIT]
+        assert found(t).codes == set()
+
+
+class OnlyReads:
+    def db_for_read(self, model, **hints):
+        return "default" if model is Person else None
+
+
+class TestWriteOnReadRoute:
+    code = "write-on-read-route"
+
+    def test_update_through_a_generic_relation(self, found):
+        book = Book.objects.using("primary").get(title="Small Gods")
+        with trace("t") as t, pytest.raises(OperationalError):
+            book.reviews.update(text="The turtle still moves.")
+
+        assert found(t).codes == {self.code, "write-to-replica"}
+        decision, update = found(t).events(self.code)
+        assert decision.action == "db_for_read"
+        assert update.alias == decision.answer
+        assert "library.Review was written on replica" in found(t).one(self.code).message
+
+    def test_an_alias_that_the_code_passes_on(self, found):
+        with trace("t") as t:
+            User.objects.using(router.db_for_read(User)).filter(username="ada").update(
+                email="ada@example.org"
+            )
+        assert found(t).codes == {self.code}
+
+    def test_not_where_db_for_write_was_asked(self, found):
+        with trace("t") as t:
+            User.objects.filter(username="ada").update(email="ada@example.org")
+        assert t.queries[0].decision
+        assert found(t).codes == set()
+
+    def test_not_a_read_on_a_read_route_nor_a_write_that_the_code_sent_there(self, found):
+        with trace("t") as t:
+            ada = User.objects.get(username="ada")
+            ada.save(using="legacy_users")
+        assert found(t).codes == set()
+
+
+class TestPkOverwrite:
+    code = "pk-overwrite"
+
+    @pytest.fixture
+    def fred(self):
+        fred = Person(name="Fred")
+        fred.save(using="primary")
+        return fred
+
+    @pytest.fixture
+    def wilma(self, fred):
+        return Person.objects.using("archive").create(pk=fred.pk, name="Wilma")
+
+    def test_a_row_with_the_same_key_is_overwritten(self, found, fred, wilma):
+        with trace("t") as t:
+            fred.save(using="archive")
+        wilma.refresh_from_db(using="archive")
+
+        assert wilma.name == "Fred"
+        assert found(t).codes == {self.code}
+        assert (
+            found(t)
+            .one(self.code)
+            .message.startswith(
+                f"library.Person #{fred.pk} from primary was saved on archive with its primary key and "
+                "overwrote the row"
+            )
+        )
+
+    def test_without_its_key_in_a_redacted_message(self, fred, wilma):
+        with trace("t") as t:
+            fred.save(using="archive")
+        (redacted,) = findings.find(t.document, redacted=True)
+        assert redacted.message.startswith("library.Person from primary was saved on archive")
+
+    def test_not_without_its_key(self, found, fred, wilma):
+        fred.pk = None
+        with trace("t") as t:
+            fred.save(using="archive")
+        assert found(t).codes == set()
+
+    def test_not_with_force_insert(self, found, fred, wilma):
+        with trace("t") as t, pytest.raises(IntegrityError):
+            fred.save(using="archive", force_insert=True)
+        assert found(t).codes == set()
+
+    def test_not_where_no_row_has_the_key(self, found, fred):
+        with trace("t") as t:
+            fred.save(using="archive")
+        assert [query.operation for query in t.queries] == ["UPDATE", "INSERT"]
+        assert found(t).codes == set()
+
+    @pytest.mark.parametrize("replicas", [{"replica1": "primary", "replica2": "primary"}, {}])
+    def test_not_an_object_from_a_replica_that_a_router_sends_to_the_primary(self, found, settings, replicas):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": replicas}
+        with trace("t") as t:
+            person = Person.objects.get(name="Douglas Adams")
+            person.save()
+        assert t.queries[1].instance.state_db.startswith("replica")
+        assert found(t).codes == set()
+
+    def test_not_an_object_from_a_replica_that_the_code_sends_to_the_primary(self, found):
+        person = Person.objects.using("replica1").get(name="Douglas Adams")
+        with trace("t") as t:
+            person.save(using="primary")
+        assert found(t).codes == set()
+
+    def test_not_a_new_object_with_a_key(self, found, wilma):
+        with trace("t") as t:
+            Person(pk=wilma.pk, name="Betty").save(using="archive")
+        assert found(t).codes == set()
+
+    def test_not_a_new_object_that_a_relation_bound_to_another_database(self, found):
+        author = Person.objects.using("primary").first()
+        archived = Book.objects.using("archive").first()
+        book = Book(pk=archived.pk, title="New", author=author)
+        with trace("t") as t:
+            book.save(using="archive")
+        assert t.queries[0].instance.state_db == "primary"
+        assert t.queries[0].rowcount == 1
+        assert found(t).codes == set()
+
+    def test_not_where_the_driver_does_not_say_how_many_rows_there_were(self, found):
+        ref = InstanceRef(model="library.Person", pk="1", state_db="primary", adding=False)
+        update = a_query(
+            1,
+            "archive",
+            writes=True,
+            operation="UPDATE",
+            route=Route.EXPLICIT,
+            instance=ref,
+            sql="UPDATE library_person",
+        )
+        assert found(a_trace(events=[update])).codes == {self.code}
+        unknown = msgspec.structs.replace(update, rowcount=None)
+        assert found(a_trace(events=[unknown])).codes == set()
+
+    def test_not_an_object_that_stays_where_it_is(self, found, fred):
+        with trace("t") as t:
+            fred.save(using="primary")
+        assert found(t).codes == set()
+
+
+class TestSeveralDatabasesWritten:
+    code = "several-databases-written"
+
+    def test_writes_on_two_primaries(self, found):
+        with trace("t") as t:
+            for name in ("brass", "copper"):
+                Tag.objects.create(name=name)
+            User.objects.create(username="margaret")
+
+        assert found(t).codes == {self.code}
+        assert (
+            found(t)
+            .one(self.code)
+            .message.startswith(
+                "2 databases were written: primary (2), legacy_users (1); no transaction spans them."
+            )
+        )
+        assert [query.alias for query in found(t).events(self.code)] == ["primary", "primary", "legacy_users"]
+
+    def test_shows_all_of_them_however_many_writes_there_were(self, found):
+        with trace("t") as t:
+            for number in range(60):
+                Tag.objects.create(name=f"tag {number}")
+            User.objects.create(username="margaret")
+        assert {query.alias for query in found(t).events(self.code)} == {"primary", "legacy_users"}
+        assert "primary (60)" in found(t).one(self.code).message
+
+    def test_not_two_writes_on_one_and_a_read_on_another(self, found):
+        with trace("t") as t:
+            Tag.objects.create(name="brass")
+            Tag.objects.create(name="copper")
+            User.objects.get(username="ada")
+        assert found(t).codes == set()
+
+    def test_not_a_write_that_found_no_row(self, found):
+        with trace("t") as t:
+            Tag.objects.create(name="brass")
+            User.objects.filter(username="nobody").delete()
+        assert found(t).codes == set()
+
+    def test_not_within_a_replica_group(self, found, settings):
+        replicas = settings.DBROUTE_PANEL["REPLICAS"] | {"archive": "primary"}
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": replicas}
+        with trace("t") as t:
+            Tag.objects.create(name="brass")
+            Tag.objects.using("archive").create(name="brass")
+        assert self.code not in found(t).codes
+
+    def test_not_what_django_keeps_for_itself(self, found, client):
+        account = Account.objects.get(username="fred")
+        with trace("t") as t:
+            client.force_login(account)  # a session, on auth_db
+            Tag.objects.create(name="brass")
+            LogEntry.objects.create(user=account, object_repr="brass", action_flag=1)
+        written = [query.model for query in t.queries if query.writes]
+        assert {"sessions.Session", "library.Tag", "admin.LogEntry"} <= set(written)
+        assert self.code in found(t).codes  # the account's last_login
+        with trace("t") as t:
+            client.session.create()
+            Tag.objects.create(name="brass")
+        assert self.code not in found(t).codes
+
+
+class TestPartialCommit:
+    code = "partial-commit"
+
+    def test_the_inner_block_is_rolled_back(self, found):
+        with trace("t") as t, transaction.atomic(using="primary"):
+            Tag.objects.create(name="brass")
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                User.objects.create(username="margaret")
+                raise Undo
+
+        assert found(t).codes == {self.code, "several-databases-written"}
+        assert (
+            found(t)
+            .one(self.code)
+            .message.startswith(
+                "The transaction on primary (library.Tag) was committed, the one on legacy_users "
+                "(users.User) that was open at the same time was rolled back: half of the work is lost."
+            )
+        )
+        assert len(found(t).events(self.code)) == 6
+
+    def test_the_outer_block_is_rolled_back(self, found):
+        with trace("t") as t, contextlib.suppress(Undo), transaction.atomic(using="primary"):
+            Tag.objects.create(name="brass")
+            with transaction.atomic(using="legacy_users"):
+                User.objects.create(username="margaret")
+            raise Undo
+        message = found(t).one(self.code).message
+        assert message.startswith("The transaction on legacy_users (users.User) was committed")
+
+    def test_many_times_is_one_finding(self, found):
+        with trace("t") as t, transaction.atomic(using="primary"):
+            Tag.objects.create(name="brass")
+            for name in ("margaret", "dorothy", "mary"):
+                with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                    User.objects.create(username=name)
+                    raise Undo
+        assert "was rolled back (3 times)" in found(t).one(self.code).message
+
+    def test_not_one_block_after_the_other(self, found):
+        with trace("t") as t:
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                User.objects.create(username="margaret")
+                raise Undo
+            with transaction.atomic(using="primary"):
+                Tag.objects.create(name="brass")
+        assert self.code not in found(t).codes
+
+    @pytest.mark.parametrize("error", [Undo, None])
+    def test_not_where_both_end_the_same_way(self, found, error):
+        with (
+            trace("t") as t,
+            contextlib.suppress(Undo),
+            transaction.atomic(using="primary"),
+            transaction.atomic(using="legacy_users"),
+        ):
+            Tag.objects.create(name="brass")
+            User.objects.create(username="margaret")
+            if error:
+                raise error
+        assert self.code not in found(t).codes
+
+    def test_not_where_one_of_them_wrote_nothing(self, found):
+        with trace("t") as t, transaction.atomic(using="primary"):
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                User.objects.create(username="margaret")
+                raise Undo
+            with contextlib.suppress(Undo), transaction.atomic(using="archive"):
+                list(Tag.objects.using("archive"))
+                raise Undo
+        assert self.code not in found(t).codes
+
+    def test_not_where_the_committed_one_had_taken_its_writes_back(self, found):
+        with trace("t") as t, transaction.atomic(using="primary"):
+            with contextlib.suppress(Undo), transaction.atomic(using="primary"):
+                Tag.objects.create(name="brass")
+                raise Undo
+            with transaction.atomic(using="primary"):
+                pass
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                User.objects.create(username="margaret")
+                raise Undo
+        assert [one.operation for one in t.transactions].count(Operation.SAVEPOINT_ROLLBACK) == 1
+        assert self.code not in found(t).codes
+
+    def test_not_a_savepoint_that_is_rolled_back(self, found):
+        with trace("t") as t, transaction.atomic(using="primary"), transaction.atomic(using="legacy_users"):
+            Tag.objects.create(name="brass")
+            User.objects.create(username="margaret")
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                User.objects.create(username="dorothy")
+                raise Undo
+        assert self.code not in found(t).codes
+
+    def test_not_where_one_of_the_blocks_began_before_the_trace(self, found):
+        with contextlib.ExitStack() as stack:
+            before = stack.enter_context(contextlib.ExitStack())
+            before.enter_context(transaction.atomic(using="primary"))
+            t = stack.enter_context(trace("t"))
+            Tag.objects.create(name="brass")
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                User.objects.create(username="margaret")
+                raise Undo
+            before.close()
+        assert [one.operation for one in t.transactions] == ["begin", "rollback", "commit"]
+        assert self.code not in found(t).codes
+
+    def test_not_where_the_blocks_began_before_the_trace(self, found):
+        with transaction.atomic(using="primary"):
+            Tag.objects.create(name="brass")
+            with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"), trace("t") as t:
+                with transaction.atomic(using="primary"):
+                    Tag.objects.create(name="copper")
+                with contextlib.suppress(Undo), transaction.atomic(using="legacy_users"):
+                    User.objects.create(username="margaret")
+                    raise Undo
+                raise Undo
+        assert self.code not in found(t).codes
