@@ -41,6 +41,17 @@ def set_lag(seconds: float | None) -> None:
     new.replace(_lag_file())
 
 
+@contextmanager
+def lagging(seconds: float | None) -> Iterator[None]:
+    """The same, until the block ends; then the lag is what it was before."""
+    before = lag()
+    set_lag(seconds)
+    try:
+        yield
+    finally:
+        set_lag(before)
+
+
 def replicas() -> list[str]:
     return [alias for alias, of in settings.DBROUTE_PANEL["REPLICAS"].items() if of == PRIMARY]
 

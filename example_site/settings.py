@@ -77,6 +77,7 @@ MIDDLEWARE = [
 DBROUTE_PANEL = {
     "REPLICAS": {"replica1": "primary", "replica2": "primary"},
     "STORE": {"BACKEND": "dbroute_panel.stores.SQLiteStore", "OPTIONS": {"path": str(TRACES)}},
+    "FINDINGS": ["example_site.findings.archive_written_in_request"],
 }
 
 if find_spec("debug_toolbar"):

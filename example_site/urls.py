@@ -18,6 +18,7 @@ urlpatterns = [
     path("replication/", views.replication, name="replication"),
     path("books/", library.books, name="books"),
     path("books/<int:pk>/", library.book, name="book"),
+    path("books/<int:pk>/title/", library.title, name="book-title"),
     path("books.json", library.books_json, name="books-json"),
     path("databases/", ordinary.databases, name="databases"),
     path("broken/", ordinary.broken, name="broken"),

@@ -9,14 +9,20 @@ from __future__ import annotations
 from types import ModuleType
 
 from example_site.scenarios import (
+    across_databases,
     admin_sites,
+    commands,
+    contrib_apps,
     fallbacks,
+    lagging_replicas,
     managers,
     migrations,
+    misbehaving,
     moving,
     relations,
     router_order,
     several_databases,
+    transactions,
     using,
     walk_through,
 )
@@ -32,8 +38,14 @@ MODULES = (
     managers,
     fallbacks,
     relations,
+    across_databases,
+    lagging_replicas,
+    transactions,
     router_order,
+    misbehaving,
     migrations,
+    contrib_apps,
+    commands,
     admin_sites,
 )
 

@@ -1,0 +1,87 @@
+"""``manage.py dbroute``: ask the routers, and look at what was recorded, in a terminal or in CI."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, TextIO
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils.connection import ConnectionDoesNotExist
+
+from dbroute_panel.asking.subjects import AskError
+from dbroute_panel.management.dbroute import SUBCOMMANDS, Subcommand
+from dbroute_panel.management.dbroute.console import Console
+from dbroute_panel.management.dbroute.parser import Parser, WrongArguments
+from dbroute_panel.management.dbroute.subcommand import DoesNotHold, UsageError
+from dbroute_panel.stores import StoreError
+
+
+class Command(BaseCommand):
+    help = "Ask the database routers, trace commands, and look at the recorded traces."
+    # A wrong setting or a store that fails is one line where it matters, not a report before each answer.
+    requires_system_checks = []
+    program = "manage.py"
+
+    def __init__(
+        self,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        no_color: bool = False,
+        force_color: bool = False,
+    ) -> None:
+        # https://no-color.org/, which Django does not know: an option of the user's is stronger.
+        no_color = no_color or (bool(os.environ.get("NO_COLOR")) and not force_color)
+        super().__init__(stdout, stderr, no_color, force_color)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--skip-checks", action="store_true", help="As for every command; there are none."
+        )
+        Parser.adopt(parser).add(SUBCOMMANDS)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self.program = argv[0]
+        try:
+            super().run_from_argv(argv)
+        except WrongArguments as error:
+            plain = str if "--no-color" in argv else None
+            self.stderr.write(f"CommandError: {error}", style_func=plain)
+            sys.exit(error.returncode)
+
+    def handle(self, *args: Any, subcommand: str | None, **options: Any) -> None:
+        console = Console(self, verbosity=options["verbosity"], force_color=options["force_color"])
+        if subcommand is None:
+            console.lines(self.create_parser(self.program, "dbroute").format_help())
+            return
+        chosen = SUBCOMMANDS[subcommand]
+        try:
+            if chosen.untouched:
+                chosen.run(console, options)
+            else:
+                run_plainly(chosen, console, options)
+        except (UsageError, DoesNotHold) as error:
+            # Django prints the name of the class.
+            raise CommandError(str(error), returncode=error.returncode) from error
+        finally:
+            console.clear()
+        console.flush()
+
+
+def run_plainly(subcommand: Subcommand, console: Console, options: dict[str, Any]) -> None:
+    """Run it; what can go wrong outside of it is one line, not a traceback."""
+    try:
+        subcommand.run(console, options)
+    except CommandError:
+        raise
+    except AskError as error:
+        raise UsageError(str(error)) from error
+    except StoreError as error:
+        raise DoesNotHold(str(error)) from error
+    except (DatabaseError, ConnectionDoesNotExist, ImproperlyConfigured) as error:
+        raise DoesNotHold(f"{type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        console.note("")
+        raise SystemExit(130) from None

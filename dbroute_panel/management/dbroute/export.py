@@ -1,0 +1,57 @@
+"""``dbroute export``: traces as a file that somebody else can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from dbroute_panel.exports import FORMATS
+from dbroute_panel.management.dbroute import files
+from dbroute_panel.management.dbroute.console import Console
+from dbroute_panel.management.dbroute.stored import find, opened
+from dbroute_panel.management.dbroute.subcommand import Subcommand, UsageError
+from dbroute_panel.records import Trace
+
+
+def arguments(parser: CommandParser) -> None:
+    parser.add_argument("ids", metavar="ID", nargs="*", help=_("As 'dbroute traces' lists it."))
+    parser.add_argument("--all", action="store_true", help=_("Every trace in the store."))
+    parser.add_argument("--format", metavar="|".join(FORMATS), default="json", help=_("Of the file."))
+    parser.add_argument("--output", metavar="F", help=_("Write to this file, not to the standard output."))
+
+
+def run(console: Console, options: dict[str, Any]) -> None:
+    chosen = files.format_named(options["format"])
+    ids: list[str] = list(options["ids"])
+    if bool(ids) == bool(options["all"]):
+        raise UsageError(_("Give the ids of traces, or --all."))
+    path = files.writable(options["output"]) if options["output"] is not None else None
+    with opened() as store:
+        found = list(dict.fromkeys(find(store, str(trace_id)).id for trace_id in ids))
+        total = store.count() if options["all"] else len(found)
+        wanted = store.traces() if options["all"] else (find(store, trace_id) for trace_id in found)
+        traces = counted(console, wanted, total)
+        if path is None:
+            console.bytes(chosen.write(traces))
+        else:
+            files.write(path, chosen.write(traces))
+    if path is not None:
+        written = ngettext(
+            "%(count)d trace written to %(path)s.", "%(count)d traces written to %(path)s.", total
+        )
+        console.note(written % {"count": total, "path": path})
+
+
+def counted(console: Console, traces: Iterable[Trace], total: int) -> Iterator[Trace]:
+    for number, trace in enumerate(traces, 1):
+        console.progress(number, total, _("traces"))
+        yield trace
+
+
+SUBCOMMAND = Subcommand(
+    name="export", help=gettext_lazy("Write traces to a file."), arguments=arguments, run=run
+)

@@ -1,0 +1,53 @@
+"""
+The pytest plugin: the fixture ``route_trace``, which knows what a test asked and queried.
+
+pytest loads this in every project of the environment, also where there is no Django: nothing of
+Django is imported before somebody uses the fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from dbroute_panel.pytest_plugin.route_trace import RouteTrace
+
+RECORDED = pytest.StashKey["RouteTrace"]()
+
+
+@pytest.fixture
+def route_trace(request: pytest.FixtureRequest) -> Iterator[RouteTrace]:
+    """
+    Records the routing decisions, queries and transactions of the test's body, not of its fixtures.
+
+    Has what ``trace()`` has (``queries``, ``decisions`` ...), and ``assert_queries(alias, n)``,
+    ``assert_no_queries(alias)``, ``assert_finding(code)``, ``assert_no_findings(level)``,
+    ``assert_route_map(path)``.
+    """
+    from django.apps import apps
+
+    if not apps.ready:
+        pytest.fail("route_trace needs Django to be set up: install pytest-django.", pytrace=False)
+    if not apps.is_installed("dbroute_panel"):
+        pytest.fail("route_trace needs 'dbroute_panel' in INSTALLED_APPS.", pytrace=False)
+    from dbroute_panel.pytest_plugin.route_trace import RouteTrace
+
+    recorded = RouteTrace(request.node.nodeid, root=request.config.rootpath)
+    request.node.stash[RECORDED] = recorded
+    yield recorded
+    del request.node.stash[RECORDED]
+
+
+# Not the new style of wrappers, which an older pluggy would refuse when it loads this.
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Begin just before the body and end just after it, in the context from which the body is called."""
+    recorded = item.stash.get(RECORDED, None)
+    if recorded is None:
+        yield
+        return
+    with recorded, recorded.inside(item):
+        yield

@@ -1,0 +1,211 @@
+"""What a test can say about the databases it used. A failure lists the queries, each with why and where."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dbroute_panel import findings
+from dbroute_panel.asking.difference import difference
+from dbroute_panel.asking.map import loads, routing_map
+from dbroute_panel.asking.subjects import AskError, find_alias
+from dbroute_panel.conf import panel_settings
+from dbroute_panel.recording import trace
+from dbroute_panel.recording.recorder import resumed
+from dbroute_panel.records import Decision, Finding, Level, Query
+from dbroute_panel.report import ShortNames, words
+from dbroute_panel.report.rows import what
+from dbroute_panel.report.why import short
+from dbroute_panel.spelling import did_you_mean
+
+LISTED: Final = 30
+"""So many queries, or lines of a difference, are in a failure's message."""
+
+
+class RouteTrace(trace):
+    """
+    The trace of a test's body. ``root``: what the path of a map is relative to.
+
+    It is never stored. What the test does in threads of its own (a live server) is not in it.
+    """
+
+    def __init__(self, name: str, *, root: Path) -> None:
+        super().__init__(name, keep=False)
+        self.root = root
+
+    @contextmanager
+    def inside(self, item: Any) -> Iterator[None]:
+        """
+        Record the body of an async test, too, where its runner has a context of its own.
+
+        anyio runs tests in a task that may be older than the trace, and does not know of it.
+        """
+        body = getattr(item, "obj", None)
+        if not inspect.iscoroutinefunction(body):
+            yield
+            return
+
+        @functools.wraps(body)
+        async def recorded(*args: Any, **kwargs: Any) -> Any:
+            with resumed(self._begun()):
+                return await body(*args, **kwargs)
+
+        item.obj = recorded
+        try:
+            yield
+        finally:
+            item.obj = body
+
+    def assert_queries(self, alias: str, n: int) -> None:
+        """The test has sent exactly ``n`` queries to ``alias`` so far."""
+        __tracebackhide__ = True
+        find_alias(alias)
+        queries = self.queries
+        dropped = self._begun().dropped["query"]
+        found = [query for query in queries if query.alias == alias]
+        if len(found) == n and not dropped:
+            return
+        lines = [
+            ngettext(
+                "%(count)d query on %(alias)s, not %(n)d",
+                "%(count)d queries on %(alias)s, not %(n)d",
+                len(found),
+            )
+            % {"count": len(found), "alias": alias, "n": n}
+        ]
+        if dropped:
+            lines.append(
+                ngettext(
+                    "%(count)d query was not kept, wherever it went: raise MAX_EVENTS.",
+                    "%(count)d queries were not kept, wherever they went: raise MAX_EVENTS.",
+                    dropped,
+                )
+                % {"count": dropped}
+            )
+        lines += self._listed(found)
+        others = Counter(query.alias for query in queries if query.alias != alias)
+        if others:
+            counts = ", ".join(f"{other} {count}" for other, count in others.items())
+            lines.append(_("On other databases: %(counts)s") % {"counts": counts})
+        raise AssertionError("\n".join(lines))
+
+    def assert_no_queries(self, alias: str) -> None:
+        """The test has sent no query to ``alias`` so far."""
+        __tracebackhide__ = True
+        self.assert_queries(alias, 0)
+
+    def assert_route_map(self, path: str | PathLike[str]) -> None:
+        """
+        The routers' map of all models is what the file has, as ``dbroute map --format json`` wrote it.
+
+        ``path`` is relative to pytest's root directory. Asks the routers; makes no query of its own.
+        """
+        __tracebackhide__ = True
+        file = self.root / path
+        command = f"manage.py dbroute map --format json --output {path}"
+        try:
+            expected = loads(file.read_bytes())
+        except OSError as error:
+            raise AssertionError(
+                _("%(path)s cannot be read (%(error)s). Make it with: %(command)s")
+                % {"path": path, "error": error.strerror, "command": command}
+            ) from None
+        except AskError as error:
+            raise AssertionError(f"{path}: {error}") from None
+        lines = difference(expected, routing_map())
+        if not lines:
+            return
+        shown = [f"  {line}" for line in lines[:LISTED]]
+        if len(lines) > LISTED:
+            shown.append(_("  and %(count)d more") % {"count": len(lines) - LISTED})
+        raise AssertionError(
+            "\n".join(
+                [
+                    _("The routing is not what %(path)s has:") % {"path": path},
+                    *shown,
+                    _("If it is right now, write it anew: %(command)s") % {"command": command},
+                ]
+            )
+        )
+
+    def assert_no_findings(self, level: str = "warning") -> None:
+        """So far nothing was found of ``level`` (``info``, ``warning``, ``error``) and above."""
+        __tracebackhide__ = True
+        try:
+            limit = Level(level)
+        except ValueError:
+            names = [one.value for one in Level]
+            raise AskError(
+                _("No level %(level)r. %(hint)s") % {"level": level, "hint": did_you_mean(str(level), names)}
+            ) from None
+        found = [finding for finding in self.findings if finding.level.rank >= limit.rank]
+        lost = sum(self._begun().dropped.values())
+        if not found and not lost:
+            return
+        lines = [
+            ngettext(
+                "%(count)d finding of level %(level)s or above",
+                "%(count)d findings of level %(level)s or above",
+                len(found),
+            )
+            % {"count": len(found), "level": limit}
+        ]
+        if lost:
+            lines.append(
+                ngettext(
+                    "%(count)d event was not kept, nobody knows what it would show: raise MAX_EVENTS.",
+                    "%(count)d events were not kept, nobody knows what they would show: raise MAX_EVENTS.",
+                    lost,
+                )
+                % {"count": lost}
+            )
+        raise AssertionError("\n".join([*lines, *self._told(found)]))
+
+    def assert_finding(self, code: str) -> None:
+        """So far this was found, at least once."""
+        __tracebackhide__ = True
+        found = self.findings
+        if any(finding.code == code for finding in found):
+            return
+        own = panel_settings.FINDINGS
+        if code not in findings.codes() and all(hasattr(function, "code") for function in own):
+            hint = did_you_mean(code, findings.codes())
+            raise AskError(_("No finding %(code)r. %(hint)s") % {"code": code, "hint": hint})
+        lines = [_("%(code)s was not found.") % {"code": code}]
+        if code in panel_settings.SILENCED_FINDINGS:
+            lines.append(_("It is in SILENCED_FINDINGS."))
+        lines.append(_("What was found:") if found else _("Nothing was found at all."))
+        raise AssertionError("\n".join([*lines, *self._told(found)]))
+
+    def _told(self, found: list[Finding]) -> Iterator[str]:
+        """Each finding in a line, and below it the first of its queries."""
+        for finding in found[:LISTED]:
+            yield f"  {finding.level} {finding.code}: {finding.message}"
+            queries = [query for query in self.queries if query.id in finding.events]
+            for line in self._listed(queries[:3]):
+                yield f"    {line}"
+        if len(found) > LISTED:
+            yield _("  and %(count)d more") % {"count": len(found) - LISTED}
+
+    def _listed(self, queries: list[Query]) -> Iterator[str]:
+        """Each query in two lines: what, why and where; its SQL."""
+        decisions: dict[int | None, Decision] = {decision.id: decision for decision in self.decisions}
+        routers = ShortNames([step.router for decision in decisions.values() for step in decision.steps])
+        for query in queries[:LISTED]:
+            decision = decisions.get(query.decision)
+            parts = [what(query), short(query, decision, routers)]
+            if query.callsite is not None:
+                parts.append(f"{words.full_place(query.callsite)} {query.callsite.function}")
+            yield f"  #{query.id} " + " | ".join(parts)
+            yield f"      {words.cut(' '.join(query.sql.split()), 200)}"
+        if len(queries) > LISTED:
+            yield _("  and %(count)d more") % {"count": len(queries) - LISTED}

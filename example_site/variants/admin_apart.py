@@ -1,0 +1,8 @@
+"""The admin's log on another database than the users."""
+
+from __future__ import annotations
+
+from example_site.settings import *  # noqa: F403
+from example_site.settings import DATABASE_ROUTERS
+
+DATABASE_ROUTERS = ["example_site.contrib_routers.AdminApart", *DATABASE_ROUTERS]
