@@ -296,7 +296,7 @@ def _databases(vendors: dict[str, str]) -> dict[str, records.Database]:
 
 def _is_the_same(options: dict[str, Any]) -> bool:
     """Whether Django's test runner has made the database the very one that it mirrors: no replica, then."""
-    mirrored = connections.settings.get((options.get("TEST") or {}).get("MIRROR"))
+    mirrored = connections.settings.get(str((options.get("TEST") or {}).get("MIRROR")))
     return mirrored is not None and all(
         options.get(key) == mirrored.get(key) for key in ("NAME", "HOST", "PORT")
     )

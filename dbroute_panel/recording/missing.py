@@ -1,88 +1,128 @@
 """
-Databases that do not exist: what was meant for an alias that is not configured.
+Databases that cannot be reached: what was meant for one that is not configured, or does not answer.
 
-``connections[alias]`` raises ``ConnectionDoesNotExist`` before there is a connection to watch. The
-handler makes that exception by calling its ``exception_class``; ours notes the attempt as a query that
-failed, with no SQL, and hands back the very exception that Django would have raised.
+There is no connection yet that could be watched, and no statement. The attempt is noted as a query that
+failed, with no SQL, and the exception stays the very one that Django raises: ``ConnectionDoesNotExist``
+of an unknown alias (the handler makes it by calling its ``exception_class``), ``ImproperlyConfigured`` of
+a ``default`` left ``{}`` (Django's dummy backend), and what a driver raises while it connects.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 
-from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, callsite, kinds
+from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kinds, origin
 from dbroute_panel.recording.carrier import decision_behind
-from dbroute_panel.recording.recorder import RawQuery, Recorder, asking, recording
+from dbroute_panel.recording.recorder import OWN_APPS, RawQuery, Recorder, asking, recording
 from dbroute_panel.recording.snapshots import described
 
 
 def watch() -> None:
-    """Begin to watch for aliases that are not configured; calling it again changes nothing."""
+    """Begin to watch for what cannot be reached; calling it again changes nothing."""
     raised = connections.exception_class
     if not getattr(raised, "is_watched", False):
         connections.exception_class = _noting(raised)  # type: ignore[assignment]
+    for backend, names in (
+        (BaseDatabaseWrapper, ["connect"]),
+        (DummyWrapper, ["_cursor", "ensure_connection"]),
+    ):
+        for name in names:
+            method = getattr(backend, name)
+            if not getattr(method, "is_watched", False):
+                setattr(backend, name, _failing(method))
 
 
 def _noting(original: Callable[..., Exception]) -> Callable[..., Exception]:
     def exception_class(*args: Any) -> Exception:
         error = original(*args)
-        recorder = recording()
-        if recorder is not None and not _is_known(error) and recorder.has_room("query"):
-            try:
-                _note(recorder, error, sys._getframe(1))
-            except Exception:
-                recorder.lost("query")
+        handler = sys._getframe(1)  # ConnectionHandler.__getitem__(self, alias)
+        # While save() handles the error it wants the connection's state, and meets the same error again.
+        handled = sys.exception()
+        before = None if handled is None else handled.__context__
+        if type(before) is not type(error) or str(before) != str(error):
+            _note(error, handler.f_locals.get("alias"), "unknown", handler)
         return error
 
     exception_class.is_watched = True  # type: ignore[attr-defined]
     return exception_class
 
 
-def _is_known(error: Exception) -> bool:
-    """Whether Django met ``error`` again while handling it: ``save()`` then wants the connection's state."""
-    handled = sys.exception()  # the AttributeError that __getitem__ handles, in the context of the first
-    before = None if handled is None else handled.__context__
-    return type(before) is type(error) and str(before) == str(error)
+def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of a backend that notes its failure: on the class, since there is no connection before."""
+
+    @wraps(original)
+    def method(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except Exception as error:
+            _note(error, self.alias, self.vendor, sys._getframe(1))
+            raise
+
+    method.is_watched = True  # type: ignore[attr-defined]
+    return method
 
 
-def _note(recorder: Recorder, error: Exception, handler: FrameType) -> None:
-    """Record the attempt. ``handler`` is the frame of ``ConnectionHandler.__getitem__(alias)``."""
-    alias = handler.f_locals["alias"]
-    model = _model(handler.f_back)
+def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
+    """Record the attempt, where a trace is active, looking from ``frame`` outwards."""
+    recorder = recording()
+    if recorder is None or not recorder.has_room("query"):
+        return
+    try:
+        site, source, model, _saving, schema = origin(frame, callsites=recorder.callsites)
+        if source is None:
+            model = _model(frame)
+        label = None if model is None else recorder.label(model)
+        if label is None or label.partition(".")[0] not in OWN_APPS:
+            recorder.events.append(_attempt(recorder, error, alias, vendor, site, source, label, schema))
+    except Exception:
+        recorder.lost("query")
+
+
+def _attempt(
+    recorder: Recorder,
+    error: Exception,
+    alias: Any,
+    vendor: str,
+    site: Any,
+    source: Any,
+    label: str | None,
+    schema: bool,
+) -> RawQuery:
     now = perf_counter_ns()
-    recorder.events.append(
-        RawQuery(
-            recorder.draw_id(),
-            now,
-            now,
-            str(alias),
-            "unknown",
-            "",
-            None,
-            False,
-            None if model is None else recorder.label(model),
-            decision_behind(alias, recorder.trace_id),
-            model is not None,
-            False,
-            None,
-            False,
-            None,
-            None,
-            (type(error).__name__, described(error)),
-            asking.get(),
-            callsite(handler.f_back) if recorder.callsites else None,
-        )
+    return RawQuery(
+        recorder.draw_id(),
+        now,
+        now,
+        str(alias),
+        vendor,
+        "",
+        None,
+        False,
+        label,
+        decision_behind(getattr(source, "using", alias), recorder.trace_id),
+        label is not None,
+        schema,
+        None,
+        False,
+        None,
+        None,
+        (type(error).__name__, described(error)),
+        asking.get(),
+        site,
     )
 
 
 def _model(frame: FrameType | None) -> Any:
-    """The model whose queryset or object wanted the connection, or None where code asked for it by itself."""
+    """The model whose queryset or object wanted the connection before there was a compiler; else None."""
     while frame is not None:
         kind = kinds[frame.f_code.co_filename]
         if kind == USER:

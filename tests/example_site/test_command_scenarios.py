@@ -163,7 +163,10 @@ def test_05_migrate_without_a_database_while_default_is_empty(traces):
     (trace,), lines = traces(5)
     assert lines[0].startswith("ImproperlyConfigured: settings.DATABASES is improperly configured.")
     assert lines[1] == "Files of databases: []"
-    assert trace.queries == trace.transactions == []
+    (query,) = trace.queries
+    assert (query.alias, query.sql, query.route) == ("default", "", Route.CURSOR)
+    assert query.error.startswith("ImproperlyConfigured: settings.DATABASES is improperly configured.")
+    assert trace.transactions == []
 
 
 def test_05_under_dbroute_run_fails_as_it_would_by_itself(dbroute, store, tmp_path):
@@ -174,7 +177,7 @@ def test_05_under_dbroute_run_fails_as_it_would_by_itself(dbroute, store, tmp_pa
         "django.core.exceptions.ImproperlyConfigured: settings.DATABASES"
     )
     (summary,) = store.summaries()
-    assert (summary.name, summary.kind, summary.queries) == ("migrate", "command", 0)
+    assert (summary.name, summary.kind, summary.queries) == ("migrate", "command", 1)
     assert [file.name for file in (tmp_path / "scratch").glob("*.sqlite3")] == []
 
 

@@ -100,6 +100,14 @@ def test_a_place_is_the_line_that_python_says(site):
     assert place((frame.f_code, -2, None))[1] == frame.f_code.co_firstlineno
 
 
+def test_a_place_is_right_at_every_instruction():
+    code = outside.__code__
+    lines = [line for line, *_ in code.co_positions()]
+    assert len(set(lines)) > 2
+    for position, line in enumerate(lines):
+        assert place((code, 2 * position, None))[1] == (line or code.co_firstlineno)
+
+
 def test_code_from_a_string_is_the_users(recorded):
     names = {"Tag": Tag}
     exec(compile("\n\ndef work():\n    Tag.objects.count()\n\nwork()\n", "<string>", "exec"), names)
@@ -365,8 +373,26 @@ async def test_a_coroutine_that_is_not_suspended_yet_is_found(recorded):
         count = sync_to_async(Tag.objects.using("primary").count, thread_sensitive=False, executor=executor)
         await count()  # not suspended
         await asyncio.gather(count())  # nor as a task
+        names = {}
+        exec(compile("async def run(count):\n    await count()\n", "/x/site-packages/a.py", "exec"), names)
+        await asyncio.gather(names["run"](count))  # nor inside of one
         executor.submit(connections.close_all)
-    assert [q.callsite.line for q in recorded.queries] == [line_of("not suspended"), line_of("nor as a task")]
+    assert [q.callsite.line for q in recorded.queries] == [
+        line_of("not suspended"),
+        line_of("nor as a task"),
+        line_of("nor inside of one"),
+    ]
+
+
+def test_whoever_runs_the_loop_does_not_await_all_that_is_in_it(recorded):
+    async def main():
+        with Waits(1) as executor:
+            count = sync_to_async(Tag.objects.using("primary").count, thread_sensitive=False, executor=executor)
+            await asyncio.gather(count())  # inside of run
+            executor.submit(connections.close_all)
+
+    asyncio.run(main())
+    assert recorded.queries[0].callsite.line == line_of("inside of run")
 
 
 async def test_work_that_nobody_awaits_is_not_found():
@@ -450,6 +476,30 @@ def test_a_query_of_a_library_while_an_object_is_saved_is_not_that_save(table, s
     *counts, insert = t.queries  # 6.1 calls pre_save() twice
     assert {(count.model, count.instance) for count in counts} == {("users.User", None)}
     assert insert.instance.model == "library.Filling"
+
+
+def test_a_query_of_djangos_own_without_the_orm_has_no_object(table, site):
+    names = {"connections": connections, "IntegerField": models.IntegerField, "__name__": "made_up"}
+    source = """
+class Sequence(IntegerField):
+    def pre_save(self, instance, add):
+        with connections["primary"].cursor() as cursor:
+            cursor.execute("SELECT 7")
+        return 7
+"""
+    exec(compile(source, callers.DJANGO + "db/models/made_up.py", "exec"), names)
+
+    class Sequenced(models.Model):  # noqa: DJ008
+        number = names["Sequence"]()
+
+        class Meta:
+            app_label = "library"
+
+    table("primary", Sequenced)
+    with trace("test", keep=False) as t:
+        Sequenced().save(using="primary")
+    assert (t.queries[0].sql, t.queries[0].instance, t.queries[0].route) == ("SELECT 7", None, "cursor")
+    assert t.queries[-1].instance.model == "library.Sequenced"
 
 
 class OurCursor(CursorWrapper):

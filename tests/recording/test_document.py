@@ -54,8 +54,8 @@ def test_routers_that_nobody_asked_are_named_and_not_made(site, settings, monkey
     assert "routers" not in router.__dict__
 
 
-def test_a_list_of_routers_that_was_emptied_is_empty(site, ask):
-    ask()
+def test_a_list_of_routers_that_was_emptied_is_empty(site, monkeypatch):
+    monkeypatch.setitem(router.__dict__, "routers", [])
     with trace("test", keep=False) as t:
         pass
     assert t.document.routers == []

@@ -1,11 +1,13 @@
-"""Aliases that are not configured: the attempt is in the trace, and the exception is Django's own."""
+"""What cannot be reached: the attempt is in the trace, and the exception is Django's own."""
 
 from __future__ import annotations
 
 import sys
 
 import pytest
-from django.db import connections, transaction
+from debug_toolbar.models import HistoryEntry
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connections, transaction
 from django.db.models import query as queryset
 from django.db.utils import ConnectionDoesNotExist
 
@@ -90,10 +92,10 @@ def test_nothing_is_noted_without_a_trace():
 
 
 def test_an_error_of_ours_costs_only_the_record(monkeypatch):
-    def broken(frame):
+    def broken(frame, callsites):
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(missing, "_model", broken)
+    monkeypatch.setattr(missing, "origin", broken)
     with trace("missing", keep=False) as t, pytest.raises(ConnectionDoesNotExist):
         connections["nowhere"]
     assert t.queries == []
@@ -122,3 +124,48 @@ def test_a_function_of_the_orm_that_belongs_to_no_model_is_passed_by():
     exec(compile(source, queryset.__file__, "exec"), names)
     frame = names["prefetch"](lambda: sys._getframe(1))
     assert missing._model(frame) is None
+
+
+def test_the_empty_default_is_a_failed_query_too():
+    with trace("empty", keep=False) as t, pytest.raises(ImproperlyConfigured):
+        connections["default"].cursor()
+    (query,) = t.queries
+    assert (query.alias, query.route, query.sql) == ("default", Route.CURSOR, "")
+    assert query.error.startswith("ImproperlyConfigured: settings.DATABASES is improperly configured.")
+    assert query.callsite.function == "test_the_empty_default_is_a_failed_query_too"
+
+
+def take_away(site, alias):
+    connections[alias].close()
+    (site / f"{alias}.sqlite3").unlink()
+    (site / f"{alias}.sqlite3").mkdir()  # no database can be opened, or made, in its place
+
+
+def test_a_database_that_does_not_answer(site):
+    take_away(site, "archive")
+    with trace("down", keep=False) as t, pytest.raises(OperationalError):
+        Book.objects.using("archive").get(pk=1)
+    (query,) = t.queries
+    assert (query.alias, query.route, query.model) == ("archive", Route.EXPLICIT, "library.Book")
+    assert query.error == "OperationalError: unable to open database file"
+    assert t.document.databases["archive"].vendor == "sqlite"
+
+
+def test_a_database_that_does_not_answer_is_linked_to_the_decision_that_chose_it(site, settings):
+    class ToTheArchive:
+        def db_for_read(self, model, **hints):
+            return "archive"
+
+    settings.DATABASE_ROUTERS = [ToTheArchive()]
+    assert Book.objects.exists()  # so that the connection is there already, under its plain alias
+    take_away(site, "archive")
+    with trace("down", keep=False) as t, pytest.raises(OperationalError):
+        Book.objects.get(pk=1)
+    (decision,), (query,) = t.decisions, t.queries
+    assert (query.route, query.decision) == (Route.ROUTER, decision.id)
+
+
+def test_the_tools_own_models_are_not_recorded(site):
+    with trace("own", keep=False) as t, pytest.raises(ConnectionDoesNotExist):
+        HistoryEntry.objects.using("nowhere").first()
+    assert t.queries == []

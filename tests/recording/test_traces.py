@@ -190,6 +190,18 @@ def test_a_block_inside_of_a_trace_is_a_slice_of_it(site, kept):
     assert kept == [outer.document]
 
 
+def test_a_slice_that_was_stopped_takes_no_more(site):
+    with trace("outer", keep=False):
+        inner = trace("inner").begin()
+        tags()
+        inner.stop()
+        tags()
+        inner.stop()
+        assert len(inner.events) == 1
+        inner.finish()
+    assert len(inner.document.events) == 1
+
+
 def test_the_times_of_a_slice_count_from_its_own_start(site):
     with trace("outer", keep=False) as outer:
         for _ in range(20):
