@@ -7,7 +7,7 @@ registered on any ``AdminSite``: ``admin_site.register(dbroute_panel.models.Trac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
@@ -25,20 +25,28 @@ View = Callable[..., HttpResponseBase]
 
 @admin.register(Trace)
 class TraceAdmin(Admin):
-    """Looking needs ``view_trace``, deleting ``delete_trace``, asking the routers ``use_sandbox``."""
+    """
+    Looking needs ``view_trace``, deleting ``delete_trace``, asking the routers ``use_sandbox``.
+
+    Asking from a page that shows what was recorded or asked before (replay, the map's button) needs both.
+    """
 
     def get_urls(self) -> list[URLPattern]:
         """Only our own pages: a trace is never added or changed by hand, and has no history."""
-        pages: list[tuple[str, str, View, str]] = [
+        pages: list[tuple[str, str, View, *tuple[str, ...]]] = [
             ("", "changelist", views.trace_list, "view_trace"),
             ("sandbox/", "sandbox", views.sandbox, "use_sandbox"),
+            ("finding/<str:code>/", "finding", views.finding_page, "view_trace"),
+            ("map/", "map", views.routing_map, "view_trace"),
+            ("routers/", "routers", views.routers, "view_trace"),
             ("<str:trace_id>/change/", "change", views.trace_page, "view_trace"),
             ("<str:trace_id>/delete/", "delete", views.delete_trace, "delete_trace"),
             ("<str:trace_id>/export/<str:format_name>/", "export", views.export_trace, "view_trace"),
+            ("<str:trace_id>/replay/", "replay", views.replay_trace, "view_trace", "use_sandbox"),
         ]
         return [
-            path(route, self._page(view, permission), name=f"dbroute_panel_trace_{name}")
-            for route, name, view, permission in pages
+            path(route, self._page(view, permissions), name=f"dbroute_panel_trace_{name}")
+            for route, name, view, *permissions in pages
         ]
 
     def has_view_permission(self, request: HttpRequest, obj: Trace | None = None) -> bool:
@@ -48,11 +56,11 @@ class TraceAdmin(Admin):
         """What was recorded cannot be changed, by nobody."""
         return False
 
-    def _page(self, view: View, permission: str) -> View:
-        """``view`` for staff who have ``permission``; everybody else is sent to the login or refused."""
+    def _page(self, view: View, permissions: Sequence[str]) -> View:
+        """``view`` for staff who have ``permissions``; everybody else is sent to the login or refused."""
 
         def page(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-            if not may(request, permission):
+            if not all(may(request, permission) for permission in permissions):
                 raise PermissionDenied
             # Django's {% url %} takes it from here, so that links stay on this admin site.
             request.current_app = self.admin_site.name

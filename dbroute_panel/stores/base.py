@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 from django.core.exceptions import ImproperlyConfigured
 
+from dbroute_panel.conf import panel_settings
 from dbroute_panel.records import Database, Dropped, Finding, Query, Request, Trace, Transaction
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,12 +106,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     Which traces: those for which everything given holds.
 
     ``path`` is part of the request's path or of the trace's name, in any case; ``alias`` was
-    queried; ``finding`` is a code; ``status`` is that of the response.
+    queried; ``finding`` is a code; ``found``: whether there are findings at all; ``status`` is that of
+    the response.
     """
 
     path: str | None = None
     alias: str | None = None
     finding: str | None = None
+    found: bool | None = None
     kind: str | None = None
     status: int | None = None
 
@@ -119,6 +122,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             (self.path is None or self.path.casefold() in summary.search)
             and (self.alias is None or self.alias in summary.aliases)
             and (self.finding is None or any(f.code == self.finding for f in summary.findings))
+            and (self.found is None or bool(summary.findings) is self.found)
             and (self.kind is None or self.kind == summary.kind)
             and (self.status is None or summary.status == self.status)
         )
@@ -155,6 +159,11 @@ class Store(abc.ABC):
     def count(self, query: Filter = EVERYTHING) -> int:
         """How many traces ``query`` selects."""
 
+    def codes(self) -> set[str]:
+        """The codes of all findings of the kept traces."""
+        kept = self.summaries(Filter(found=True), limit=panel_settings.MAX_TRACES)
+        return {finding.code for summary in kept for finding in summary.findings}
+
     @abc.abstractmethod
     def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
         """The full traces that ``query`` selects, oldest first, one at a time in memory."""
@@ -166,6 +175,19 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def clear(self) -> int:
         """Forget all traces; how many there were. Raises ``StoreError``."""
+
+    def remember(self, name: str, document: bytes) -> None:
+        """
+        Keep ``document`` beside the traces, in place of what had this name; ``clear()`` leaves it.
+
+        A store that does nothing about it keeps it for this process. Raises ``StoreError``.
+        """
+        self.__dict__.setdefault("_documents", {})[name] = document
+
+    def recall(self, name: str) -> bytes | None:
+        """What was kept by this name; None if there is nothing, or the store cannot be read."""
+        kept: bytes | None = self.__dict__.get("_documents", {}).get(name)
+        return kept
 
     def problem(self) -> str | None:
         """Why nothing can be kept here now, in one sentence, or None. Finding out changes nothing."""

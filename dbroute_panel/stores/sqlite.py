@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: To be raised with every change of the tables, or of the records that changes their JSON.
-VERSION: Final = 1
+VERSION: Final = 2
 
 # n is the order of arrival, started is microseconds since 1970. Documents are in a table of
 # their own, so that a list never turns their pages.
@@ -60,13 +60,18 @@ SCHEMA: Final = """
         n INTEGER NOT NULL REFERENCES trace ON DELETE CASCADE,
         PRIMARY KEY (code, n)
     ) WITHOUT ROWID;
-    CREATE INDEX finding_n ON finding (n)
+    CREATE INDEX finding_n ON finding (n);
+    CREATE TABLE remembered (
+        name TEXT PRIMARY KEY,
+        body BLOB NOT NULL
+    ) WITHOUT ROWID
 """
 
 CONDITIONS: Final = {
     "path": "instr(search, :path)",
     "alias": "n IN (SELECT n FROM alias WHERE name = :alias)",
     "finding": "n IN (SELECT n FROM finding WHERE code = :finding)",
+    "found": "(n IN (SELECT n FROM finding)) = :found",
     "kind": "kind = :kind",
     "status": "status = :status",
 }
@@ -139,6 +144,9 @@ class SQLiteStore(Store):
         rows = self._rows(f"SELECT count(*) FROM trace {where}", values)
         return int(rows[0][0]) if rows else 0
 
+    def codes(self) -> set[str]:
+        return {code for (code,) in self._rows("SELECT DISTINCT code FROM finding", ())}
+
     def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
         # One query a trace: a cursor left open would keep the log from being checkpointed, and
         # what is added or evicted meanwhile does no harm.
@@ -166,6 +174,15 @@ class SQLiteStore(Store):
         # It gives back a page a step, and only executescript() takes more than one.
         self._file.run(lambda connection: connection.executescript("PRAGMA incremental_vacuum"))
         return count
+
+    def remember(self, name: str, document: bytes) -> None:
+        sql = "INSERT OR REPLACE INTO remembered (name, body) VALUES (?, ?)"
+        values = (name, zlib.compress(document, 1))
+        self._file.run(lambda connection: connection.execute(sql, values), write=True)
+
+    def recall(self, name: str) -> bytes | None:
+        rows = self._rows("SELECT body FROM remembered WHERE name = ?", (name,))
+        return self._decoded(rows[0][0], zlib.decompress) if rows else None
 
     def problem(self) -> str | None:
         return self._file.problem()

@@ -1,5 +1,5 @@
 """
-The admin pages: the list of traces, one trace, its export, the sandbox.
+The admin pages: the list of traces, one trace, its export and replay; sandbox, map and routers.
 
 A view is a function ``(admin, request, ...)`` that ``TraceAdmin`` has already checked the permission
 for. One view serves the page and, to htmx, the part of it that changes (see ``page.part``).
@@ -7,8 +7,22 @@ for. One view serves the page and, to htmx, the part of it that changes (see ``p
 
 from __future__ import annotations
 
+from .chain import routers
+from .finding import finding_page
+from .replay import replay_trace
+from .routing_map import routing_map
 from .sandbox import sandbox
 from .trace import delete_trace, export_trace, trace_page
 from .traces import trace_list
 
-__all__ = ["delete_trace", "export_trace", "sandbox", "trace_list", "trace_page"]
+__all__ = [
+    "delete_trace",
+    "export_trace",
+    "finding_page",
+    "replay_trace",
+    "routers",
+    "routing_map",
+    "sandbox",
+    "trace_list",
+    "trace_page",
+]

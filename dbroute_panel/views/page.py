@@ -87,3 +87,8 @@ def query_without(given: QueryDict, *names: str) -> str:
     for name in [name for name in kept if name in names or not any(kept.getlist(name))]:
         del kept[name]
     return f"?{kept.urlencode()}&" if kept else "?"
+
+
+def whole(text: str | None) -> int | None:
+    """The number that a parameter of a URL is; None where it is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

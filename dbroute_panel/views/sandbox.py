@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
@@ -13,12 +12,11 @@ from django.utils.translation import gettext as _
 from dbroute_panel.asking.aside import TimeUpError, aside
 from dbroute_panel.asking.question import Answers, Question, ask
 from dbroute_panel.asking.subjects import AskError, Source, find_model
-from dbroute_panel.conf import replicas
 from dbroute_panel.forms import SandboxForm
-from dbroute_panel.records import Database
-from dbroute_panel.report import Chain, Palette, ShortNames, Swatch, detail_of_decision, words
+from dbroute_panel.report import Chain, ShortNames, Swatch, detail_of_decision, words
 
 from .calls import as_command, as_python
+from .databases import project_palette
 from .page import Admin, page, part, wants_part
 
 
@@ -87,12 +85,7 @@ def _refused(request: HttpRequest, question: Question) -> str | None:
 
 
 def _answer(question: Question, answers: Answers, given: QueryDict) -> Answer:
-    palette = Palette(
-        {
-            alias: Database(vendor="", engine="", replica_of=replicas().get(alias))
-            for alias in settings.DATABASES
-        }
-    )
+    palette = project_palette()
     decision = answers.decision
     named = decision.action.names_alias
     failed = decision.settled_by == "error"

@@ -428,3 +428,23 @@ class TestKeep:
         monkeypatch.setattr(store, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             keep(a_trace(1))
+
+
+class TestRemembering:
+    def test_a_document_is_kept_by_its_name_until_it_is_replaced(self, store):
+        assert store.recall("map") is None
+        store.remember("map", b"one")
+        store.remember("other", b"\x00\xff")
+        assert (store.recall("map"), store.recall("other")) == (b"one", b"\x00\xff")
+        store.remember("map", b"two")
+        assert store.recall("map") == b"two"
+
+    def test_it_is_no_trace(self, store, most):
+        store.remember("map", b"one")
+        assert store.count() == store.clear() == 0
+        assert store.recall("map") == b"one"
+
+    def test_other_processes_see_it(self, tmp_path):
+        for document in (b"one", b"two"):
+            SQLiteStore(path=tmp_path / "traces.sqlite3").remember("map", document)
+            assert SQLiteStore(path=tmp_path / "traces.sqlite3").recall("map") == document

@@ -1,0 +1,56 @@
+"""
+Which map do all workers show? The last one that was asked for, kept in the store with its findings.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from django.db import router
+
+from dbroute_panel.asking.lint import StaticFinding, lint
+from dbroute_panel.asking.map import Mark, RoutingMap, marks, routing_map
+from dbroute_panel.recording.snapshots import dotted
+from dbroute_panel.stores import Store
+
+NAME: Final = "routing-map/1"
+
+
+class KeptMap(msgspec.Struct, frozen=True, kw_only=True):
+    """The routers' answers, when they were given (RFC 3339, UTC), by whom, and what is wrong with them."""
+
+    asked_at: str
+    routers: list[str]
+    routes: RoutingMap
+    marks: dict[str, list[Mark]]
+    findings: list[StaticFinding]
+
+
+def ask_map() -> KeptMap:
+    """Ask the routers about every model."""
+    asked_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    routes = routing_map()
+    return KeptMap(
+        asked_at=asked_at, routers=todays_routers(), routes=routes, marks=marks(), findings=lint(routes)
+    )
+
+
+def todays_routers() -> list[str]:
+    """The dotted paths of the routers, in the order in which they are asked. Asks none of them."""
+    return [dotted(each) for each in router.routers]
+
+
+def keep_map(store: Store, kept: KeptMap) -> None:
+    """Raises ``StoreError``."""
+    store.remember(NAME, msgspec.json.encode(kept))
+
+
+def kept_map(store: Store) -> KeptMap | None:
+    """The last map; None where none was asked for yet, or another version of this package kept it."""
+    document = store.recall(NAME)
+    try:
+        return None if document is None else msgspec.json.decode(document, type=KeptMap)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,172 @@
+"""Replay: the questions of one trace, asked again of today's routers or of others. What would change?"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import msgspec
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+
+from dbroute_panel.asking.aside import TimeUpError, aside
+from dbroute_panel.asking.replay import Change, Reason, Replay, replay
+from dbroute_panel.asking.subjects import AskError
+from dbroute_panel.forms import ReplayForm
+from dbroute_panel.records import Action, Trace
+from dbroute_panel.report import Palette, ShortNames, Swatch, words
+
+from .databases import project_palette
+from .kept_map import todays_routers
+from .page import Admin, page, part, wants_part
+from .trace import _find, _unknown
+
+PLACES: Final = 5
+"""So many callsites of a change are shown at once; the others unfold."""
+SHOWN: Final = 200
+"""So many changes are shown; the command has them all."""
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer; ``database`` where it is an alias."""
+
+    text: str
+    database: Swatch | None = None
+
+
+class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Decisions that would go another way; ``places`` are (file and line, how many)."""
+
+    model: str
+    action: str
+    db: Swatch | None
+    before: Said
+    to: tuple[Said, ...]
+    count: int
+    places: tuple[tuple[str, int], ...]
+    more: tuple[tuple[str, int], ...]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page shows of a replay; ``beyond``: how many changes it does not."""
+
+    totals: Replay
+    changes: tuple[ChangeRow, ...]
+    beyond: int
+    reasons: tuple[Reason, ...]
+    routers: tuple[str, ...]
+    repeat: int
+    command: str
+
+
+def replay_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
+    """GET shows what would be asked, and asks nothing. POST asks, and shows what would change."""
+    trace = _find(trace_id)
+    if trace is None:
+        return _unknown(admin, request, trace_id)
+    today = todays_routers()
+    if request.method != "POST":
+        return _respond(admin, request, trace, {"form": ReplayForm(today=today)})
+    form = ReplayForm(request.POST, today=today)
+    if not form.is_valid():
+        return _respond(admin, request, trace, {"form": form}, status=400)
+    routers, repeat = form.cleaned_data["routers"], form.cleaned_data["repeat"]
+    try:
+        found = aside(_question(trace, routers, repeat))
+    except AskError as error:
+        form.add_error(None, str(error))
+        return _respond(admin, request, trace, {"form": form}, status=400)
+    except TimeUpError as error:
+        form.add_error(None, str(error))
+        return _respond(admin, request, trace, {"form": form})
+    result = Result(
+        totals=found,
+        changes=tuple(_row(change, project_palette()) for change in found.changes[:SHOWN]),
+        beyond=max(0, len(found.changes) - SHOWN),
+        reasons=tuple(found.reasons),
+        routers=tuple(today if routers is None else routers),
+        repeat=repeat,
+        command=command(trace.id, routers, repeat),
+    )
+    return _respond(admin, request, trace, {"form": form, "result": result})
+
+
+def _question(trace: Trace, routers: Sequence[str] | None, repeat: int) -> Callable[[], Replay]:
+    def ask() -> Replay:
+        for path in routers or ():
+            check_router(path)
+        return replay([trace], routers=routers, repeat=repeat)
+
+    return ask
+
+
+def check_router(path: str) -> None:
+    """
+    Raise ``AskError`` where ``path`` names something that is no router class, and would be called.
+
+    What names nothing at all ``replay()`` says better.
+    """
+    module, _dot, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name) if module else None
+    except SystemExit as error:  # it would end this worker
+        raise AskError(_("Importing “%(path)s” ends the program.") % {"path": path}) from error
+    except Exception:  # noqa: BLE001 - somebody's module; replay() imports it again, and says why not
+        return
+    if found is not None and not (
+        isinstance(found, type) and any(hasattr(found, action.value) for action in Action)
+    ):
+        raise AskError(
+            _("“%(path)s” is no router: a router is a class with one of the methods %(methods)s.")
+            % {"path": path, "methods": ", ".join(action.value for action in Action)}
+        )
+
+
+def command(trace_id: str, routers: Sequence[str] | None, repeat: int) -> str:
+    """The same replay as one line for a terminal."""
+    line = ["manage.py", "dbroute", "replay", trace_id]
+    if routers is not None:
+        line += ["--routers", *routers]
+    if repeat > 1:
+        line += ["--repeat", str(repeat)]
+    return shlex.join(line)
+
+
+def _row(change: Change, palette: Palette) -> ChangeRow:
+    def said(answer: Any) -> Said:
+        if isinstance(answer, bool):
+            return Said(text=words.verdict(change.action, answer))
+        # "Class: message", where asking raised, is no alias.
+        known = change.action.names_alias and isinstance(answer, str) and palette[answer].known
+        return Said(text=words.answer(answer), database=palette[answer] if known else None)
+
+    places = tuple(change.callsites.items())
+    return ChangeRow(
+        model=change.model or "?",
+        action=change.action.value,
+        db=palette[change.db] if isinstance(change.db, str) else None,
+        before=said(change.before),
+        to=tuple(said(answer) for answer in (change.to if isinstance(change.to, list) else [change.to])),
+        count=change.count,
+        places=places[:PLACES],
+        more=places[PLACES:],
+    )
+
+
+def _respond(
+    admin: Admin, request: HttpRequest, trace: Trace, context: dict[str, Any], *, status: int = 200
+) -> HttpResponseBase:
+    context = {"result": None, "path": request.path, **context}
+    if wants_part(request):
+        return part(request, "_replay.html", context, status=status)
+    today = todays_routers()
+    context |= {
+        "trace": trace,
+        "questions": sum(decision.parent is None for decision in trace.decisions),
+        "recorded": trace.routers,
+        "others": trace.routers != today,
+        "short": [ShortNames(today)(path) for path in today],
+    }
+    return page(admin, request, "replay.html", context, title=_("Replay"), status=status)

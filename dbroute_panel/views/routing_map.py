@@ -1,0 +1,79 @@
+"""The map: where every model is read, written and has its table, as the routers said when asked last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
+
+from dbroute_panel.asking.aside import TimeUpError, aside
+from dbroute_panel.forms import MapFilterForm
+from dbroute_panel.stores import StoreError, get_store
+
+from .databases import project_palette
+from .kept_map import KeptMap, ask_map, keep_map, kept_map, todays_routers
+from .map_rows import MapTable, Wanted, apps_of
+from .page import Admin, may, page, part, query_without, wants_part, whole
+
+
+def routing_map(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """GET shows the last answer and asks nothing. POST asks the routers, and keeps what they said."""
+    if request.method != "POST":
+        return _respond(admin, request, kept_map(get_store()))
+    if not may(request, "use_sandbox"):
+        raise PermissionDenied
+    try:
+        kept = aside(ask_map)
+    except TimeUpError as error:
+        return _respond(admin, request, kept_map(get_store()), problem=str(error))
+    try:
+        keep_map(get_store(), kept)
+    except StoreError as error:
+        text = _("This map could not be kept, so it is gone with this page: %(error)s") % {"error": error}
+        return _respond(admin, request, kept, problem=text)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def _respond(
+    admin: Admin, request: HttpRequest, kept: KeptMap | None, *, problem: str | None = None
+) -> HttpResponseBase:
+    form = MapFilterForm(
+        request.GET,
+        apps=apps_of(kept.routes.models) if kept else [],
+        aliases=kept.routes.databases if kept else [],
+        findings=sorted({finding.code for finding in kept.findings}) if kept else [],
+    )
+    # With no map there is nothing that a filter could be wrong about.
+    valid = kept is None or form.is_valid()
+    context: dict[str, Any] = {
+        "form": form,
+        "kept": kept,
+        "table": None,
+        "may": {"use_sandbox": may(request, "use_sandbox")},
+        "links": query_without(request.GET, "page"),
+        "unfiltered": request.path,
+    }
+    if kept is not None and valid:
+        given = form.cleaned_data
+        wanted = Wanted(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
+        table = MapTable(kept, project_palette(), wanted)
+        number = min(max(whole(request.GET.get("page")) or 1, 1), table.pages)
+        context |= {
+            "table": table,
+            "apps": table.apps(number),
+            "groups": table.groups(),
+            "number": number,
+            "filtered": wanted != Wanted(),
+        }
+    status = 200 if valid else 400
+    if wants_part(request):
+        return part(request, "_map.html", context, status=status)
+    del context["may"]
+    context |= {
+        "problem": problem,
+        "here": request.get_full_path(),
+        "others": kept is not None and kept.routers != todays_routers(),
+    }
+    return page(admin, request, "map.html", context, title=_("Routing map"), status=status)
