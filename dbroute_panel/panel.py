@@ -24,7 +24,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import recording
 from dbroute_panel.recording import requests
-from dbroute_panel.recording.recorder import RawQuery
+from dbroute_panel.recording.recorder import RawQuery, complain
+from dbroute_panel.records import Finding, Level
 from dbroute_panel.report import Detail, Index, Listing, Row, detail_of, timeline_of, totals_of
 from dbroute_panel.stores import get_store
 
@@ -103,6 +104,7 @@ class RoutingPanel(Panel):
         if recorded is None:  # one of our own pages, or the trace could not begin
             self._note({"trace_id": ""})
             return
+        findings = self._findings(recorded.id)
         aliases = [event.alias for event in recorded.recorder.events[:] if type(event) is RawQuery]
         recorded.end(response)
         self._note(
@@ -111,9 +113,32 @@ class RoutingPanel(Panel):
                 "name": recorded.recorder.name,
                 "queries": len(aliases),
                 "databases": len(set(aliases)),
-                "findings": 0,
+                "findings": len(findings),
             }
         )
+
+    def _findings(self, trace_id: str) -> list[Finding]:
+        """
+        What is wrong so far, worst first; the toolbar's own alerts get those of level warning and above.
+
+        Its AlertsPanel takes alerts from others by ``add_alert()``. It has generated its stats before or
+        will after us, as ``DEBUG_TOOLBAR_PANELS`` has the two; so what it has is recorded again.
+        """
+        try:
+            trace = recording.find(trace_id)
+            found = trace.findings if trace is not None else []
+            alerts = next(
+                (panel for panel in self.toolbar.enabled_panels if hasattr(panel, "add_alert")), None
+            )
+            wrong = [finding for finding in found if finding.level is not Level.INFO]
+            if alerts is not None and wrong:
+                for finding in wrong:
+                    alerts.add_alert({"alert": f"{self.nav_title}: {finding.message} ({finding.code})"})
+                alerts.record_stats({"alerts": alerts.alerts})
+        except Exception:  # noqa: BLE001 - whatever goes wrong here, the user's response goes on
+            complain("dbroute_panel could not say what is wrong in the trace %s.", trace_id)
+            return []
+        return found
 
     def _note(self, stats: dict[str, Any]) -> None:
         """Hand the toolbar what it keeps."""

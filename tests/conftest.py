@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.conf import settings as site_settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
@@ -58,7 +59,8 @@ def store(settings, tmp_path) -> Iterator[stores.Store]:
 
 
 def let_go_of_the_files() -> None:
-    """Close every connection of this thread, and forget what was known of the rows."""
+    """Close every connection of this thread and of the async ORM's, and forget what was known of the rows."""
     connections.close_all()
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     replication.forget()
     ContentType.objects.clear_cache()

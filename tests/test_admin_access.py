@@ -20,6 +20,7 @@ PAGES = {
     "trace": ("get", f"{ID}/change/", {}, "view_trace"),
     "row": ("get", f"{ID}/change/?event=2", {}, "view_trace"),
     "export": ("get", f"{ID}/export/json/", {}, "view_trace"),
+    "finding": ("get", "finding/stale-read/", {}, "view_trace"),
     "unknown": ("get", "nothing/change/", {}, "view_trace"),
     "ask whether to delete": ("get", f"{ID}/delete/", {}, "delete_trace"),
     "delete": ("post", f"{ID}/delete/", {"post": "yes"}, "delete_trace"),

@@ -214,7 +214,8 @@ class TestOneTrace:
     def test_findings_are_on_top_and_lead_to_their_events(self, admin, store):
         store.save(a_trace(1, findings=[a_finding("stale-read", 1, 2)]))
         response = page_of(admin, a_trace(1))
-        assert "warning Book #42 was possibly stale. stale-read → #1 #2" in text(response)
+        assert "▲ warning Book #42 was possibly stale. → #1 #2 stale-read" in text(response)
+        assert f'href="{url("finding", "stale-read")}"' in response.content.decode()
         assert 'href="?event=2#event-2"' in response.content.decode()
 
     def test_a_row_opens_without_javascript(self, admin, store):

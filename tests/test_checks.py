@@ -6,8 +6,11 @@ import pytest
 from django.core import checks
 from django.db import connections
 
+from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.checks import check_settings
+from dbroute_panel.findings import REGISTRY
 from dbroute_panel.keys import KEYS
+from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import MemoryStore
 from tests.test_conf import MISTAKES, VALID, without_value
 
@@ -61,6 +64,31 @@ class TestKeys:
         assert repr(key) in message.msg
         assert message.hint == hint or (hint is None and all(repr(name) in message.hint for name in KEYS))
 
+    @pytest.mark.parametrize(
+        ("code", "hint"),
+        [
+            ("stale-raed", "Did you mean 'stale-read'?"),  # of a trace
+            ("contrib_split", "Did you mean 'contrib-split'?"),  # of the routing
+            ("archive-writen-in-request", "Did you mean 'archive-written-in-request'?"),  # of the project
+            ("nonsense", "Valid are 'archive-written-in-request', "),
+        ],
+    )
+    def test_an_unknown_finding_names_the_nearest(self, settings, code, hint):
+        own = ["example_site.findings.archive_written_in_request"]
+        (message,) = found(settings, {"SILENCED_FINDINGS": ["stale-read", code], "FINDINGS": own})
+        assert (message.id, message.level) == ("dbroute_panel.E004", checks.ERROR)
+        assert message.msg.startswith(f"DBROUTE_PANEL['SILENCED_FINDINGS'] has '{code}', ")
+        assert message.hint.startswith(hint)
+
+    def test_every_code_may_be_silenced(self, settings):
+        own = ["example_site.findings.archive_written_in_request"]
+        codes = sorted(REGISTRY.keys() | LINTS.keys() | {"archive-written-in-request"})
+        assert found(settings, {"SILENCED_FINDINGS": codes, "FINDINGS": own}) == []
+
+    def test_a_function_that_does_not_tell_its_code_may_have_any(self, settings):
+        own = [f"{__name__}.without_a_code"]
+        assert found(settings, {"SILENCED_FINDINGS": ["of-my-own"], "FINDINGS": own}) == []
+
     @pytest.mark.parametrize("value", [None, [], "MAX_EVENTS", {"MAX_EVENTS"}])
     def test_not_a_dict(self, settings, value):
         (message,) = found(settings, value)
@@ -95,6 +123,10 @@ class TestKeys:
         (message,) = found(settings, {"REPLICAS": Hostile(a="b")})
         assert message.id == "dbroute_panel.E004"
         assert "cannot be read: RuntimeError" in message.msg
+
+
+def without_a_code(trace):
+    yield Finding(code="of-my-own", level=Level.INFO, message="Something.", events=[])
 
 
 class NoReason(MemoryStore):

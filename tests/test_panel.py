@@ -18,7 +18,8 @@ from django.urls import include, path
 
 from dbroute_panel import recording
 from dbroute_panel.panel import EVENTS
-from example_site.library.models import Book, Person
+from example_site.library.models import Book, Person, Tag
+from example_site.users.models import User as Reader
 
 DJDT = "/__debug__/"
 
@@ -60,6 +61,17 @@ async def books_async(request):
     return HttpResponse(f"<html><body>{await Book.objects.acount()}</body></html>")
 
 
+def stale(request):
+    Tag.objects.create(name="brass")
+    return HttpResponse(f"<html><body>{Tag.objects.count()}</body></html>")
+
+
+def written_twice(request):
+    Tag.objects.create(name="brass")
+    Reader.objects.create(username="margaret")
+    return HttpResponse("<html><body>written</body></html>")
+
+
 def folded(request):
     """Questions without queries, around one query."""
     for _ in range(3):
@@ -71,7 +83,19 @@ def folded(request):
 debug = path("__debug__/", include("debug_toolbar.urls"))
 views = [
     path(f"{view.__name__}/", view)
-    for view in (books, books_json, nothing, many, fails, streams, user, books_async, folded)
+    for view in (
+        books,
+        books_json,
+        nothing,
+        many,
+        fails,
+        streams,
+        user,
+        books_async,
+        folded,
+        stale,
+        written_twice,
+    )
 ]
 urlpatterns = [*views, path("admin/", django_admin.site.urls), debug]
 
@@ -329,14 +353,60 @@ class TestShowing:
         assert "the pages of this tool never are" in content(client, toolbar)
         assert store.count() == 0
 
-    def test_findings_are_counted_where_there_are_some(self, client, toolbar):
-        client.get("/books/")
+    def test_findings_are_counted_and_are_on_top(self, client, store, toolbar, middleware):
+        response = client.get("/stale/")
+        assert subtitle(response) == "Routing 2 queries · 2 databases · 1 finding"
         request_id = list(toolbar.request_ids())[-1]
-        toolbar.save_panel(request_id, "RoutingPanel", stats(toolbar) | {"findings": 2})
         sidebar = client.get(f"{DJDT}history_sidebar/", {"request_id": request_id})
-        assert "2 queries · 2 databases · 2 findings" in words(
-            json.loads(sidebar.content)["RoutingPanel"]["button"]
-        )
+        button = words(json.loads(sidebar.content)["RoutingPanel"]["button"])
+        assert "2 queries · 2 databases · 1 finding" in button
+        (stale,) = store.summaries()[0].findings
+        shown = content(client, toolbar)
+        assert f"Findings ▲ warning {stale.message}" in words(shown)
+        assert shown.index("dbroute-findings") < shown.index("dbroute-timeline")
+        page = f"/admin/dbroute_panel/trace/{stats(toolbar)['trace_id']}/change/"
+        for event in stale.events:
+            assert f'href="{page}?event={event}#event-{event}"' in shown
+        assert 'href="/admin/dbroute_panel/trace/finding/stale-read/"' in shown
+
+    @pytest.mark.parametrize("alerts_first", [True, False])
+    def test_what_is_wrong_is_among_the_toolbar_s_alerts(self, client, toolbar, settings, alerts_first):
+        alerts, ours = "debug_toolbar.panels.alerts.AlertsPanel", "dbroute_panel.panel.RoutingPanel"
+        settings.DEBUG_TOOLBAR_PANELS = [alerts, ours] if alerts_first else [ours, alerts]
+        response = client.get("/stale/")
+        assert "1 alert" in response.content.decode()
+        (alert,) = toolbar.panel(list(toolbar.request_ids())[-1], "AlertsPanel")["alerts"]
+        assert alert["alert"].startswith("Routing: library.Tag was possibly read stale from replica")
+        client.get("/books/")
+        assert toolbar.panel(list(toolbar.request_ids())[-1], "AlertsPanel")["alerts"] == []
+
+    def test_what_is_only_worth_knowing_is_no_alert(self, client, toolbar, settings):
+        response = client.get("/written_twice/")
+        assert subtitle(response).endswith("· 1 finding")
+        assert toolbar.panel(list(toolbar.request_ids())[-1], "AlertsPanel")["alerts"] == []
+
+    def test_alerts_that_are_switched_off_stay_off(self, client, toolbar):
+        client.cookies["djdtAlertsPanel"] = "off"
+        response = client.get("/stale/")
+        assert subtitle(response).endswith("· 1 finding")
+        assert "alert" not in toolbar.panel(list(toolbar.request_ids())[-1], "AlertsPanel")
+
+    def test_a_finding_that_cannot_be_looked_for_does_not_break_the_response(
+        self, client, toolbar, monkeypatch, caplog
+    ):
+        def fails(trace_id):
+            raise LookupError(trace_id)
+
+        monkeypatch.setattr(recording, "find", fails)
+        response = client.get("/stale/")
+        assert (response.status_code, subtitle(response)) == (200, "Routing 2 queries · 2 databases")
+        assert "could not say what is wrong" in caplog.text
+
+    def test_a_trace_without_findings_is_kept_because_it_is_shown(self, client, store, toolbar, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"KEEP": "findings"}
+        client.get("/books/")
+        assert [summary.findings for summary in store.summaries()] == [[]]
+        assert "2 queries" in words(content(client, toolbar))
 
     def test_hostile_text_is_only_text(self, client, store, toolbar):
         from tests.traces import a_query, a_trace

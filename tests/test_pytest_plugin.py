@@ -159,14 +159,14 @@ def test_what_was_found(recorded):
 
 
 def test_what_was_not_found(recorded, settings):
-    with pytest.raises(AssertionError, match="^unknown-alias was not found.\nNothing was found at all.$"):
+    with pytest.raises(AssertionError, match=r"^unknown-alias was not found\.\nNothing was found at all\.$"):
         recorded.assert_finding("unknown-alias")
     write_and_read()
     with pytest.raises(AssertionError, match="What was found:\n  warning stale-read: "):
         recorded.assert_finding("unknown-alias")
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": ["stale-read"]}
     recorded.assert_no_findings("info")
-    with pytest.raises(AssertionError, match="^stale-read was not found.\nIt is in SILENCED_FINDINGS."):
+    with pytest.raises(AssertionError, match=r"^stale-read was not found\.\nIt is in SILENCED_FINDINGS\."):
         recorded.assert_finding("stale-read")
 
 
@@ -180,9 +180,9 @@ def test_what_is_only_worth_knowing(recorded):
 
 
 def test_a_level_or_a_code_that_is_none(recorded):
-    with pytest.raises(ValueError, match="^No level 'waring'. Did you mean 'warning'\\?$"):
+    with pytest.raises(ValueError, match=r"^No level 'waring'\. Did you mean 'warning'\?$"):
         recorded.assert_no_findings("waring")
-    with pytest.raises(ValueError, match="^No finding 'stale-raed'. Did you mean 'stale-read'\\?$"):
+    with pytest.raises(ValueError, match=r"^No finding 'stale-raed'\. Did you mean 'stale-read'\?$"):
         recorded.assert_finding("stale-raed")
 
 
@@ -190,7 +190,7 @@ def test_of_a_trace_with_holes_nothing_is_known(site, settings):
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1}
     with RouteTrace("a test", root=site) as recorded:
         User.objects.count()
-        with pytest.raises(AssertionError, match="^0 findings of .*\n1 event was not kept, nobody knows"):
+        with pytest.raises(AssertionError, match=r"^0 findings of .*\n1 event was not kept, nobody knows"):
             recorded.assert_no_findings()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy
 
+from dbroute_panel import findings
 from dbroute_panel.records import Action, Route
 from dbroute_panel.report import Index, Wanted
 from dbroute_panel.stores import Filter
@@ -41,6 +43,8 @@ class TraceFilterForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "search"}),
     )
     alias = Choice(label=gettext_lazy("Database"))
+    finding = Choice(label=gettext_lazy("Finding"))
+    found = forms.BooleanField(required=False, label=gettext_lazy("only with findings"))
     kind = Choice(label=gettext_lazy("Kind"), valid=KINDS.items())
     status = forms.IntegerField(
         required=False,
@@ -53,14 +57,17 @@ class TraceFilterForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, codes: Iterable[str] = (), **kwargs: Any) -> None:
+        """``codes``: those of the findings that there are. Any code that a finding can have is valid."""
         super().__init__(*args, **kwargs)
         offer(self, "alias", settings.DATABASES)
+        given = self.data.get("finding", "")
+        offer(self, "finding", sorted({*codes, *({given} & findings.codes())}))
 
     @property
     def wanted(self) -> Filter:
         """What a valid form asks for."""
-        given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+        given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None, False)}
         return Filter(**given)
 
 
@@ -77,6 +84,7 @@ class EventFilterForm(forms.Form):
     route = Choice(label=gettext_lazy("Route"), valid=ROUTES.items())
     model = Choice(label=gettext_lazy("Model"))
     action = Choice(label=gettext_lazy("Action"), valid=((action, action.value) for action in Action))
+    findings = forms.BooleanField(required=False, label=gettext_lazy("only findings"))
     questions = forms.BooleanField(required=False, label=gettext_lazy("every question"))
 
     def __init__(self, *args: Any, index: Index, **kwargs: Any) -> None:
@@ -95,4 +103,5 @@ class EventFilterForm(forms.Form):
             model=given["model"],
             action=given["action"],
             questions=given["questions"],
+            findings=given["findings"],
         )

@@ -9,29 +9,39 @@ from __future__ import annotations
 
 from . import words
 from .detail import Chain, Detail, detail_of, detail_of_decision
+from .documents import document, documented
+from .experience import Experience, Tally
 from .index import Index, ShortNames
 from .palette import Palette, Swatch
+from .python_source import highlighted
 from .rows import Fold, Listing, Page, Row, Wanted
+from .sql import Piece
 from .timeline import Timeline, timeline_of
 from .totals import Share, Totals, totals_of
 
 __all__ = [
     "Chain",
     "Detail",
+    "Experience",
     "Fold",
     "Index",
     "Listing",
     "Page",
     "Palette",
+    "Piece",
     "Row",
     "Share",
     "ShortNames",
     "Swatch",
+    "Tally",
     "Timeline",
     "Totals",
     "Wanted",
     "detail_of",
     "detail_of_decision",
+    "document",
+    "documented",
+    "highlighted",
     "timeline_of",
     "totals_of",
     "words",

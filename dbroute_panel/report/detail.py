@@ -109,7 +109,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
 
 def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
     """The detail of ``event``; with ``format_sql`` off, its SQL is as sent, and cut sooner."""
-    findings = tuple(index.findings_of.get(event.id, ()))
+    findings = tuple(index.findings_in_row(event.id))
     if isinstance(event, Query):
         return _query(index, event, findings, format_sql)
     if isinstance(event, Transaction):

@@ -52,9 +52,18 @@ class Index:
         queries = self.queries_of.get(number)
         return queries[0] if queries else number
 
+    def findings_in_row(self, number: int) -> list[Finding]:
+        """The findings about an event, and about the decision that its row shows too; each once."""
+        event = self.events.get(number)
+        shown = [number]
+        if isinstance(event, Query) and event.decision is not None and self.row_of(event.decision) == number:
+            shown.append(event.decision)
+        found = {id(one): one for each in shown for one in self.findings_of.get(each, ())}
+        return list(found.values())
+
     def level_of(self, number: int) -> Level | None:
-        """The worst level of the findings about this event, or None."""
-        levels = [finding.level for finding in self.findings_of.get(number, ())]
+        """The worst level of the findings in the row of this event, or None."""
+        levels = [finding.level for finding in self.findings_in_row(number)]
         return max(levels, key=lambda level: level.rank, default=None)
 
 

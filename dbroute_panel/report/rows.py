@@ -33,7 +33,8 @@ _UNQUOTED = str.maketrans("", "", '"`[]')
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The filter; "" means all. ``questions``: decisions without a query are rows of their own."""
+    """The filter; "" means all. ``questions``: decisions without a query are rows of their own;
+    ``findings``: only rows that a finding is about."""
 
     text: str = ""
     alias: str = ""
@@ -41,10 +42,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     action: str = ""
     questions: bool = False
+    findings: bool = False
 
     @property
     def unfolded(self) -> bool:
-        return self.questions or bool(self.action)
+        return self.questions or self.findings or bool(self.action)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +175,8 @@ def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
 
 
 def _matches(index: Index, event: Event, wanted: Wanted) -> bool:
+    if wanted.findings and index.level_of(event.id) is None:
+        return False
     if wanted.alias and wanted.alias != _alias(event):
         return False
     decision = event if isinstance(event, Decision) else None

@@ -53,9 +53,14 @@ def outcome(decision: Decision) -> str:
         return _("no answer")
     if decision.action.names_alias:
         return answer(decision.answer)
-    if decision.action is Action.RELATION:
-        return _("allowed") if decision.answer else _("refused")
-    return _("migrate") if decision.answer else _("skip")
+    return verdict(decision.action, bool(decision.answer))
+
+
+def verdict(action: Action, yes: bool) -> str:
+    """What an answer to one of the ``allow_*`` questions means."""
+    if action is Action.RELATION:
+        return _("allowed") if yes else _("refused")
+    return _("migrate") if yes else _("skip")
 
 
 def question(decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""How are times written on our pages? ``{{ row.duration_us|duration }}``, in the reader's language."""
+"""How are times written on our pages (``{{ row.duration_us|duration }}``), and what has a page of its own?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import datetime
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+
+from dbroute_panel import report
 
 register = template.Library()
 
@@ -38,6 +40,12 @@ def moment(started_at: str) -> str:
     if timezone.is_aware(when):
         when = timezone.localtime(when)
     return f"{date_format(when, 'SHORT_DATE_FORMAT')} {when:%H:%M:%S}"
+
+
+@register.filter
+def documented(code: str) -> bool:
+    """Whether the documentation has a page about this finding; not about a project's own."""
+    return code in report.documented()
 
 
 def _number(value: float, unit: str) -> str:

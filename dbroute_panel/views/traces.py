@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -10,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dbroute_panel.forms import TraceFilterForm
+from dbroute_panel.records import Level
 from dbroute_panel.report import Palette, Swatch
 from dbroute_panel.stores import Filter, StoreError, Summary, get_store
 
@@ -25,27 +28,40 @@ class Used(msgspec.Struct, frozen=True):
     queries: int
 
 
+class Count(msgspec.Struct, frozen=True):
+    """The findings of one level in one line of the list."""
+
+    level: Level
+    count: int
+
+
 class Line(msgspec.Struct, frozen=True):
     """One trace in the list."""
 
     summary: Summary
     used: tuple[Used, ...]
+    levels: tuple[Count, ...]
 
     @classmethod
     def of(cls, summary: Summary) -> Line:
         palette = Palette(summary.databases)
         aliases = palette.order(set(summary.aliases))
-        return cls(summary, tuple(Used(palette[alias], summary.aliases[alias]) for alias in aliases))
+        counts = Counter(finding.level for finding in summary.findings)
+        return cls(
+            summary,
+            tuple(Used(palette[alias], summary.aliases[alias]) for alias in aliases),
+            tuple(Count(level, counts[level]) for level in reversed(Level) if level in counts),
+        )
 
 
 def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET: the traces that the filter selects, newest first. POST: ask about, then do, an action."""
     if request.method == "POST":
         return _act(admin, request)
-    form = TraceFilterForm(request.GET)
+    store = get_store()
+    form = TraceFilterForm(request.GET, codes=store.codes())
     valid = form.is_valid()
     wanted = form.wanted if valid else Filter()
-    store = get_store()
     total = store.count(wanted) if valid else 0
     pages = max(1, -(-total // PAGE))
     number = min(max(_number(request.GET.get("page")), 1), pages)

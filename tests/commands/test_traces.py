@@ -89,6 +89,16 @@ def test_no_traces(dbroute):
     assert dbroute("traces", "--format", "json").out == "[]\n"
 
 
+def test_a_finding_that_is_none_names_the_nearest(dbroute, store):
+    store.save(a_trace(1, findings=[a_finding("of-the-project", 1)]))
+    done = dbroute("traces", "--finding", "stale-raed")
+    assert (done.err, done.code) == ("CommandError: No finding 'stale-raed'. Did you mean 'stale-read'?\n", 2)
+    assert "of-the-project" in dbroute("traces", "--finding", "of-the-projekt").err
+    for code in ("stale-read", "archive-written-in-request"):  # there is such a finding, but not now
+        assert dbroute("traces", "--finding", code).out == "The only trace does not match.\n"
+    assert dbroute("traces", "--finding", "of-the-project").code == 0
+
+
 def test_findings_are_counted(dbroute, store):
     store.save(a_trace(1, findings=[a_finding("stale-read", 1), a_finding("stale-read", 2)]))
     assert dbroute("traces").out.splitlines()[1].split()[6] == "2"
@@ -106,7 +116,7 @@ def test_one_trace(dbroute, store):
         "",
         "  primary   1 query  0.3 ms  sqlite",
         "  replica1  1 query  0.3 ms  sqlite  replica of primary",
-        "warning Book #42 was possibly stale. (#2, #3)",
+        "warning stale-read: Book #42 was possibly stale. (#2, #3)",
         "",
         "#  at ms  database  why            what                    ms  where",
         "2    0.2  replica1  ReplicaRouter  SELECT library_book  0.250  views.py:88",

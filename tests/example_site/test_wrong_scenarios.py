@@ -134,6 +134,15 @@ def test_25_a_page_that_shows_the_old_row(ran):
     assert Book.objects.get(pk=book.pk).title == NEW
 
 
+@pytest.mark.parametrize("lag", [0, 3600, None])
+def test_25_whatever_the_lag_is_before(ran, lag):
+    replication.set_lag(lag)
+    for _again in range(2):
+        ((part, _),) = ran(25)
+        assert [NEW in line for line in part.lines] == [True, False, True]
+        assert replication.lag() == lag
+
+
 def test_25_the_same_page_for_a_person(site, store):
     pk = Book.objects.using("primary").get(title=OLD).pk
     url = reverse("book-title", args=[pk])

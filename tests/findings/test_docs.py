@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
-from dbroute_panel.findings import REGISTRY
+from dbroute_panel.asking.lints import LINTS
+from dbroute_panel.findings import REGISTRY, Facts
 from dbroute_panel.records import Level
+from example_site.findings import archive_written_in_request
+from tests.traces import a_trace
 
 DOCS = Path(__file__).parents[2] / "docs" / "findings"
 
@@ -55,3 +59,25 @@ def test_the_python_of_every_page_compiles(code):
     for example in examples:
         compile(example, f"{code}.md", "exec")
     assert examples
+
+
+def test_the_index_has_every_code_with_its_level():
+    rows = re.findall(
+        r"^\| \[`([\w-]+)`\]\(([\w-]+)\.md\) \| (\w+) \| \S.*\|$",
+        (DOCS / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert all(code == page for code, page, _ in rows)
+    listed = [(code, level) for code, _, level in rows]
+    expected = [*REGISTRY.values(), *LINTS.values()]
+    assert listed == [(one.code, one.level) for one in expected]
+    assert {code for code, _ in listed} == {file.stem for file in DOCS.glob("*.md")} - {"README"}
+
+
+def test_the_example_in_the_index_is_the_one_of_the_example_site():
+    text = (DOCS / "README.md").read_text(encoding="utf-8")
+    example = inspect.getsource(archive_written_in_request.function).partition('"""\n')[2]
+    assert example.strip() in text
+    assert f'"{archive_written_in_request.code}"' in text
+    for name in set(re.findall(r"`trace\.(\w+)", text)):
+        assert hasattr(Facts(a_trace(1)), name), name

@@ -23,17 +23,20 @@ def files_of_the_working_tree() -> dict[str, bytes]:
         for path in PACKAGE.rglob("*")
         if path.is_file()
         and "__pycache__" not in path.parts
-        and path.relative_to(PACKAGE).parts[0] not in {"static", "templates"}
+        and path.relative_to(PACKAGE).parts[0] not in {"docs", "static", "templates"}
     )
     pages = (
-        path for folder in ("static", "templates") for path in (ROOT / folder).rglob("*") if path.is_file()
+        path
+        for folder in ("docs/findings", "static", "templates")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
     )
     names = {path: path.relative_to(ROOT).as_posix() for path in modules}
     names |= {path: f"dbroute_panel/{path.relative_to(ROOT).as_posix()}" for path in pages}
     return {name: path.read_bytes() for path, name in names.items()}
 
 
-@pytest.mark.parametrize("folder", ["static", "templates"])
+@pytest.mark.parametrize("folder", ["docs", "static", "templates"])
 def test_the_links_inside_the_package_are_relative_and_lead_to_the_top_level_folders(folder: str) -> None:
     link = PACKAGE / folder
 
@@ -64,6 +67,7 @@ def test_the_wheel_holds_every_module_template_and_static_file(distributions: tu
     assert sorted(packed) == sorted(expected)
     assert packed == expected
     assert "dbroute_panel/py.typed" in packed
+    assert "dbroute_panel/docs/findings/stale-read.md" in packed
     assert "dbroute_panel/static/dbroute_panel/vendor/htmx/LICENSE" in packed
 
 
@@ -90,7 +94,9 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test_again(distributions: t
         "tests/packaging/test_distributions.py",
     } <= names
     assert not {
-        name for name in names if name.startswith(("dbroute_panel/static", "dbroute_panel/templates"))
+        name
+        for name in names
+        if name.startswith(("dbroute_panel/static", "dbroute_panel/templates", "dbroute_panel/docs"))
     }
     assert not {name for name in names if name.startswith("example_site/data/") or "__pycache__" in name}
 

@@ -33,8 +33,11 @@ def run(console: Console, options: dict[str, Any]) -> None:
     index = Index(trace)
     headline(console, trace, totals_of(trace, index.palette))
     for finding in trace.findings:
-        where = ", ".join(f"#{number}" for number in finding.events)
-        console.line(Styled(finding.level.value, ROLES[finding.level]), f" {finding.message} ({where})")
+        events = ", ".join(f"#{number}" for number in finding.events)
+        where = f" ({events})" if events else ""
+        console.line(
+            Styled(finding.level.value, ROLES[finding.level]), f" {finding.code}: {finding.message}{where}"
+        )
     listing = Listing(index, Wanted(questions=True))
     pages = listing.page().pages
     rows = [row for number in range(1, pages + 1) for row in listing.page(number).rows]

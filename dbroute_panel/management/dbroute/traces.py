@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from dbroute_panel import findings
 from dbroute_panel.management.dbroute.console import Console
 from dbroute_panel.management.dbroute.stored import opened, what_there_is
 from dbroute_panel.management.dbroute.subcommand import Subcommand, add_format, chosen, whole
@@ -45,6 +46,8 @@ def run(console: Console, options: dict[str, Any]) -> None:
         total = store.count(query)
         if not found and query.alias is not None:
             chosen(query.alias, known_aliases(store), _("database"))
+        if not found and query.finding is not None:
+            chosen(query.finding, findings.codes() | store.codes(), _("finding"))
         empty = what_there_is(store)
         others = store.count()
     if output == "json":

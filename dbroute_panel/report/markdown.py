@@ -1,0 +1,98 @@
+"""
+How is a page of the documentation shown without trusting it, and without a library?
+
+Of Markdown as much as our pages use: headings, paragraphs, lists, fenced code; in them ``code``,
+**strong** and links. Everything becomes plain pieces of text, which a template escapes; what is not
+understood stays the text that it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+FENCE: Final = "```"
+_HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_ITEM: Final = re.compile(r"[-*]\s+(.*)")
+_INLINE: Final = re.compile(
+    r"`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\[(?P<text>[^\]]+)\]\((?P<target>[^()\s]+)\)"
+)
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A piece of text: ``kind`` is "" or ``code``, ``strong``; ``target`` is where a link leads, or ""."""
+
+    text: str
+    kind: str = ""
+    target: str = ""
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    ``kind`` is ``heading`` (of ``level`` 1 to 6), ``paragraph``, ``list`` or ``code``.
+
+    ``pieces`` has the text; of a list the ``items`` have it, of code ``text``.
+    """
+
+    kind: str
+    level: int = 0
+    pieces: tuple[Piece, ...] = ()
+    items: tuple[tuple[Piece, ...], ...] = ()
+    text: str = ""
+
+
+def blocks(source: str) -> Iterator[Block]:
+    """The blocks of a document, in order."""
+    lines = iter([*source.splitlines(), ""])
+    pending: list[str] = []
+    items: list[str] = []
+    for line in lines:
+        heading, item = _HEADING.match(line), _ITEM.match(line)
+        if items and line.startswith(" ") and line.strip():
+            items[-1] += f" {line.strip()}"
+            continue
+        if items and item is None:
+            yield Block(kind="list", items=tuple(pieces(text) for text in items))
+            items = []
+        if pending and (heading or item or not line.strip() or line.startswith(FENCE)):
+            yield Block(kind="paragraph", pieces=pieces(" ".join(pending)))
+            pending = []
+        if line.startswith(FENCE):
+            yield Block(kind="code", text="\n".join(_until_fence(lines)).rstrip())
+        elif heading:
+            yield Block(kind="heading", level=len(heading[1]), pieces=pieces(heading[2]))
+        elif item:
+            items.append(item[1])
+        elif line.strip():
+            pending.append(line.strip())
+
+
+def _until_fence(lines: Iterator[str]) -> Iterator[str]:
+    """The lines up to the closing fence; where there is none, up to the end."""
+    for line in lines:
+        if line.startswith(FENCE):
+            return
+        yield line
+
+
+def pieces(text: str) -> tuple[Piece, ...]:
+    """One paragraph in pieces."""
+    return tuple(_pieces(text))
+
+
+def _pieces(text: str) -> Iterator[Piece]:
+    end = 0
+    for found in _INLINE.finditer(text):
+        if found.start() > end:
+            yield Piece(text[end : found.start()])
+        end = found.end()
+        if found["target"]:
+            for inner in _pieces(found["text"]):
+                yield msgspec.structs.replace(inner, target=found["target"])
+        else:
+            yield Piece(found["code"] or found["strong"], "code" if found["code"] else "strong")
+    if end < len(text):
+        yield Piece(text[end:])

@@ -1,0 +1,24 @@
+"""What does this finding mean, how does it come about, what is to be changed? A page of the documentation."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+
+from dbroute_panel.report import document, documented
+from dbroute_panel.spelling import did_you_mean
+
+from .page import Admin, message, page
+
+
+def finding_page(admin: Admin, request: HttpRequest, code: str) -> HttpResponseBase:
+    """The page about the finding ``code``."""
+    blocks = document(code)
+    if blocks is None:
+        text = _("There is no page about a finding “%(code)s”. %(hint)s") % {
+            "code": code,
+            "hint": did_you_mean(code, documented()),
+        }
+        return message(admin, request, title=_("No such finding"), text=text, status=404)
+    # The admin's title is the page's first heading already.
+    return page(admin, request, "finding.html", {"code": code, "blocks": blocks[1:]}, title=code)
