@@ -387,7 +387,9 @@ async def test_a_coroutine_that_is_not_suspended_yet_is_found(recorded):
 def test_whoever_runs_the_loop_does_not_await_all_that_is_in_it(recorded):
     async def main():
         with Waits(1) as executor:
-            count = sync_to_async(Tag.objects.using("primary").count, thread_sensitive=False, executor=executor)
+            count = sync_to_async(
+                Tag.objects.using("primary").count, thread_sensitive=False, executor=executor
+            )
             await asyncio.gather(count())  # inside of run
             executor.submit(connections.close_all)
 
