@@ -21,7 +21,7 @@ from dbroute_panel.report import Palette, ShortNames, Swatch, words
 from .databases import project_palette
 from .kept_map import todays_routers
 from .page import Admin, page, part, wants_part
-from .trace import _find, _unknown
+from .trace import stored_trace, unknown_trace
 
 PLACES: Final = 5
 """So many callsites of a change are shown at once; the others unfold."""
@@ -63,9 +63,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def replay_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """GET shows what would be asked, and asks nothing. POST asks, and shows what would change."""
-    trace = _find(trace_id)
+    trace = stored_trace(trace_id)
     if trace is None:
-        return _unknown(admin, request, trace_id)
+        return unknown_trace(admin, request, trace_id)
     today = todays_routers()
     if request.method != "POST":
         return _respond(admin, request, trace, {"form": ReplayForm(today=today)})

@@ -16,7 +16,7 @@ from dbroute_panel.report import Detail, Index, Listing, detail_of, timeline_of,
 from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import StoreError, get_store
 
-from .page import Admin, message, page, part, query_without, url_of, wants_part
+from .page import Admin, message, page, part, query_without, url_of, wants_part, whole
 
 
 def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
@@ -25,9 +25,9 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
 
     To htmx the same URLs give only the row's detail, only the fold's rows, or only the list of events.
     """
-    trace = _find(trace_id)
+    trace = stored_trace(trace_id)
     if trace is None:
-        return _unknown(admin, request, trace_id)
+        return unknown_trace(admin, request, trace_id)
     index = Index(trace)
     form = EventFilterForm(request.GET, index=index)
     if not form.is_valid():
@@ -38,13 +38,13 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
         text = _("There is no event #%(event)s in this trace.") % {"event": request.GET["event"]}
         return message(admin, request, title=_("No such event"), text=text, status=404)
     links = query_without(request.GET, "event", "fold", "page")
-    fold = _whole(request.GET.get("fold")) or opened
+    fold = whole(request.GET.get("fold")) or opened
     if wants_part(request):
         if detail is not None:
             return part(request, "_detail.html", {"detail": detail, "here": ""})
         if fold is not None and (inside := listing.fold(fold)) is not None:
             return part(request, "_fold.html", {"fold": inside, "links": links, "here": ""})
-    number = _whole(request.GET.get("page")) or 1
+    number = whole(request.GET.get("page")) or 1
     if fold is not None:
         place = listing.page_with(fold)
         if place is None:  # the filter hides it: a link to an event means that event
@@ -97,9 +97,9 @@ def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name:
     if "redact" in request.GET:  # better no file than one with what was to be left out
         text = _("This version cannot redact an export.")
         return message(admin, request, title=_("Not redacted"), text=text, status=400)
-    trace = _find(trace_id)
+    trace = stored_trace(trace_id)
     if trace is None:
-        return _unknown(admin, request, trace_id)
+        return unknown_trace(admin, request, trace_id)
     return StreamingHttpResponse(
         chosen.write([trace]),
         content_type=chosen.content_type,
@@ -109,9 +109,9 @@ def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name:
 
 def delete_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """GET asks, POST deletes."""
-    trace = _find(trace_id)
+    trace = stored_trace(trace_id)
     if trace is None:
-        return _unknown(admin, request, trace_id)
+        return unknown_trace(admin, request, trace_id)
     if request.method != "POST":
         context = {"action": "", "chosen": [trace.id], "count": 1, "trace": trace}
         return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
@@ -124,11 +124,11 @@ def delete_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespo
     return HttpResponseRedirect(url_of(admin, "changelist"))
 
 
-def _find(trace_id: str) -> Trace | None:
+def stored_trace(trace_id: str) -> Trace | None:
     return get_store().get(trace_id) or recording.find(trace_id)
 
 
-def _unknown(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
+def unknown_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     text = _(
         "There is no trace “%(id)s”: it was deleted, had to make room for newer ones, or never existed."
     ) % {"id": trace_id}
@@ -137,12 +137,8 @@ def _unknown(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseB
 
 def _opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:
     """The row that ``?event=`` opens, and what it shows; a decision is shown in the row of its query."""
-    number = _whole(given)
+    number = whole(given)
     event = index.events.get(index.row_of(number)) if number is not None else None
     if event is None:
         return None, None
     return event.id, detail_of(index, event)
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

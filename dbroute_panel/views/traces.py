@@ -16,7 +16,7 @@ from dbroute_panel.records import Level
 from dbroute_panel.report import Palette, Swatch
 from dbroute_panel.stores import Filter, StoreError, Summary, get_store
 
-from .page import Admin, may, message, page, part, query_without, url_of, wants_part
+from .page import Admin, may, message, page, part, query_without, url_of, wants_part, whole
 
 PAGE = 50
 
@@ -64,7 +64,7 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     wanted = form.wanted if valid else Filter()
     total = store.count(wanted) if valid else 0
     pages = max(1, -(-total // PAGE))
-    number = min(max(_number(request.GET.get("page")), 1), pages)
+    number = min(max(whole(request.GET.get("page")) or 1, 1), pages)
     summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
     context = {
         "form": form,
@@ -82,10 +82,6 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         return part(request, "_traces.html", context, status=status)
     del context["may"]
     return page(admin, request, "trace_list.html", context, title=_("Traces"), status=status)
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def _act(admin: Admin, request: HttpRequest) -> HttpResponseBase:

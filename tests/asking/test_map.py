@@ -17,7 +17,7 @@ from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.difference import difference
 from dbroute_panel.asking.map import ModelRoutes, RoutingMap, dumps, loads, marks, routing_map
 from dbroute_panel.asking.subjects import AskError
-from dbroute_panel.asking.table import as_csv, text
+from dbroute_panel.asking.table import as_csv
 from tests.asking.routers import Among, Constant, Pinning, Silent
 
 ALIASES = [
@@ -372,18 +372,6 @@ SMALL = RoutingMap(
         ),
     },
 )
-
-
-def test_the_table_for_a_terminal_is_aligned():
-    assert text(SMALL, {"library.Book": ["proxy", "unmanaged"]}) == (
-        "Model                            Read from  Written to  archive  primary\n"
-        "library.Book (proxy, unmanaged)  error      primary     ?        yes\n"
-        "library.Tag                      a, b       primary     -        yes\n"
-        "\n"
-        "library.Book: allow_migrate raised E\n"
-        "library.Book: db_for_read raised ValueError: on, two lines\n"
-    )
-    assert text(RoutingMap(databases=["primary"], models={})) == "Model  Read from  Written to  primary\n"
 
 
 def test_the_table_as_csv_has_one_model_a_row():

@@ -374,6 +374,8 @@ def test_closers_of_the_response_run_in_the_trace_and_before_its_end(kept):
     recorded = begin(get("/streams/"))
     response = StreamingHttpResponse(["a"])
     response._resource_closers.append(tags)
+    closers = len(response._resource_closers)
     recorded.end(response)
+    assert len(response._resource_closers) == closers + 1
     response.close()
     assert [len(document.queries) for document in kept] == [1]
