@@ -147,6 +147,8 @@ def _migrate(
 def _model(model: type[Model] | str) -> type[Model]:
     """The model asked about. Raises ``AskError``."""
     found = find_model(model) if isinstance(model, str) else model
+    if not hasattr(found, "_meta"):
+        raise AskError(_("Give a model class or its label, not %(given)r.") % {"given": model})
     if found._meta.app_label in HIDDEN_APPS:
         raise AskError(_("%(model)s belongs to the tool, not to the project.") % {"model": found._meta.label})
     return found

@@ -210,6 +210,7 @@ def test_the_object_and_an_exception_are_not_kept_alive(site, ask):
     [
         (("libary.Book", "db_for_read"), {}, "No model 'libary.Book'. Did you mean 'library.Book'?"),
         (("library", "db_for_read"), {}, "No model 'library'."),
+        ((None, "db_for_read"), {}, "Give a model class or its label, not None."),
         (("library.Book", "db_for_raed"), {}, "No question 'db_for_raed'. Did you mean 'db_for_read'?"),
         (("library.Book", "allow_migrate"), {}, "give db"),
         (
