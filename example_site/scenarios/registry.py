@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from dbroute_panel.records import Trace
+
 Function = Callable[..., Iterator[str]]
 
 SCENARIOS: dict[int, Scenario] = {}
@@ -25,7 +27,8 @@ class Scenario:
 
     ``settings``: modules with which it is run, each in its own process. ``databases``: those of the site; a
     ``"copy"`` of them, thrown away afterwards; or ``"empty"`` ones. ``prepare`` runs before, and is not
-    recorded, so that a scenario finds the same rows however often it is run. ``expected_findings``: the codes
+    recorded, so that a scenario finds the same rows however often it is run; ``afterwards`` takes the finished
+    trace, and what it yields is put out too. ``expected_findings``: the codes
     of all findings of level warning or error that its traces must have.
     """
 
@@ -36,6 +39,7 @@ class Scenario:
     expected_findings: frozenset[str]
     kind: Literal["block", "command"] = "block"
     prepare: Callable[[], object] | None = None
+    afterwards: Callable[[Trace], Iterator[str]] | None = None
     settings: tuple[str, ...] = ()
     databases: Literal["site", "copy", "empty"] = "site"
 
@@ -68,6 +72,7 @@ def scenario(
     findings: set[str] | None = None,
     kind: Literal["block", "command"] = "block",
     prepare: Callable[[], object] | None = None,
+    afterwards: Callable[[Trace], Iterator[str]] | None = None,
     settings: tuple[str, ...] = (),
     databases: Literal["site", "copy", "empty"] = "site",
 ) -> Callable[[Function], Function]:
@@ -84,6 +89,7 @@ def scenario(
             expected_findings=frozenset(findings or ()),
             kind=kind,
             prepare=prepare,
+            afterwards=afterwards,
             settings=settings,
             databases=databases,
         )

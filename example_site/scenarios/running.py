@@ -62,6 +62,8 @@ def run_here(scenario: Scenario) -> Part:
         with trace(scenario.name, kind=scenario.kind) as t:
             _listen(scenario.function(), part)
         part.traces = [t.id]
+        if scenario.afterwards:
+            _listen(scenario.afterwards(t.document), part)
     return part
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -323,6 +324,17 @@ def test_12_the_order_of_the_routers(traces):
     failed = swapped.queries[-1]
     assert (failed.alias, failed.decision) == (fred.answer, fred.id)
     assert failed.error == "OperationalError: no such table: auth_user"
+
+
+def test_12_a_replay_says_beforehand_what_the_other_order_changes(site, store):
+    in_order, swapped = run(SCENARIOS[12])
+    for part in (in_order, swapped):
+        assert part.lines[-2] == "Replayed with the routers in reverse order: 1 the same, 1 changed"
+    assert re.fullmatch(
+        r"db_for_read\(auth\.User\): auth_db -> replica[12], from example_site/scenarios/router_order\.py:\d+",
+        in_order.lines[-1],
+    )
+    assert re.fullmatch(r"db_for_read\(auth\.User\): replica[12] -> auth_db, from .*", swapped.lines[-1])
 
 
 def test_13_the_walk_through(only_trace):
