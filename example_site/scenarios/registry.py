@@ -27,9 +27,9 @@ class Scenario:
 
     ``settings``: modules with which it is run, each in its own process. ``databases``: those of the site; a
     ``"copy"`` of them, thrown away afterwards; or ``"empty"`` ones. ``prepare`` runs before, and is not
-    recorded, so that a scenario finds the same rows however often it is run; ``afterwards`` takes the finished
-    trace, and what it yields is put out too. ``expected_findings``: the codes
-    of all findings of level warning or error that its traces must have.
+    recorded, so that a scenario finds the same rows however often it is run; ``afterwards`` takes the
+    finished trace, and what it yields is put out too. ``expected_findings``: the codes of all findings of
+    level warning or error that its traces must have.
     """
 
     number: int

@@ -19,7 +19,8 @@ def what_the_other_order_would_change(trace: Trace) -> Iterator[str]:
     turned = replay([trace], routers=trace.routers[::-1])
     yield f"Replayed with the routers in reverse order: {turned.same} the same, {turned.changed} changed"
     for change in turned.changes:
-        yield f"{change.action}({change.model}): {change.before} -> {change.to}, from {', '.join(change.callsites)}"
+        where = ", ".join(change.callsites)
+        yield f"{change.action}({change.model}): {change.before} -> {change.to}, from {where}"
 
 
 @scenario(
