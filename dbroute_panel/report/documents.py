@@ -18,8 +18,8 @@ INDEX: Final = "README"
 
 @cache
 def documented() -> frozenset[str]:
-    """The codes that have a page."""
-    names = (file.name for file in FOLDER.iterdir())
+    """The codes that have a page; none where somebody has packed the tool without its documents."""
+    names = [file.name for file in FOLDER.iterdir()] if FOLDER.is_dir() else []
     return frozenset(name.removesuffix(".md") for name in names if name.endswith(".md")) - {INDEX}
 
 

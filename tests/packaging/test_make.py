@@ -23,6 +23,7 @@ CHECKED_OUT = [
     "example_site",
     "static",
     "templates",
+    "docs",
 ]
 
 
