@@ -241,7 +241,7 @@ class Dropped(Record, frozen=True, kw_only=True):
 
 
 class Trace(Record, frozen=True, kw_only=True):
-    """What was recorded in one request or block. Read it with ``decisions``, ``queries``, ``transactions``."""
+    """What was recorded in one request or block: read ``decisions``, ``queries``, ``transactions``."""
 
     schema: Literal["dbroute-trace/1"] = SCHEMA
     id: str
