@@ -300,6 +300,22 @@ async def test_a_query_in_a_task_of_its_own_has_the_line_that_waits_for_it(recor
     assert recorded.queries[0].callsite.line == line_of("waits")
 
 
+def woken_by_a_partial(work):
+    """A future that a task's own callback sets, as asyncio's wait_for() did before Python 3.12."""
+    woken = asyncio.get_running_loop().create_future()
+    asyncio.ensure_future(work).add_done_callback(functools.partial(wake, woken))
+    return woken
+
+
+def wake(woken, task):
+    woken.set_result(task.result())
+
+
+async def test_a_query_in_a_task_whose_callback_is_a_partial_has_the_line_that_waits_for_it(recorded):
+    await woken_by_a_partial(Book.objects.using("primary").aget(pk=1))  # waits for the callback
+    assert recorded.queries[0].callsite.line == line_of("waits for the callback")
+
+
 async def test_a_query_in_a_task_group_has_the_line_of_the_group(recorded):
     async with asyncio.TaskGroup() as group:
         group.create_task(Book.objects.using("primary").aget(pk=1))
