@@ -1,5 +1,5 @@
 # make demo    an example site with several databases on http://127.0.0.1:8000/ (PORT=8001 for another port)
-# make test    the whole test suite; ARGS="-k sandbox" goes to pytest
+# make test    the whole test suite on all processors (JOBS=1 for one); ARGS="-k sandbox" goes to pytest
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -10,6 +10,7 @@ VENV ?= .venv
 PORT ?= 8000
 DJANGO ?=
 ARGS ?=
+JOBS ?= auto
 BIOME := 2.6.8
 
 BIN := $(VENV)/bin
@@ -55,7 +56,9 @@ demo: $(VENV)/.installed-demo
 # pytest loads our plugin before any option of its own.
 ifeq ($(ARGS),)
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/python -m coverage combine --quiet
 	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total)%"
 	@$(BIN)/python -m coverage report >$(VENV)/.coverage-of-all || { cat $(VENV)/.coverage-of-all; exit 1; }
 	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \

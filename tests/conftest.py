@@ -7,6 +7,7 @@ makes no test databases: a replica, for one, is only a replica with a file of it
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,16 @@ from django.db import connections
 
 from dbroute_panel import stores
 from example_site import replication
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Leave what a test starts unmeasured: coverage makes a process slower and tells it how to measure.
+
+    pytest-xdist's own workers are started after this, by a process that has no ``workerinput``.
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import datetime as dt
 import gc
 import json
 import threading
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -47,6 +46,7 @@ from tests.asking.routers import (
     in_thread,
     query,
 )
+from tests.timing import quickest
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
 
 HERE = "tests.asking.routers"
@@ -1037,10 +1037,13 @@ def test_a_hundred_thousand_decisions_take_less_than_five_seconds():
         migration(id=4, answer=True),
         read(id=5, model="auth.User", answer="auth_db"),
     ]
-    traces = (a_trace(events=decisions * 20) for _ in range(1000))
-    start = time.perf_counter()
-    found = replay(traces)
-    assert time.perf_counter() - start < 5
+    found = None
+
+    def ask() -> None:
+        nonlocal found
+        found = replay(a_trace(events=decisions * 20) for _ in range(1000))
+
+    assert quickest(ask, enough=5, rounds=3) < 5
     assert found.same == found.asked == 100_000
 
 
