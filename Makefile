@@ -1,5 +1,7 @@
 # make demo    an example site with several databases on http://127.0.0.1:8000/ (PORT=8001 for another port)
 # make test    the whole test suite on all processors (JOBS=1 for one); ARGS="-k sandbox" goes to pytest
+# make test-services   the tests that need PostgreSQL, MariaDB and Chromium, with servers of their own
+# make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -18,9 +20,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BIOME_DIR := .cache/biome-$(BIOME)
 
 # Somebody else's project may be in the environment; each tool here knows its settings.
-unexport DJANGO_SETTINGS_MODULE
+unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
-.PHONY: help demo test check check-ruff check-mypy check-templates check-layers check-biome
+.PHONY: help demo demo-services test test-services check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
 help:
@@ -47,9 +49,21 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@$(INSTALL) -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@ $(VENV)/.installed-demo
 
+# mysqlclient is what most people use, but it has to be built; PyMySQL is installed already.
+$(VENV)/.installed-services: $(VENV)/.installed-dev
+	@echo "Installing the drivers of PostgreSQL and MariaDB, and Playwright, into $(VENV)"
+	@$(INSTALL) -e '.[dev,services]' $(if $(DJANGO),'$(DJANGO)')
+	@$(INSTALL) 'mysqlclient>=2.2.1' >$(VENV)/.mysqlclient-log 2>&1 || \
+	  echo "mysqlclient cannot be built here (on Debian and Ubuntu: apt install gcc libmariadb-dev pkg-config): taking PyMySQL"
+	@touch $@
+
 demo: $(VENV)/.installed-demo
 	@$(BIN)/python -m example_site setup_demo --port $(PORT)
 	@$(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)
+
+demo-services: $(VENV)/.installed-services
+	@$(BIN)/python -m example_site.services -- sh -c '$(BIN)/python -m example_site setup_demo --port $(PORT) && \
+	  exec $(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)'
 
 # The recording and the asking of routers run inside other people's requests: there every branch is tested.
 # Chosen tests (ARGS) say nothing about coverage. Coverage starts pytest, and not the other way round, because
@@ -67,6 +81,10 @@ else
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+test-services: $(VENV)/.installed-services
+	$(BIN)/python -m example_site.services --browser -- \
+	  $(BIN)/python -m pytest tests/services --ds=tests.services.settings $(ARGS)
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome

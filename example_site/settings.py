@@ -1,6 +1,10 @@
 """
 Settings of the example site: three routers, and seven databases, each of them an SQLite file.
 
+With ``EXAMPLE_SITE_DATABASES=services`` four of them are on servers: ``primary`` on PostgreSQL, the replicas
+on streaming replicas of it, ``legacy_users`` on MariaDB. ``python -m example_site.services`` starts servers
+and sets the variables that say where they are.
+
 ``EXAMPLE_SITE_DATA`` names the folder of the files; the default is ``data`` next to this file.
 ``EXAMPLE_SITE_TRACES`` names the file of the recorded traces; the default is in that folder.
 """
@@ -11,6 +15,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("EXAMPLE_SITE_DATA") or BASE_DIR / "example_site" / "data").resolve()
@@ -42,6 +48,17 @@ DATABASES: dict[str, dict[str, Any]] = {
     "legacy_users": database("legacy_users"),
     "new_users": database("new_users"),
 }
+CONFIGURATIONS = ["files", "services"]
+CONFIGURATION = os.environ.get("EXAMPLE_SITE_DATABASES") or "files"
+if CONFIGURATION not in CONFIGURATIONS:
+    raise ImproperlyConfigured(
+        f"EXAMPLE_SITE_DATABASES is one of {', '.join(CONFIGURATIONS)}; not {CONFIGURATION!r}."
+    )
+if CONFIGURATION == "services":
+    from example_site.services.settings import databases
+
+    DATABASES |= databases()
+
 DATABASE_ROUTERS = [
     "example_site.routers.AuthRouter",
     "example_site.routers.UserRouter",
