@@ -33,7 +33,7 @@ def database(alias: str) -> dict[str, Any]:
 
 
 def replica(alias: str) -> dict[str, Any]:
-    # Opened read-only, as a real replica is; example_site.replication brings it up to date.
+    # Opened read-only, as a real replica is; example_site.replication.files brings it up to date.
     file = (DATA / f"{alias}.sqlite3").as_uri()
     return {"ENGINE": "example_site.replica", "NAME": f"{file}?mode=ro"}
 

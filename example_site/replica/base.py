@@ -6,7 +6,7 @@ import sqlite3
 
 from django.db.backends.sqlite3 import base
 
-from example_site import replication
+from example_site.replication import files
 
 
 class ReplicaCursor(base.SQLiteCursorWrapper):
@@ -15,11 +15,11 @@ class ReplicaCursor(base.SQLiteCursorWrapper):
     replica: str
 
     def execute(self, query, params=None):
-        replication.catch_up(self.replica)
+        files.catch_up(self.replica)
         return super().execute(query, params)
 
     def executemany(self, query, param_list):
-        replication.catch_up(self.replica)
+        files.catch_up(self.replica)
         return super().executemany(query, param_list)
 
 
@@ -38,7 +38,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def catch_up(self):
         try:
-            replication.catch_up(self.alias)
+            files.catch_up(self.alias)
         except sqlite3.Error as error:
             raise base.Database.OperationalError(
                 f"{self.alias} cannot follow its primary: {error}"

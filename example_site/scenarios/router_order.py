@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.contrib.auth.models import User as Account
-from django.db import OperationalError
+from django.db import DatabaseError
 
 from dbroute_panel.asking.replay import replay
 from dbroute_panel.records import Trace
 from example_site.library.models import Book
+from example_site.scenarios.across_databases import said_by
 from example_site.scenarios.registry import scenario
 
 
@@ -38,5 +39,5 @@ def router_order():
     try:
         fred = Account.objects.get(username="fred")
         yield f"fred was read from {fred._state.db}"
-    except OperationalError as error:
-        yield f"fred was looked for in the wrong place: {error}"
+    except DatabaseError as error:  # OperationalError on SQLite, ProgrammingError on PostgreSQL
+        yield f"fred was looked for in the wrong place: {said_by(error)}"

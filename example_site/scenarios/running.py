@@ -21,7 +21,7 @@ from django.test import Client
 
 from dbroute_panel import trace
 from dbroute_panel.stores import SQLiteStore, get_store
-from example_site import replication
+from example_site.replication import files
 from example_site.scenarios.registry import Scenario
 
 TIMEOUT = 60
@@ -94,27 +94,34 @@ def _run_elsewhere(scenario: Scenario, module: str) -> Part:
     if not isinstance(store, SQLiteStore):
         raise TypeError(f"Another process cannot save its traces to a {type(store).__name__}.")
     with tempfile.TemporaryDirectory(prefix="example-site-") as scratch:
-        folder = str(settings.DATA) if scenario.databases == "site" else scratch
-        if scenario.databases == "copy":
-            replication.copy_databases(Path(scratch))
-        finished = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "example_site",
-                "run_scenario",
-                str(scenario.number),
-                "--settings",
-                module,
-            ],
-            cwd=settings.BASE_DIR,
-            env=os.environ | {"EXAMPLE_SITE_DATA": folder, "EXAMPLE_SITE_TRACES": str(store.path)},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        environ = os.environ | {
+            "EXAMPLE_SITE_DATA": str(settings.DATA),
+            "EXAMPLE_SITE_TRACES": str(store.path),
+        }
+        if scenario.databases != "site":
+            # A server is not copied: such a scenario always runs on files.
+            environ |= {"EXAMPLE_SITE_DATA": scratch, "EXAMPLE_SITE_DATABASES": "files"}
+        if scenario.databases == "copy" and settings.CONFIGURATION == "files":
+            files.copy_databases(Path(scratch))
+        elif scenario.databases == "copy":
+            _manage(
+                "setup_demo", "--verbosity=0", "--settings=example_site.settings", environ=environ
+            ).check_returncode()
+        finished = _manage("run_scenario", str(scenario.number), f"--settings={module}", environ=environ)
     if finished.returncode:
         reason = (finished.stderr.strip() or f"exit code {finished.returncode}").splitlines()[-1]
         return Part(settings=module, error=reason)
     return Part(**json.loads(finished.stdout.splitlines()[-1]))
+
+
+def _manage(*arguments: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A command of the example site in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "example_site", *arguments],
+        cwd=settings.BASE_DIR,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )

@@ -58,14 +58,24 @@ def delete_using():
     yield f"tricia was deleted on {tricia._state.db}: the code said so"
 
 
+BOOKS_BEFORE = """
+    CREATE OR REPLACE FUNCTION books_before(before integer) RETURNS bigint LANGUAGE sql STABLE
+    AS 'SELECT count(*) FROM library_book WHERE year < before'
+"""
+
+
 def without_metal_tags():
     Tag.objects.using("primary").filter(name__in=["brass", "copper"]).delete()
+    if connections["primary"].vendor == "postgresql":
+        with connections["primary"].cursor() as cursor:
+            cursor.execute(BOOKS_BEFORE)
 
 
 @scenario(
     21,
     "Raw SQL",
-    shows="A cursor names its database itself; raw() asks the routers; executemany() is one event.",
+    shows="A cursor names its database itself, also for callproc() (on PostgreSQL); raw() asks the routers; "
+    "executemany() is one event.",
     prepare=without_metal_tags,
 )
 def raw_sql():
@@ -79,3 +89,9 @@ def raw_sql():
     with connections["primary"].cursor() as cursor:
         cursor.executemany("INSERT INTO library_tag (name) VALUES (%s)", [["brass"], ["copper"]])
         yield f"{cursor.rowcount} tags, written with executemany() on primary"
+
+    # SQLite has no functions of its own to call.
+    if connections["primary"].vendor == "postgresql":
+        with connections["primary"].cursor() as cursor:
+            cursor.callproc("books_before", [1980])
+            yield f"{cursor.fetchone()[0]} old books, counted by a function on primary with callproc()"

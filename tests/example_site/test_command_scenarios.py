@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dbroute_panel.records import Action, Operation, Outcome, Route, Settled, loads
-from example_site import replication
+from example_site.replication import files
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
 
@@ -73,7 +73,7 @@ def dbroute(site, store, tmp_path):
 
     def command(*arguments, empty=False, settings="example_site.settings", code=0):
         if not empty and not any(scratch.iterdir()):
-            replication.copy_databases(scratch)
+            files.copy_databases(scratch)
         finished = subprocess.run(
             [sys.executable, "-m", "example_site", "dbroute", *arguments, "--settings", settings]
             if "--" not in arguments

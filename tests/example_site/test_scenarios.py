@@ -453,6 +453,11 @@ def test_16_moving_an_object(only_trace):
     assert archived["Betty"] == int(forced.instance.pk)
 
 
+def test_16_finds_free_keys_whatever_was_written_to_the_archive_before(traces):
+    for number in (26, 26, 16, 26, 16):
+        traces(number)
+
+
 def test_17_delete_and_delete_using(only_trace):
     trace = only_trace(17)
     (decision,) = trace.decisions

@@ -7,12 +7,18 @@ What needs PostgreSQL, MariaDB and Chromium; ``make test-services`` starts the s
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
+from example_site import replication
 from example_site.services import PRIMARY, REPLICAS
 from example_site.services.settings import databases
+from tests.conftest import let_go_of_the_files
+from tests.example_site.test_scenarios import only_trace, traces  # noqa: F401
+from tests.example_site.test_wrong_scenarios import ran  # noqa: F401
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,3 +41,20 @@ def postgres() -> dict[str, dict[str, Any]]:
 def mariadb() -> dict[str, Any]:
     """Its user may do everything."""
     return databases()["legacy_users"]
+
+
+@pytest.fixture(scope="session")
+def site_on_servers(django_db_blocker) -> None:
+    """What ``make demo-services`` makes, once: a scenario finds the same rows however often it is run."""
+    with django_db_blocker.unblock():
+        call_command("setup_demo", verbosity=0)
+
+
+@pytest.fixture
+def site(site_on_servers, django_db_blocker, settings) -> Iterator[None]:
+    """The example site on its servers, without a lag. ``DEBUG`` is on."""
+    settings.DEBUG = True
+    with django_db_blocker.unblock():
+        yield
+        let_go_of_the_files()
+        replication.set_lag(0)

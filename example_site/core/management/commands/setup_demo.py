@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandParser, call_command
+from django.db import connections
 
 from example_site import replication
 from example_site.core import demo_data
@@ -31,6 +32,8 @@ class Command(BaseCommand):
     def handle(self, *, port: str, verbosity: int, **options: Any) -> None:
         settings.DATA.mkdir(parents=True, exist_ok=True)
         for alias in APPS:
+            if connections[alias].vendor != "sqlite":
+                continue
             # Readers and one writer at a time do not wait for each other.
             with closing(sqlite3.connect(settings.DATABASES[alias]["NAME"])) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")

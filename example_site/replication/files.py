@@ -1,5 +1,5 @@
 """
-How the replicas follow the primary: each is a file of its own, copied by SQLite's online backup.
+Replicas that are files of their own, copied by SQLite's online backup.
 
 ``catch_up(alias)`` is what the engine of a replica (``example_site.replica``) calls before every read. With
 a lag of 0 it copies whatever the primary has committed since, so that a reader never sees a difference. With
@@ -24,7 +24,6 @@ PRIMARY = "primary"
 
 
 def lag() -> float | None:
-    """Seconds until a commit shows up on the replicas, or None: not before ``replicate()``."""
     try:
         text = _lag_file().read_text()
     except FileNotFoundError:
@@ -33,32 +32,13 @@ def lag() -> float | None:
 
 
 def set_lag(seconds: float | None) -> None:
-    """Set the lag, for every process. A negative one is a ``ValueError``."""
-    if seconds is not None and not 0 <= seconds < float("inf"):
-        raise ValueError(f"A lag is a number of seconds from 0 up, or None; not {seconds}.")
     new = _lag_file().with_suffix(".new")
     new.write_text("until replicate" if seconds is None else str(seconds))
     new.replace(_lag_file())
 
 
-@contextmanager
-def lagging(seconds: float | None) -> Iterator[None]:
-    """The same, until the block ends; then the lag is what it was before."""
-    before = lag()
-    set_lag(seconds)
-    try:
-        yield
-    finally:
-        set_lag(before)
-
-
-def replicas() -> list[str]:
-    return [alias for alias, of in settings.DBROUTE_PANEL["REPLICAS"].items() if of == PRIMARY]
-
-
-def replicate() -> None:
-    """Bring every replica up to date now, whatever the lag."""
-    for alias in replicas():
+def replicate(replicas: list[str]) -> None:
+    for alias in replicas:
         _follower(alias).copy()
 
 
@@ -68,7 +48,6 @@ def catch_up(alias: str) -> None:
 
 
 def behind(alias: str) -> bool:
-    """Whether a reader of the replica finds anything else than on the primary."""
     catch_up(alias)
     return _content(_file(PRIMARY)) != _content(_file(alias))
 
@@ -85,7 +64,6 @@ def copy_databases(folder: Path) -> None:
 
 
 def forget() -> None:
-    """Close the connections, as before the files are replaced by others."""
     with _registry_lock:
         for follower in _followers.values():
             follower.close()
