@@ -17,12 +17,20 @@ WHAT_IS_THERE = {
     "new_users": "The readers, tomorrow.",
 }
 
+PRODUCTS = {
+    "django.db.backends.sqlite3": "SQLite",
+    "example_site.replica": "SQLite",
+    "django.db.backends.postgresql": "PostgreSQL",
+    "django.db.backends.mysql": "MariaDB",
+}
+
 
 @dataclass(frozen=True)
 class Database:
     """``css`` is the class of its colour: a replica has the one of its primary, lighter."""
 
     alias: str
+    product: str
     what_is_there: str
     replica_of: str | None
     css: str
@@ -39,6 +47,7 @@ def databases() -> list[Database]:
     return [
         Database(
             alias=alias,
+            product=PRODUCTS.get(settings.DATABASES[alias].get("ENGINE", ""), ""),
             what_is_there=WHAT_IS_THERE.get(alias, ""),
             replica_of=replica_of.get(alias),
             css=css(alias),

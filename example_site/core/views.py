@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -50,6 +51,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
         "groups": groups,
         "databases": databases(),
         "lags": [(value, label, value == chosen) for value, label in LAGS.items()],
+        "on_servers": settings.CONFIGURATION == "services",
         "behind": [alias for alias in replicas.replicas() if replicas.behind(alias)],
         "start": SCENARIOS[13],
     }
@@ -62,6 +64,7 @@ def scenario(request: HttpRequest, number: int) -> HttpResponse:
     context = {
         "scenario": chosen,
         "source": highlighted(chosen.source),
+        "on_servers": settings.CONFIGURATION == "services",
         "run": last_run(chosen, kept_traces()),
     }
     return render(request, "example_site/scenario.html", context)

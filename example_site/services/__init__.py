@@ -24,9 +24,9 @@ from typing import Any, Self
 
 from example_site.services.mariadb import MariaDB
 from example_site.services.postgresql import Cluster
-from example_site.services.programs import Missing, missing
+from example_site.services.programs import Missing
 
-__all__ = ["Missing", "Services", "missing"]
+__all__ = ["Missing", "Services"]
 
 PRIMARY, REPLICAS = "primary", ["replica1", "replica2"]
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

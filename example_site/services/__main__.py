@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from example_site.services import Services, missing, programs
+from example_site.services import Services, programs
 from example_site.services.account import Failed
 
 USAGE = "usage: python -m example_site.services [--browser] -- COMMAND ..."
@@ -14,29 +14,21 @@ USAGE = "usage: python -m example_site.services [--browser] -- COMMAND ..."
 
 def main(arguments: list[str]) -> int:
     """The command's exit code, or 2 with one line that says what is wrong."""
-    options, separator, command = _split(arguments)
-    if not separator or not command or set(options) - {"--browser"}:
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    options, command = arguments[:place], arguments[place + 1 :]
+    if not command or set(options) - {"--browser"}:
         return _refuse(USAGE)
-    needed = ["postgresql", "mariadb", *(["chromium"] if "--browser" in options else [])]
-    if lacking := missing(needed):
-        return _refuse(lacking)
     environ = os.environ.copy()
-    if "--browser" in options:
-        environ["EXAMPLE_SITE_BROWSER"] = str(programs.browser())
     try:
+        programs.require(["postgresql", "mariadb", *(["browser"] if options else [])])
+        if options:
+            environ["EXAMPLE_SITE_BROWSER"] = str(programs.browser())
         with Services() as services:
             return _run(command, environ | services.environ)
-    except Failed as error:
+    except (programs.Missing, Failed) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         return 130
-
-
-def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
-    if "--" not in arguments:
-        return arguments, False, []
-    place = arguments.index("--")
-    return arguments[:place], True, arguments[place + 1 :]
 
 
 def _run(command: list[str], environ: dict[str, str]) -> int:
@@ -47,7 +39,7 @@ def _run(command: list[str], environ: dict[str, str]) -> int:
     try:
         return process.wait()
     except BaseException:
-        # Ctrl-C reached the command, too, and it may have something to tidy up. SIGTERM did not.
+        # Ctrl-C in a terminal reached the command, too; SIGTERM did not. It may have something to tidy up.
         process.terminate()
         process.wait(timeout=30)
         raise

@@ -7,54 +7,71 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-#: Programs that must come from one folder, since they must be of one version: Debian keeps them off PATH.
+#: What each is called, and the package of Debian and Ubuntu that has it.
+PACKAGES = {
+    "postgresql": ("PostgreSQL", "postgresql"),
+    "mariadb": ("MariaDB", "mariadb-server"),
+    "browser": ("Chromium", "chromium"),
+}
+#: Programs that must come from one folder, since they must be of one version. Debian keeps them off PATH.
 POSTGRESQL = ("initdb", "postgres", "pg_ctl", "pg_basebackup", "psql")
+PACKAGED = Path("/usr/lib/postgresql")
 MARIADB = ("mariadb-install-db", "mariadbd")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Not on the PATH of everybody.
+SBIN = "/usr/sbin"
 
 
 class Missing(Exception):
-    """Something has to be installed first; the message says what, in one line."""
+    """Something has to be installed first; the message says in one line what."""
 
 
 def postgresql() -> Path:
     """The folder of PostgreSQL's programs: the first on PATH that has all, else the newest of Debian's."""
-    packaged = Path("/usr/lib/postgresql").glob("*/bin")
-    newest_first = sorted(packaged, key=lambda folder: _version(folder.parent.name), reverse=True)
+    newest_first = sorted(
+        PACKAGED.glob("*/bin"), key=lambda folder: _version(folder.parent.name), reverse=True
+    )
     for folder in (*map(Path, os.get_exec_path()), *newest_first):
         if all(os.access(folder / program, os.X_OK) for program in POSTGRESQL):
             return folder
-    raise Missing("PostgreSQL (apt install postgresql)")
+    raise _missing(["postgresql"])
 
 
 def mariadb() -> dict[str, Path]:
-    """MariaDB's programs by name. The server is not on the PATH of everybody."""
-    path = os.pathsep.join([*os.get_exec_path(), "/usr/sbin"])
-    found = {program: shutil.which(program, path=path) for program in MARIADB}
-    if not all(found.values()):
-        raise Missing("MariaDB (apt install mariadb-server)")
-    return {program: Path(place) for program, place in found.items() if place}
+    """MariaDB's programs by name."""
+    path = os.pathsep.join([*os.get_exec_path(), SBIN])
+    found = {program: Path(place) for program in MARIADB if (place := shutil.which(program, path=path))}
+    if len(found) < len(MARIADB):
+        raise _missing(["mariadb"])
+    return found
 
 
 def browser() -> Path:
     for program in BROWSERS:
         if place := shutil.which(program):
             return Path(place)
-    raise Missing("Chromium (apt install chromium)")
+    raise _missing(["browser"])
 
 
-SEARCHES = {"postgresql": postgresql, "mariadb": mariadb, "chromium": browser}
-
-
-def missing(names: Collection[str] = ("postgresql", "mariadb")) -> str | None:
-    """One line that says what of these has to be installed, or None."""
+def require(names: Collection[str]) -> None:
+    """A :class:`Missing` of all that are not there, and not only of the first."""
     lacking = []
     for name in names:
         try:
             SEARCHES[name]()
-        except Missing as error:
-            lacking.append(str(error))
-    return f"Not found: {', '.join(lacking)}." if lacking else None
+        except Missing:
+            lacking.append(name)
+    if lacking:
+        raise _missing(lacking)
+
+
+SEARCHES = {"postgresql": postgresql, "mariadb": mariadb, "browser": browser}
+
+
+def _missing(names: Collection[str]) -> Missing:
+    products = ", ".join(PACKAGES[name][0] for name in names)
+    packages = " ".join(PACKAGES[name][1] for name in names)
+    return Missing(f"Not installed: {products}. On Debian and Ubuntu: apt install {packages}")
 
 
 def _version(name: str) -> tuple[int, ...]:

@@ -13,12 +13,11 @@ from example_site.services import PRIMARY, REPLICAS, mariadb, postgresql
 
 def databases() -> dict[str, dict[str, Any]]:
     """The entries of ``DATABASES`` that are on servers."""
+    entries = {alias: _on(postgresql, "postgresql", alias) for alias in (PRIMARY, *REPLICAS)}
+    entries["legacy_users"] = _on(mariadb, "mysql", "legacy_users")
     if find_spec("MySQLdb") is None:
         _take_pymysql()
-    return {
-        **{alias: _on(postgresql, "postgresql", alias) for alias in (PRIMARY, *REPLICAS)},
-        "legacy_users": _on(mariadb, "mysql", "legacy_users"),
-    }
+    return entries
 
 
 def _on(server: Any, backend: str, alias: str) -> dict[str, Any]:
