@@ -14,7 +14,8 @@ from example_site.services.__main__ import USAGE, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-STARTS = "python -m example_site.services -- COMMAND"
+APT = "On Debian and Ubuntu: apt install"
+STARTS = "python -m example_site.services -- COMMAND starts the servers and sets it."
 
 
 @pytest.fixture
@@ -34,10 +35,10 @@ def make_programs(folder, *names):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "PostgreSQL, MariaDB. On Debian and Ubuntu: apt install postgresql mariadb-server"),
+        ([], f"PostgreSQL, MariaDB. {APT} postgresql mariadb-server"),
         (
             ["--browser"],
-            "PostgreSQL, MariaDB, Chromium. On Debian and Ubuntu: apt install postgresql mariadb-server chromium",
+            f"PostgreSQL, MariaDB, Chromium. {APT} postgresql mariadb-server chromium",
         ),
     ],
 )
@@ -85,7 +86,7 @@ def test_a_wrong_command_line_is_told_what_is_right(capsys, arguments):
         ),
         (
             {"EXAMPLE_SITE_DATABASES": "services"},
-            f"EXAMPLE_SITE_DATABASES=services needs EXAMPLE_SITE_PASSWORD. {STARTS} starts the servers and sets it.",
+            f"EXAMPLE_SITE_DATABASES=services needs EXAMPLE_SITE_PASSWORD. {STARTS}",
         ),
     ],
 )

@@ -1,0 +1,81 @@
+"""Scenario 25 as a person sees it: in Chromium, on the site that ``make demo-services`` serves."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from example_site.scenarios.lagging_replicas import NEW, OLD
+from tests.packaging.browser import free_port, served
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-sandbox",
+]
+
+
+@pytest.fixture
+def address(site, tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "example_site", "runserver", "--noreload", f"127.0.0.1:{port}"]
+    environ = os.environ | {"DJANGO_SETTINGS_MODULE": "example_site.settings"}
+    with served(
+        command, port=port, folder=ROOT, environment=environ, log=tmp_path / "log", seconds=60
+    ) as browser:
+        yield browser.address
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request, address):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["EXAMPLE_SITE_BROWSER"], args=QUIET)
+        page = browser.new_page(base_url=address, color_scheme=request.param)
+        page.set_default_timeout(20_000)
+        yield page
+        browser.close()
+
+
+def keep_picture(page, name):
+    """In the folder that ``EXAMPLE_SITE_PICTURES`` names, for a person to look at."""
+    if folder := os.environ.get("EXAMPLE_SITE_PICTURES"):
+        scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+        page.screenshot(path=Path(folder, f"{name}-{scheme}.png"), full_page=True)
+
+
+def test_25_shows_the_row_that_the_lagging_replica_returned(page):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto("/")
+    expect(page.get_by_text("recovery_min_apply_delay")).to_be_visible()
+    keep_picture(page, "front")
+    page.get_by_role("button", name="Run scenario 25", exact=True).click()
+
+    output = page.locator("ol.output li")
+    expect(output).to_have_text(
+        [
+            f"On primary, the book is “{NEW}” now",
+            f"The page that saved it shows “{OLD}”",
+            f"The next page, when the replicas have caught up: “{NEW}”",
+        ]
+    )
+    keep_picture(page, "scenario-25")
+
+    page.get_by_role("link", name="/title/ 200").click()
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill("admin")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text(re.compile(r"possibly read stale from replica[12]"))).to_be_visible()
+    expect(page.get_by_text("UPDATE").first).to_be_visible()
+    keep_picture(page, "trace")
+    assert errors == []
