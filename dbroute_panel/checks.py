@@ -1,8 +1,8 @@
 """
 What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace that is missing?
 
-Cheap, and run with all checks: nothing of that opens a database or asks a router. The numbers are
-those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be kept. The static findings
+Cheap, and run with all checks: nothing of that asks a router, or opens a database that the person did
+not name (``check --database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be kept. The static findings
 are checks too, but only where they are asked for: ``check --tag dbroute`` and ``check --deploy``.
 """
 
@@ -28,10 +28,16 @@ from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import InvalidStoreError, build
 
 
-def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning."""
+def check_settings(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """
+    Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning.
+
+    ``databases`` are those that may be opened: ``check --database`` names them, and ``migrate`` its own.
+    """
     mistakes = list(all_mistakes(getattr(settings, "DBROUTE_PANEL", {})))
-    return [*map(as_error, mistakes), *map(as_error, unknown_codes()), *check_store()]
+    return [*map(as_error, mistakes), *map(as_error, unknown_codes()), *check_store(databases or ())]
 
 
 def as_error(mistake: Mistake) -> checks.Error:
@@ -53,11 +59,18 @@ def unknown_codes() -> Iterator[Mistake]:
         )
 
 
-def check_store() -> Iterator[checks.CheckMessage]:
+def check_store(databases: Sequence[str]) -> Iterator[checks.CheckMessage]:
     """Of the store that will be used: a wrong shape of ``STORE`` is reported by its key's rule."""
     wanted = panel_settings.STORE
+    hint = "Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS']['path']."
     try:
-        problem = build(wanted["BACKEND"], wanted["OPTIONS"]).problem()
+        store = build(wanted["BACKEND"], wanted["OPTIONS"])
+        if store.alias is not None:
+            if store.alias not in databases:
+                return
+            hint = f"Until {store.alias!r} can be written, the site goes on without traces."
+        problem = store.problem()
+        store.close()
     except InvalidStoreError as error:
         yield as_error(Mistake(Wrong.STORE, f"DBROUTE_PANEL['STORE']: {error}", error.hint))
         return
@@ -66,7 +79,7 @@ def check_store() -> Iterator[checks.CheckMessage]:
     if problem is not None:
         yield checks.Warning(
             f"No trace can be kept: {problem}",
-            hint="Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS']['path'].",
+            hint=hint,
             id="dbroute_panel.W001",
         )
 

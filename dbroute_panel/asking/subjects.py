@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from dbroute_panel.records import Action
 from dbroute_panel.spelling import did_you_mean
 
-HIDDEN_APPS = frozenset({"dbroute_panel", "debug_toolbar"})
+HIDDEN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
 """The tool's own models and the toolbar's are not offered, and not part of the map."""
 
 

@@ -30,7 +30,7 @@ from dbroute_panel.records import Action, Operation, Outcome, Request, Settled
 
 logger = logging.getLogger("dbroute_panel")
 
-OWN_APPS = frozenset({"dbroute_panel", "debug_toolbar"})
+OWN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
 """App labels whose models are the tool's own work, which never shows up in a trace."""
 
 

@@ -20,10 +20,12 @@ from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Trace
 from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores.base import Filter, InvalidStoreError, Store, StoreError, Summary
+from dbroute_panel.stores.database.store import DatabaseStore
 from dbroute_panel.stores.memory import MemoryStore
 from dbroute_panel.stores.sqlite import SQLiteStore
 
 __all__ = [
+    "DatabaseStore",
     "Filter",
     "InvalidStoreError",
     "MemoryStore",
@@ -48,7 +50,7 @@ _current: tuple[Mapping[str, Any], Store] | None = None
 
 def build(backend: str, options: Mapping[str, Any]) -> Store:
     """The store of the class with the dotted path ``backend``; raises ``InvalidStoreError``."""
-    bundled = [f"{__name__}.{store.__name__}" for store in (SQLiteStore, MemoryStore)]
+    bundled = [f"{__name__}.{store.__name__}" for store in (SQLiteStore, MemoryStore, DatabaseStore)]
     try:
         store_class = import_string(backend)
     except Exception as error:  # importing runs somebody's module

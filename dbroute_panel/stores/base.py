@@ -137,7 +137,10 @@ class Store(abc.ABC):
 
     Lists are in order of ``started_at``. ``MAX_TRACES`` is kept by order of arrival, so that an
     old trace that is imported today can still be looked at; a trace saved again has just arrived.
+    ``alias`` is the one of ``DATABASES`` that it needs, or None.
     """
+
+    alias: str | None = None
 
     @abc.abstractmethod
     def save(self, trace: Trace, *, imported: bool = False) -> None:

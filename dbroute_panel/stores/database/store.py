@@ -1,0 +1,304 @@
+"""A store in one of ``DATABASES``, for all machines of a project."""
+
+# ruff: noqa: S608 - SQL is put together from what is written here, every value is a parameter
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import msgspec
+from django.apps import apps
+from django.conf import settings
+from django.db.backends.utils import CursorWrapper
+from django.db.utils import load_backend
+
+from dbroute_panel.conf import panel_settings, replicas
+from dbroute_panel.records import Trace, dumps, loads
+from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.stores.base import EVERYTHING, Filter, InvalidStoreError, Store, StoreError, Summary
+from dbroute_panel.stores.database.connection import OwnConnection
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+APP: Final = "dbroute_panel.stores.database"
+
+#: Of a document, in bytes. MySQL takes no statement larger than max_allowed_packet, once 1 MB by default,
+#: and what is not text may double when it is escaped.
+PART: Final = 256 * 1024
+#: How many rows, or parameters, one statement has at most.
+ROWS: Final = 200
+#: How long somebody waits for a list, in seconds; a request waits less for its trace to be saved.
+READ_SECONDS: Final = 30.0
+
+#: By vendor: where a trace has what is looked for. Both are bytes, so no collation has a say.
+CONTAINS: Final = {
+    "postgresql": "position(%s::bytea in search) > 0",
+    "mysql": "locate(%s, search) > 0",
+    "sqlite": "instr(search, %s) > 0",
+}
+
+# The second pair of brackets is MySQL's: it refuses to read from the table that it deletes from.
+EVICT: Final = """
+    DELETE FROM dbroute_panel_store_trace WHERE n <= (
+        SELECT n FROM (SELECT n FROM dbroute_panel_store_trace ORDER BY n DESC LIMIT 1 OFFSET %s) AS oldest
+    )
+"""
+
+
+class DatabaseStore(Store):
+    """
+    Keeps traces in the database ``alias``, a key of ``DATABASES``, in the tables of an app of its own.
+
+    Every statement is sent to that alias, over a connection that belongs to the store
+    (``connection.py``); no router is asked. Raises ``InvalidStoreError`` if it cannot be there.
+    """
+
+    def __init__(self, alias: str | None = None) -> None:
+        self.alias = usable_alias(alias)
+        self._contains = CONTAINS[vendor(self.alias)]
+        self._own = OwnConnection(self.alias)
+        self._logged = False
+
+    def save(self, trace: Trace, *, imported: bool = False) -> None:
+        summary = Summary.of(trace, imported=imported)
+        trace_key = key(trace.id)
+        row = (
+            trace_key,
+            summary.started_us,
+            as_bytes(summary.search),
+            zlib.compress(msgspec.json.encode(summary), 1),
+        )
+        # Level 1 makes a trace 20 times smaller in a fifth of the time that sending it would take.
+        body = zlib.compress(dumps(trace), 1)
+        parts = [body[start : start + PART] for start in range(0, len(body), PART)]
+        marks = {
+            *(("alias", alias) for alias in summary.aliases),
+            *(("finding", finding.code) for finding in trace.findings),
+            ("kind", trace.kind),
+            *(("status", str(status)) for status in (summary.status,) if status is not None),
+        }
+
+        def insert(cursor: CursorWrapper) -> None:
+            cursor.execute("DELETE FROM dbroute_panel_store_trace WHERE trace_key = %s", [trace_key])
+            cursor.execute(
+                "INSERT INTO dbroute_panel_store_trace (trace_key, started, search, summary) "
+                "VALUES (%s, %s, %s, %s)",
+                row,
+            )
+            cursor.execute("SELECT n FROM dbroute_panel_store_trace WHERE trace_key = %s", [trace_key])
+            (n,) = cursor.fetchone()
+            for number, part in enumerate(parts):
+                cursor.execute(
+                    "INSERT INTO dbroute_panel_store_part (trace_id, number, body) VALUES (%s, %s, %s)",
+                    (n, number, part),
+                )
+            for some in pieces(sorted(marks)):
+                cursor.execute(
+                    "INSERT INTO dbroute_panel_store_mark (trace_id, kind, mark_key, name) VALUES "
+                    + ", ".join(["(%s, %s, %s, %s)"] * len(some)),
+                    [value for kind, name in some for value in (n, kind, key(name), as_bytes(name))],
+                )
+
+        self._own.run(insert)
+        most = panel_settings.MAX_TRACES
+        # After the commit, so that of several processes the last sees the traces of all. Whatever is in
+        # its way, the trace is saved: what should go goes with the next.
+        with suppress(StoreError):
+            self._own.run(lambda cursor: cursor.execute(EVICT, [most]))
+
+    def get(self, trace_id: str) -> Trace | None:
+        return self._document(
+            "JOIN dbroute_panel_store_trace t ON t.n = p.trace_id WHERE t.trace_key = %s", key(trace_id)
+        )
+
+    def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
+        where, values = self._where(query)
+        rows = self._rows(
+            f"SELECT summary FROM dbroute_panel_store_trace {where} "
+            "ORDER BY started DESC, n DESC LIMIT %s OFFSET %s",
+            [*values, limit, offset],
+        )
+        found = (self._decoded([blob], SUMMARY.decode) for (blob,) in rows)
+        return [summary for summary in found if summary is not None]
+
+    def count(self, query: Filter = EVERYTHING) -> int:
+        where, values = self._where(query)
+        rows = self._rows(f"SELECT count(*) FROM dbroute_panel_store_trace {where}", values)
+        return int(rows[0][0]) if rows else 0
+
+    def codes(self) -> set[str]:
+        rows = self._rows("SELECT DISTINCT name FROM dbroute_panel_store_mark WHERE kind = 'finding'", [])
+        return {bytes(name).decode("utf-8", "surrogatepass") for (name,) in rows}
+
+    def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
+        # The keys of a page, then one document at a time: what is deleted meanwhile does not come.
+        where, values = self._where(query, "started >= %s AND (started > %s OR n > %s)")
+        sql = f"SELECT started, n FROM dbroute_panel_store_trace {where} ORDER BY started, n LIMIT {ROWS}"
+        started, n = -(2**63), 0
+        while rows := self._rows(sql, [started, started, n, *values]):
+            for started, n in rows:  # noqa: B007 - the next page begins after the last of this one
+                if (trace := self._document("WHERE p.trace_id = %s", n)) is not None:
+                    yield trace
+
+    def delete(self, trace_ids: Iterable[str]) -> int:
+        keys = [key(trace_id) for trace_id in trace_ids]
+
+        def delete(cursor: CursorWrapper) -> int:
+            count = 0
+            for some in pieces(keys):
+                marks = ", ".join(["%s"] * len(some))
+                cursor.execute(f"DELETE FROM dbroute_panel_store_trace WHERE trace_key IN ({marks})", some)
+                count += cursor.rowcount
+            return count
+
+        return self._own.run(delete, seconds=READ_SECONDS)
+
+    def clear(self) -> int:
+        def clear(cursor: CursorWrapper) -> int:
+            cursor.execute("DELETE FROM dbroute_panel_store_trace")
+            count: int = cursor.rowcount
+            return count
+
+        return self._own.run(clear, seconds=READ_SECONDS)
+
+    def remember(self, name: str, document: bytes) -> None:
+        body = zlib.compress(document, 1)
+
+        def replace(cursor: CursorWrapper) -> None:
+            cursor.execute("DELETE FROM dbroute_panel_store_remembered WHERE name_key = %s", [key(name)])
+            cursor.execute(
+                "INSERT INTO dbroute_panel_store_remembered (name_key, body) VALUES (%s, %s)",
+                [key(name), body],
+            )
+
+        self._own.run(replace)
+
+    def recall(self, name: str) -> bytes | None:
+        rows = self._rows(
+            "SELECT body FROM dbroute_panel_store_remembered WHERE name_key = %s", [key(name)]
+        )
+        return self._decoded([rows[0][0]], bytes) if rows else None
+
+    def problem(self) -> str | None:
+        # It deletes nothing, but only somebody who may write is allowed to.
+        try:
+            self._own.run(
+                lambda cursor: cursor.execute("DELETE FROM dbroute_panel_store_trace WHERE n = 0")
+            )
+        except StoreError as error:
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        self._own.close()
+
+    def _where(self, query: Filter, *conditions: str) -> tuple[str, list[Any]]:
+        found = list(conditions)
+        values: list[Any] = []
+        if query.path is not None:
+            found.append(self._contains)
+            values.append(as_bytes(query.path.casefold()))
+        for kind in ("alias", "finding", "kind", "status"):
+            if (wanted := getattr(query, kind)) is not None:
+                found.append(
+                    "n IN (SELECT trace_id FROM dbroute_panel_store_mark WHERE kind = %s AND mark_key = %s)"
+                )
+                values += (kind, key(str(wanted)))
+        if query.found is not None:
+            found.append(
+                f"n {'IN' if query.found else 'NOT IN'} "
+                "(SELECT trace_id FROM dbroute_panel_store_mark WHERE kind = 'finding')"
+            )
+        return ("WHERE " + " AND ".join(found) if found else ""), values
+
+    def _document(self, where: str, value: Any) -> Trace | None:
+        rows = self._rows(
+            f"SELECT p.body FROM dbroute_panel_store_part p {where} ORDER BY p.number", [value]
+        )
+        return self._decoded([body for (body,) in rows], loads) if rows else None
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        def read(cursor: CursorWrapper) -> list[Any]:
+            cursor.execute(sql, values)
+            return list(cursor.fetchall())
+
+        try:
+            return self._own.run(read, seconds=READ_SECONDS)
+        except StoreError as error:
+            self._log("Kept traces cannot be read", error)
+            return []
+
+    def _decoded(self, blobs: list[Any], decode: Callable[[bytes], T]) -> T | None:
+        try:
+            return decode(zlib.decompress(b"".join(blobs)))
+        except (zlib.error, msgspec.MsgspecError) as error:
+            self._log("A kept trace is broken and left out", error)
+            return None
+
+    def _log(self, message: str, error: Exception) -> None:
+        if not self._logged:
+            self._logged = True
+            logger.warning("%s: %s", message, error)
+
+
+SUMMARY: Final = msgspec.json.Decoder(Summary)
+
+
+def as_bytes(text: str) -> bytes:
+    """Every string there is, half a surrogate pair too."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def key(text: str) -> str:
+    """``text`` as 32 hexadecimal digits, which are the same in every collation."""
+    return hashlib.sha256(as_bytes(text)).hexdigest()[:32]
+
+
+def pieces(rows: list[T]) -> Iterator[list[T]]:
+    """``rows``, as many at a time as one statement has."""
+    for start in range(0, len(rows), ROWS):
+        yield rows[start : start + ROWS]
+
+
+def vendor(alias: str) -> str:
+    """Of the database ``alias``: imports its backend, and connects to nothing."""
+    found: str = load_backend(settings.DATABASES[alias]["ENGINE"]).DatabaseWrapper.vendor
+    return found
+
+
+def usable_alias(alias: object) -> str:
+    """``alias`` as it can be used; raises ``InvalidStoreError``."""
+    replica_of = replicas()
+    valid = [name for name, database in settings.DATABASES.items() if name not in replica_of and is_real(database)]
+    hint = f"Use one of {', '.join(map(repr, valid))}." if valid else "There is none in DATABASES."
+    if alias is None:
+        raise InvalidStoreError("DatabaseStore needs the option 'alias'.", hint)
+    if not isinstance(alias, str):
+        raise InvalidStoreError(f"The option 'alias' is of type {type(alias).__name__}.", hint)
+    if alias not in settings.DATABASES:
+        message = f"The option 'alias' names {alias!r}, which is not in DATABASES."
+        raise InvalidStoreError(message, did_you_mean(alias, valid))
+    if not is_real(settings.DATABASES[alias]):
+        raise InvalidStoreError(f"The option 'alias' names {alias!r}, which is no database.", hint)
+    if alias in replica_of:
+        message = f"The option 'alias' names {alias!r}, which is a replica of {replica_of[alias]!r}."
+        raise InvalidStoreError(message, hint)
+    if vendor(alias) not in CONTAINS:
+        message = f"The option 'alias' names {alias!r}, which is not PostgreSQL, MySQL or MariaDB."
+        raise InvalidStoreError(message, "Use another alias, or another store.")
+    if not apps.is_installed(APP):
+        message = f"DatabaseStore needs {APP!r} in INSTALLED_APPS."
+        raise InvalidStoreError(message, f"Add it, then run 'manage.py migrate --database={alias}'.")
+    return alias
+
+
+def is_real(database: dict[str, Any]) -> bool:
+    """``{}`` is none, nor is what ``connections`` makes of it."""
+    return database.get("ENGINE", "django.db.backends.dummy") != "django.db.backends.dummy"
