@@ -1,9 +1,10 @@
 """
 What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace that is missing?
 
-Cheap, and run with all checks: nothing of that asks a router, or opens a database that the person did
-not name (``check --database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be kept. The static findings
-are checks too, but only where they are asked for: ``check --tag dbroute`` and ``check --deploy``.
+Cheap, and run with all checks: nothing of that asks a router, or opens a database that the person did not
+name (``check --database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``:
+traces cannot be kept. The static findings are checks too, but only where they are asked for:
+``check --tag dbroute`` and ``check --deploy``.
 """
 
 from __future__ import annotations

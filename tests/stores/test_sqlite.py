@@ -25,6 +25,7 @@ from django.db import connections
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import Filter, InvalidStoreError, SQLiteStore, StoreError, sqlite_file
 from dbroute_panel.stores import sqlite as sqlite_module
+from tests.stores.at_once import run_at_once
 from tests.traces import a_finding, a_long_trace, a_trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,28 +83,9 @@ def as_nobody():
 
 def write_at_once(path: Path, *counts: int, most: int = 10_000) -> str:
     """Start a process for each of ``counts``, which saves as many traces; what they logged."""
-    with contextlib.ExitStack() as running:
-        writers = [
-            running.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-m", "tests.stores.writer", path, str(1000 * n), str(count), str(most)],
-                    cwd=ROOT,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for n, count in enumerate(counts)
-        ]
-        ready = [writer.stdout.readline() for writer in writers]
-        for writer in writers:
-            writer.stdin.write("go\n")
-            writer.stdin.flush()
-        logged = "".join(writer.communicate(timeout=120)[1] for writer in writers)
-    assert ready == ["ready\n"] * len(counts), logged
-    assert {writer.returncode for writer in writers} == {0}, logged
-    return logged
+    return run_at_once(
+        ["tests.stores.writer", path, str(1000 * n), str(count), str(most)] for n, count in enumerate(counts)
+    )
 
 
 class TestPath:

@@ -13,6 +13,7 @@ from dbroute_panel import stores
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.records import Dropped, dumps
 from dbroute_panel.stores import (
+    DatabaseStore,
     Filter,
     InvalidStoreError,
     MemoryStore,
@@ -25,9 +26,16 @@ from dbroute_panel.stores import (
 from tests.traces import a_finding, a_trace
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def store(request, tmp_path):
-    made = SQLiteStore(path=tmp_path / "traces.sqlite3") if request.param == "sqlite" else MemoryStore()
+MAKING = {
+    "sqlite": lambda request: SQLiteStore(path=request.getfixturevalue("tmp_path") / "traces.sqlite3"),
+    "memory": lambda request: MemoryStore(),
+    "database": lambda request: DatabaseStore(alias=request.getfixturevalue("traces")),
+}
+
+
+@pytest.fixture(params=MAKING)
+def store(request):
+    made = MAKING[request.param](request)
     yield made
     made.close()
 

@@ -52,6 +52,9 @@ TRANSIENT: Final = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213, 5, 6}
 #: There is no such table: PostgreSQL's, MySQL's. SQLite says so in words.
 NO_TABLE: Final = frozenset({"42P01", "42S02", 1146})
 
+#: By vendor: a trace is not worth waiting for a disk, or for the replicas that a commit is made to wait for.
+BEGIN: Final = {"postgresql": "BEGIN; SET LOCAL synchronous_commit = off"}
+
 _lock = threading.RLock()
 _used: weakref.WeakSet[OwnConnection] = weakref.WeakSet()
 _abandoned: list[_Worker] = []
@@ -219,7 +222,7 @@ class _Worker(threading.Thread):
 
     def _in_transaction(self, work: Work[T]) -> T:
         with self.connection.cursor() as cursor:
-            cursor.execute("BEGIN")
+            cursor.execute(BEGIN.get(self.connection.vendor, "BEGIN"))
             result = work(cursor)
             cursor.execute("COMMIT")
         return result
