@@ -25,7 +25,6 @@ from dbroute_panel.stores import (
 )
 from tests.traces import a_finding, a_trace
 
-
 MAKING = {
     "sqlite": lambda request: SQLiteStore(path=request.getfixturevalue("tmp_path") / "traces.sqlite3"),
     "memory": lambda request: MemoryStore(),

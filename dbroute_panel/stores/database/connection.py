@@ -32,6 +32,7 @@ from typing import Any, Final, TypeVar
 from django.core import mail
 from django.db import Error, IntegrityError, connections
 from django.db.backends.utils import CursorWrapper
+from django.db.utils import ConnectionDoesNotExist
 
 from dbroute_panel.stores.base import StoreError
 
@@ -94,8 +95,6 @@ class OwnConnection:
         try:
             return job.result(seconds)
         except TimeoutError as error:
-            if job.done():
-                raise StoreError(f"The database {self.alias!r} cannot be used: {error}") from error
             job.cancel()
             text = f"The database {self.alias!r} did not answer within {seconds:g} seconds."
             with _lock:
@@ -231,7 +230,8 @@ class _Worker(threading.Thread):
         """Whether there was a connection already."""
         own = self.own
         try:
-            given = connections.settings[own.alias]
+            if (given := connections.settings.get(own.alias)) is None:
+                raise ConnectionDoesNotExist("it is no longer in DATABASES")
             if self.connection is not None and self.opened_for == given:
                 return True
             self._close()

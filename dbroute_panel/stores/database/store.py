@@ -44,6 +44,8 @@ CONTAINS: Final = {
     "sqlite": "instr(search, %s) > 0",
 }
 
+UNREADABLE: Final = "Kept traces cannot be read"
+
 # The second pair of brackets is MySQL's: it refuses to read from the table that it deletes from.
 EVICT: Final = """
     DELETE FROM dbroute_panel_store_trace WHERE n <= (
@@ -64,7 +66,7 @@ class DatabaseStore(Store):
         self.alias = usable_alias(alias)
         self._contains = CONTAINS[vendor(self.alias)]
         self._own = OwnConnection(self.alias)
-        self._logged = False
+        self._logged: set[str] = set()
 
     def save(self, trace: Trace, *, imported: bool = False) -> None:
         summary = Summary.of(trace, imported=imported)
@@ -181,17 +183,13 @@ class DatabaseStore(Store):
         self._own.run(replace)
 
     def recall(self, name: str) -> bytes | None:
-        rows = self._rows(
-            "SELECT body FROM dbroute_panel_store_remembered WHERE name_key = %s", [key(name)]
-        )
+        rows = self._rows("SELECT body FROM dbroute_panel_store_remembered WHERE name_key = %s", [key(name)])
         return self._decoded([rows[0][0]], bytes) if rows else None
 
     def problem(self) -> str | None:
         # It deletes nothing, but only somebody who may write is allowed to.
         try:
-            self._own.run(
-                lambda cursor: cursor.execute("DELETE FROM dbroute_panel_store_trace WHERE n = 0")
-            )
+            self._own.run(lambda cursor: cursor.execute("DELETE FROM dbroute_panel_store_trace WHERE n = 0"))
         except StoreError as error:
             return str(error)
         return None
@@ -219,9 +217,7 @@ class DatabaseStore(Store):
         return ("WHERE " + " AND ".join(found) if found else ""), values
 
     def _document(self, where: str, value: Any) -> Trace | None:
-        rows = self._rows(
-            f"SELECT p.body FROM dbroute_panel_store_part p {where} ORDER BY p.number", [value]
-        )
+        rows = self._rows(f"SELECT p.body FROM dbroute_panel_store_part p {where} ORDER BY p.number", [value])
         return self._decoded([body for (body,) in rows], loads) if rows else None
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -230,10 +226,12 @@ class DatabaseStore(Store):
             return list(cursor.fetchall())
 
         try:
-            return self._own.run(read, seconds=READ_SECONDS)
+            rows = self._own.run(read, seconds=READ_SECONDS)
         except StoreError as error:
-            self._log("Kept traces cannot be read", error)
+            self._log(UNREADABLE, error)
             return []
+        self._logged.discard(UNREADABLE)  # it can be read again: the next time it cannot is news
+        return rows
 
     def _decoded(self, blobs: list[Any], decode: Callable[[bytes], T]) -> T | None:
         try:
@@ -243,8 +241,8 @@ class DatabaseStore(Store):
             return None
 
     def _log(self, message: str, error: Exception) -> None:
-        if not self._logged:
-            self._logged = True
+        if message not in self._logged:
+            self._logged.add(message)
             logger.warning("%s: %s", message, error)
 
 
@@ -276,7 +274,9 @@ def vendor(alias: str) -> str:
 def usable_alias(alias: object) -> str:
     """``alias`` as it can be used; raises ``InvalidStoreError``."""
     replica_of = replicas()
-    valid = [name for name, database in settings.DATABASES.items() if name not in replica_of and is_real(database)]
+    valid = [
+        name for name, database in settings.DATABASES.items() if name not in replica_of and is_real(database)
+    ]
     hint = f"Use one of {', '.join(map(repr, valid))}." if valid else "There is none in DATABASES."
     if alias is None:
         raise InvalidStoreError("DatabaseStore needs the option 'alias'.", hint)
