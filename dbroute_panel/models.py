@@ -17,7 +17,7 @@ class Trace(models.Model):
 
     id = models.CharField(primary_key=True, max_length=32)
 
-    objects: NoRows[Trace] = NoRows()
+    objects = NoRows()
 
     class Meta:
         managed = False

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db import models
 
-M = TypeVar("M", bound=models.Model, covariant=True)
+M = TypeVar("M", bound=models.Model)
 
 
 class Empty(models.QuerySet[M]):

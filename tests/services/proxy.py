@@ -9,8 +9,8 @@ import threading
 
 class Proxy:
     """
-    Listens on a port of its own. ``cut()``: connections break, and new ones are refused; ``freeze()``: nothing
-    more passes, and whoever connects gets no answer; ``restore()``: as at the beginning.
+    Listens on a port of its own. ``cut()``: connections break, and new ones are refused; ``freeze()``:
+    nothing more passes, and whoever connects gets no answer; ``restore()``: as at the beginning.
     """
 
     def __init__(self, host: str, port: int) -> None:

@@ -177,9 +177,13 @@ class TestWhomItAsks:
 
 class TestTransactions:
     def test_a_trace_can_end_in_a_transaction_that_has_failed(self, store, traces):
-        with pytest.raises(Error), transaction.atomic(using=traces), trace("work") as t:
-            with connections[traces].cursor() as cursor:
-                cursor.execute("SELECT * FROM nothing_of_this_name")
+        with (
+            pytest.raises(Error),
+            transaction.atomic(using=traces),
+            trace("work") as t,
+            connections[traces].cursor() as cursor,
+        ):
+            cursor.execute("SELECT * FROM nothing_of_this_name")
         assert store.get(t.id) == t.document
         assert [query.error is not None for query in store.get(t.id).queries] == [True]
 
@@ -437,7 +441,7 @@ class TestTables:
     def test_they_are_shown_by_their_keys(self):
         models = {model.__name__: model for model in apps.get_app_config("dbroute_panel_store").get_models()}
         assert str(models["Trace"](key="a" * 32)) == "a" * 32
-        assert str(models["Part"](trace_id=3, number=0)) == "3, 0"
+        assert str(models["Part"](id=3, number=0)) == "3, 0"
         assert str(models["Mark"](kind="alias", name=b"primary")) == "alias primary"
         assert str(models["Remembered"](key="b")) == "b"
 
@@ -679,9 +683,7 @@ class TestOutOfReach:
             assert [keep(a_trace(number)) for number in range(5)] == [False] * 5
         assert stores.lost == 5
         (record,) = caplog.records
-        assert (
-            f"A trace could not be kept: The database '{traces}' cannot be reached: " in record.getMessage()
-        )
+        assert f"could not be kept: The database '{traces}' cannot be reached: " in record.getMessage()
         assert "Further losses are counted, not logged." in record.getMessage()
         assert len(attempts) == 1  # the others did not wait for it
         connections.settings[traces]["NAME"] = name

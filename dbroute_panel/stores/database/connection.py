@@ -32,7 +32,7 @@ from typing import Any, Final, TypeVar
 from django.core import mail
 from django.db import Error, IntegrityError, connections
 from django.db.backends.utils import CursorWrapper
-from django.db.utils import ConnectionDoesNotExist
+from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.stores.base import StoreError
 

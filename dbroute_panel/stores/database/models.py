@@ -9,8 +9,6 @@ deletes in the database itself (``operations.py``), so that traces go in one sta
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import models
 
 from dbroute_panel.no_rows import NoRows
@@ -29,7 +27,7 @@ class Trace(models.Model):
     search = models.BinaryField()
     summary = models.BinaryField()
 
-    objects: NoRows[Trace] = NoRows()
+    objects = NoRows()
 
     class Meta:
         base_manager_name = "objects"
@@ -43,33 +41,29 @@ class Trace(models.Model):
 class Part(models.Model):
     """A piece of a trace's document: in pieces, it is no larger than a packet of MySQL's may be."""
 
-    trace: models.ForeignKey[Any, Any] = models.ForeignKey(
-        Trace, models.CASCADE, db_constraint=False, related_name="+"
-    )
+    trace = models.ForeignKey(Trace, models.CASCADE, db_constraint=False, related_name="+")
     number = models.IntegerField()
     body = models.BinaryField()
 
-    objects: NoRows[Part] = NoRows()
+    objects = NoRows()
 
     class Meta:
         base_manager_name = "objects"
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"{self.trace_id}, {self.number}"
+        return f"{self.pk}, {self.number}"
 
 
 class Mark(models.Model):
     """What a trace can be found by: an ``alias``, a ``finding``, its ``kind``, its ``status``."""
 
-    trace: models.ForeignKey[Any, Any] = models.ForeignKey(
-        Trace, models.CASCADE, db_constraint=False, related_name="+"
-    )
+    trace = models.ForeignKey(Trace, models.CASCADE, db_constraint=False, related_name="+")
     kind = models.CharField(max_length=8)
     key = models.CharField(max_length=32, db_column="mark_key")
     name = models.BinaryField()
 
-    objects: NoRows[Mark] = NoRows()
+    objects = NoRows()
 
     class Meta:
         base_manager_name = "objects"
@@ -86,7 +80,7 @@ class Remembered(models.Model):
     key = models.CharField(max_length=32, primary_key=True, db_column="name_key")
     body = models.BinaryField()
 
-    objects: NoRows[Remembered] = NoRows()
+    objects = NoRows()
 
     class Meta:
         base_manager_name = "objects"

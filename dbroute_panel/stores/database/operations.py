@@ -1,5 +1,5 @@
 """
-How are the tables made on the store's database, whatever the project's routers say of apps they never heard of?
+How are the tables made on the store's database, whatever routers say of apps they never heard of?
 
 A router that refuses what it does not know makes ``migrate`` skip the tables and still note the migration as
 applied. The project has named the alias for these tables in its settings, so there they are made; on
@@ -17,16 +17,14 @@ from django.db.models import Model
 
 from dbroute_panel.conf import panel_settings
 
+_FOREIGN_KEY: Final = (
+    "ALTER TABLE {table} ADD CONSTRAINT {table}_of_trace "
+    "FOREIGN KEY (trace_id) REFERENCES {traces} (n) ON DELETE CASCADE"
+)
 #: By vendor: what deletes the rows of ``{table}`` with the trace that they belong to.
 CASCADES: Final = {
-    "postgresql": (
-        "ALTER TABLE {table} ADD CONSTRAINT {table}_of_trace "
-        "FOREIGN KEY (trace_id) REFERENCES {traces} (n) ON DELETE CASCADE"
-    ),
-    "mysql": (
-        "ALTER TABLE {table} ADD CONSTRAINT {table}_of_trace "
-        "FOREIGN KEY (trace_id) REFERENCES {traces} (n) ON DELETE CASCADE"
-    ),
+    "postgresql": _FOREIGN_KEY,
+    "mysql": _FOREIGN_KEY,
     # SQLite can add no constraint to a table that is there.
     "sqlite": (
         "CREATE TRIGGER {table}_of_trace AFTER DELETE ON {traces} "
@@ -38,7 +36,7 @@ CASCADES: Final = {
 class CreateTable(migrations.CreateModel):
     """``CreateModel`` on the store's alias in any case; what refers to a trace is deleted with it."""
 
-    def allow_migrate_model(self, connection_alias: str, model: type[Model]) -> bool:
+    def allow_migrate_model(self, connection_alias: Any, model: type[Model]) -> bool:
         ours = connection_alias == panel_settings.STORE["OPTIONS"].get("alias")
         return (ours and model._meta.can_migrate(connection_alias)) or super().allow_migrate_model(
             connection_alias, model

@@ -301,4 +301,4 @@ def usable_alias(alias: object) -> str:
 
 def is_real(database: dict[str, Any]) -> bool:
     """``{}`` is none, nor is what ``connections`` makes of it."""
-    return database.get("ENGINE", "django.db.backends.dummy") != "django.db.backends.dummy"
+    return database.get("ENGINE") not in (None, "django.db.backends.dummy")
