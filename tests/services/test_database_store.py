@@ -20,7 +20,7 @@ from django.test import TestCase
 
 from dbroute_panel import stores
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.stores import DatabaseStore, Filter, StoreError, keep
+from dbroute_panel.stores import Filter, StoreError, keep
 from dbroute_panel.stores.database import connection as own
 from tests.services.proxy import Proxy
 from tests.stores import databases
@@ -313,71 +313,6 @@ class TestTakenAway:
         response = Client().get("/asking/")
         assert (response.status_code, response.content) == (200, b"fine")
         assert stores.lost == 1
-
-
-class TestReplica:
-    def test_with_replicas_behind_it_is_written_and_read_on_itself(
-        self, postgres, settings, django_db_blocker
-    ):
-        """The replicas follow a commit or lag behind it: what was saved is there at once."""
-        with (
-            django_db_blocker.unblock(),
-            databases.database("traces", **postgres["primary"]) as alias,
-            databases.database("copy", **postgres["replica1"]) as replica,
-        ):
-            settings.DBROUTE_PANEL = {
-                "REPLICAS": {replica: alias},
-                "STORE": {"BACKEND": BACKEND, "OPTIONS": {"alias": alias}},
-            }
-            databases.migrate(alias)
-            try:
-                store = DatabaseStore(alias=alias)
-                for number in range(20):
-                    store.save(a_trace(number))
-                    assert store.get(a_trace(number).id) is not None
-                assert connections[replica].connection is None
-                with connections[replica].cursor() as cursor:  # it is a real one, and follows
-                    deadline = time.monotonic() + 20
-                    while time.monotonic() < deadline:
-                        cursor.execute("SELECT count(*) FROM dbroute_panel_store_trace")
-                        if cursor.fetchone() == (20,):
-                            break
-                        time.sleep(0.1)
-                    else:
-                        pytest.fail("the replica did not follow")
-                store.close()
-            finally:
-                connections[replica].close()
-                databases.migrate(alias, "zero")
-
-    def test_a_standby_that_nobody_declared_is_said_to_be_one(self, postgres, settings, django_db_blocker):
-        with django_db_blocker.unblock(), databases.database("standby", **postgres["replica1"]) as alias:
-            store = DatabaseStore(alias=alias)
-            with pytest.raises(StoreError, match=r"has no tables|read-only transaction"):
-                store.save(a_trace(1))
-            assert store.problem() is not None
-            store.close()
-
-    def test_through_a_pool_of_the_users_it_takes_none_of_its_connections(
-        self, postgres, settings, django_db_blocker, monkeypatch
-    ):
-        options = {"OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 2}}}
-        with (
-            django_db_blocker.unblock(),
-            databases.database("pooled", **postgres["primary"], **options) as alias,
-        ):
-            settings.DBROUTE_PANEL = {"STORE": {"BACKEND": BACKEND, "OPTIONS": {"alias": alias}}}
-            databases.migrate(alias)
-            try:
-                with connections[alias].cursor():  # the only one that the pool has
-                    store = DatabaseStore(alias=alias)
-                    store.save(a_trace(1))
-                    assert ids(store.summaries()) == [1]
-                    store.close()
-            finally:
-                databases.migrate(alias, "zero")
-                connections[alias].close()
-                connections[alias].close_pool()
 
 
 class TestCommands:

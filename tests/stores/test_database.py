@@ -11,6 +11,7 @@ import contextvars
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ from django.core.management import CommandError, call_command
 from django.db import Error, connections, router, transaction
 from django.db.backends.signals import connection_created
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, SimpleTestCase
 from django.urls import path
 
 from dbroute_panel import stores, trace
@@ -769,3 +770,68 @@ class TestOutOfReach:
 
         with pytest.raises(StoreError, match="cannot be used: the driver's own"):
             store._own.run(timed_out)
+
+
+class TestDocumentation:
+    """docs/database-store.md says what is so."""
+
+    @pytest.fixture
+    def blocks(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {"python": [], "console": []}
+        text = (ROOT / "docs" / "database-store.md").read_text()
+        for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+            found[language].append(block)
+        return found
+
+    def test_the_settings_are_valid(self, blocks, settings):
+        set_up, _router, tests = ({}, {}, {})
+        for block, names in zip(blocks["python"], (set_up, _router, tests), strict=True):
+            exec(block, names)
+        assert set(set_up["INSTALLED_APPS"]) <= set(settings.INSTALLED_APPS)
+        for names in (set_up, tests):
+            settings.DBROUTE_PANEL = names["DBROUTE_PANEL"]
+            assert check_settings(None, databases=["traces"]) == []
+
+    def test_the_router_keeps_the_tables_on_their_database(self, blocks, settings, tmp_path):
+        names: dict = {}
+        exec(blocks["python"][1], names)
+        settings.DATABASE_ROUTERS = [names["TracesRouter"]()]
+        entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "elsewhere.sqlite3")}
+        with databases.database("elsewhere", **entry):
+            databases.migrate("elsewhere")
+            assert connections["elsewhere"].introspection.table_names() == ["django_migrations"]
+
+    def test_the_commands_make_the_tables_that_were_refused(self, blocks, settings, tmp_path, capsys):
+        migrating, forgetting = blocks["console"]
+        entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "new.sqlite3")}
+        with databases.database("new", **entry):
+            settings.DATABASE_ROUTERS = [Saying()]
+            run(
+                migrating.splitlines()[0].replace("traces", "new")
+            )  # the store is not there, and it is refused
+            settings.DBROUTE_PANEL = {"STORE": {"BACKEND": BACKEND, "OPTIONS": {"alias": "new"}}}
+            assert "has no tables" in DatabaseStore(alias="new").problem()
+            for line in forgetting.splitlines():
+                run(line.replace("traces", "new"))
+            run(migrating.splitlines()[1].replace("traces", "new"))
+            everything_there_is(DatabaseStore(alias="new"))
+
+    def test_a_test_that_did_not_ask_for_the_database_writes_nothing_there(self, store):
+        class Asking(SimpleTestCase):
+            databases = set()
+
+            def runTest(self):  # noqa: N802
+                with pytest.raises(StoreError, match="not allowed"):
+                    store.save(a_trace(1))
+
+        result = Asking().run()
+        assert (result.testsRun, result.failures, result.errors) == (1, [], [])
+        store._own.is_up()
+        assert store.count() == 0
+
+
+def run(line: str) -> None:
+    """A line of a terminal: ``$ python manage.py COMMAND ARGUMENT ...``."""
+    prompt, python, manage, *command = line.split()
+    assert (prompt, python, manage) == ("$", "python", "manage.py")
+    call_command(*command, verbosity=0)
