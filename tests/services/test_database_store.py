@@ -202,7 +202,7 @@ class TestFigures:
 
 class TestIndexes:
     @pytest.fixture
-    def many(self, store, traces):
+    def many(self, store, as_served, traces):
         for number in range(300):
             store.save(
                 a_trace(

@@ -26,8 +26,9 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.core import mail
 from django.db import Error, IntegrityError, connections
@@ -77,10 +78,11 @@ class OwnConnection:
         self._down = ""
         self._again_at = 0.0
 
-    def run(self, work: Work[T], *, seconds: float = SECONDS) -> T:
+    def run(self, work: Work[T], *, then: Work[object] | None = None, seconds: float = SECONDS) -> T:
         """
         ``work(cursor)`` in a transaction of its own, and again if that met a deadlock.
 
+        ``then`` follows in another, once the first is committed; what goes wrong there does not matter.
         Raises ``StoreError``: at once for a while after the database did not answer, so that not every
         request waits for it, else after ``seconds`` at the latest.
         """
@@ -88,7 +90,7 @@ class OwnConnection:
             if (wait := self._again_at - time.monotonic()) > 0:
                 raise StoreError(f"{self._down} It is tried again in {wait:.0f} s.")
             worker = self._working()
-            job = worker.take(work, seconds)
+            job = worker.take(work, then, seconds)
         if threading.current_thread() is worker:
             # A response that nobody closed is delivered when it is collected, wherever that is: here too.
             return None  # type: ignore[return-value]
@@ -146,6 +148,15 @@ class OwnConnection:
         return self._worker
 
 
+class _Job(NamedTuple):
+    """What is to be done, and where what became of it is waited for."""
+
+    outcome: Future[Any]
+    work: Work[Any]
+    then: Work[object] | None
+    seconds: float
+
+
 class _Worker(threading.Thread):
     """The thread that has the connection, and does one job after another."""
 
@@ -153,14 +164,14 @@ class _Worker(threading.Thread):
         super().__init__(name=f"dbroute_panel store ({own.alias})", daemon=True)
         self.own = own
         self.process = os.getpid()
-        self.jobs: SimpleQueue[tuple[Future[Any], Work[Any], float] | None] = SimpleQueue()
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self.connection: Any = None
         self.opened_for: dict[str, Any] | None = None
 
-    def take(self, work: Work[T], seconds: float) -> Future[T]:
+    def take(self, work: Work[T], then: Work[object] | None, seconds: float) -> Future[T]:
         """Do ``work`` when what came before is done; the thread begins with the first."""
         job: Future[T] = Future()
-        self.jobs.put((job, work, seconds))
+        self.jobs.put(_Job(job, work, then, seconds))
         if self.ident is None:
             try:
                 self.start()
@@ -176,26 +187,33 @@ class _Worker(threading.Thread):
     def _serve(self) -> None:
         while True:
             try:
-                work = self.jobs.get(timeout=IDLE_SECONDS)
+                job = self.jobs.get(timeout=IDLE_SECONDS)
             except Empty:
                 if self.own.leave(self):
                     break
                 continue
-            if work is None:
+            if job is None:
                 break
-            self._do(*work)
-            del work  # nothing of it is held while there is nothing to do
+            self._do(job)
+            del job  # nothing of it is held while there is nothing to do
         self._close()
 
-    def _do(self, job: Future[Any], work: Work[Any], seconds: float) -> None:
-        if not job.set_running_or_notify_cancel():
+    def _do(self, job: _Job) -> None:
+        if not job.outcome.set_running_or_notify_cancel():
             return
+        deadline = time.monotonic() + job.seconds
         try:
-            result = self._done(work, time.monotonic() + seconds)
+            result = self._done(job.work, deadline)
+            if job.then is not None:
+                with suppress(StoreError):
+                    self._done(job.then, deadline)
         except BaseException as error:  # noqa: BLE001 - it is raised where the job came from
-            job.set_exception(error)
+            outcome = partial(job.outcome.set_exception, error)
         else:
-            job.set_result(result)
+            outcome = partial(job.outcome.set_result, result)
+        if hasattr(mail, "outbox"):  # as setup_test_environment() leaves it
+            self._close()
+        outcome()
 
     def _done(self, work: Work[T], deadline: float) -> T:
         try:
@@ -215,9 +233,6 @@ class _Worker(threading.Thread):
         except Exception as error:
             self._close()
             raise StoreError(self._in_words(error)) from error
-        finally:
-            if hasattr(mail, "outbox"):  # as setup_test_environment() leaves it
-                self._close()
 
     def _in_transaction(self, work: Work[T]) -> T:
         with self.connection.cursor() as cursor:

@@ -8,7 +8,6 @@ import hashlib
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -108,12 +107,10 @@ class DatabaseStore(Store):
                     [value for kind, name in some for value in (n, kind, key(name), as_bytes(name))],
                 )
 
-        self._own.run(insert)
         most = panel_settings.MAX_TRACES
         # After the commit, so that of several processes the last sees the traces of all. Whatever is in
         # its way, the trace is saved: what should go goes with the next.
-        with suppress(StoreError):
-            self._own.run(lambda cursor: cursor.execute(EVICT, [most]))
+        self._own.run(insert, then=lambda cursor: cursor.execute(EVICT, [most]))
 
     def get(self, trace_id: str) -> Trace | None:
         return self._document(
