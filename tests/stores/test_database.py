@@ -730,7 +730,7 @@ class TestOutOfReach:
 
         hung = store._own._worker
         start = time.perf_counter()
-        with pytest.raises(StoreError, match=r"did not answer within 0\.1 seconds"):
+        with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
             store._own.run(slowly, seconds=0.1)
         with pytest.raises(StoreError, match="It is tried again in 1 s"):
             store.save(a_trace(2))

@@ -36,23 +36,17 @@ from django.db.backends.utils import CursorWrapper
 from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.stores.base import StoreError
+from dbroute_panel.stores.database.wrapper import NO_TABLE, TRANSIENT, is_one_of, made
 
 T = TypeVar("T")
 Work = Callable[[CursorWrapper], T]
 
-#: How long a connection may take to be made, in seconds.
-CONNECT_SECONDS: Final = 3
 #: How long somebody waits for what is done on it, other processes' locks and all.
 SECONDS: Final = 10.0
 #: After so long without work the connection is closed and its thread ends.
 IDLE_SECONDS: Final = 30.0
 #: A database that did not answer is left alone for so long, and twice as long each time, up to the second.
 PAUSE_SECONDS: Final = (1.0, 30.0)
-
-#: Deadlocks, and waits for locks that were too long: PostgreSQL's, MySQL's, SQLite's.
-TRANSIENT: Final = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213, 5, 6})
-#: There is no such table: PostgreSQL's, MySQL's. SQLite says so in words.
-NO_TABLE: Final = frozenset({"42P01", "42S02", 1146})
 
 #: By vendor: a trace is not worth waiting for a disk, or for the replicas that a commit is made to wait for.
 BEGIN: Final = {"postgresql": "BEGIN; SET LOCAL synchronous_commit = off"}
@@ -98,7 +92,7 @@ class OwnConnection:
             return job.result(seconds)
         except TimeoutError as error:
             job.cancel()
-            text = f"The database {self.alias!r} did not answer within {seconds:g} seconds."
+            text = f"The database {self.alias!r} did not answer within {seconds:g} s."
             with _lock:
                 if self._worker is worker:
                     self._worker = None
@@ -270,45 +264,6 @@ class _Worker(threading.Thread):
         if is_one_of(error, NO_TABLE) or "no such table" in str(error):
             return no_tables(self.own.alias)
         return f"The database {self.own.alias!r} cannot be used: {one_line(error)}."
-
-
-class Quiet:
-    """Mixed into the class of a backend's wrapper: it connects as Django does, and tells nobody."""
-
-    queries_logged = False
-
-    def connect(self: Any) -> None:
-        self.check_settings()
-        self.connection = self.get_new_connection(self.get_connection_params())
-        self.set_autocommit(True)
-        self.init_connection_state()
-
-
-def made(alias: str) -> Any:
-    """
-    The backend's wrapper for ``alias``, not yet connected: outside of its pool, and of its isolation level.
-
-    Django's defaults for the level (READ COMMITTED) are what the store's statements are made for.
-    """
-    connection: Any = connections.create_connection(alias)
-    kind = type(connection)
-    connection.__class__ = type(kind.__name__, (Quiet, kind), {})
-    options = dict(connection.settings_dict["OPTIONS"])
-    options.pop("pool", None)
-    options.pop("isolation_level", None)
-    if connection.vendor != "sqlite":
-        options.setdefault("connect_timeout", CONNECT_SECONDS)
-    connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
-    return connection
-
-
-def is_one_of(error: BaseException, codes: frozenset[object]) -> bool:
-    """Whether the driver's error behind Django's has one of these codes."""
-    cause = error.__cause__
-    found = {getattr(cause, name, None) for name in ("sqlstate", "pgcode")}
-    found.add(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
-    found.update(code for code in getattr(cause, "args", ())[:1] if isinstance(code, int))
-    return not codes.isdisjoint(found)
 
 
 def no_tables(alias: str) -> str:
