@@ -7,12 +7,10 @@ response is closed, after it was sent; a streaming response keeps its trace open
 
 from __future__ import annotations
 
-import functools
 import random
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -22,6 +20,7 @@ from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
+from dbroute_panel.recording.streams import Ending, Stream
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Request
 
@@ -83,6 +82,7 @@ class RequestTrace:
         self.trace = trace(self.path, kind="request").begin()
         self.recorder: Recorder = self.trace._begun()
         self.finalizer: weakref.finalize[..., HttpResponseBase] | None = None
+        self._undelivered = [True]
         if shown:
             self.recorder.shown = True
 
@@ -109,7 +109,7 @@ class RequestTrace:
             if request is None:
                 return
             response = outcome if isinstance(outcome, HttpResponseBase) else None
-            status = 500 if response is None else response.status_code
+            status = status_of(outcome)
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
                 self.recorder.request = described(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
@@ -120,12 +120,17 @@ class RequestTrace:
                 return
             if settings.DEBUG:
                 response.headers[HEADER] = self.id
+            close: Callable[[], object] = self.deliver
+            collected = close
             if response.streaming:
-                stream(response, self.recorder)
+                ending = Ending(self.deliver)
+                stream = Stream(self.recorder, ending, under_asgi=hasattr(request, "scope"))
+                stream.watch(response)
+                close, collected = stream.close, ending.response_is_over
             # Closing is the last thing a server does with a response. One that never closes it, or a
             # response that is thrown away, ends the trace when it is collected.
-            response._resource_closers.append(self.deliver)  # type: ignore[attr-defined]
-            self.finalizer = weakref.finalize(response, self.deliver)
+            response._resource_closers.append(close)  # type: ignore[attr-defined]
+            self.finalizer = weakref.finalize(response, collected)
         except Exception:
             complain("dbroute_panel could not end the trace of %s.", self.path)
 
@@ -133,6 +138,10 @@ class RequestTrace:
         """Finish the trace and hand it to the store; without events only if somebody shows it."""
         if self.finalizer is not None:
             self.finalizer.detach()
+        try:
+            self._undelivered.pop()  # a response may be closed and collected at once, on two threads
+        except IndexError:
+            return
         try:
             self.trace.keep = bool(self.recorder.events or self.recorder.shown)
             self.trace.finish()
@@ -153,6 +162,13 @@ def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
         return None
 
 
+def status_of(outcome: HttpResponseBase | BaseException) -> int | None:
+    """What the client got; None if nothing: it went away, and its view was cancelled, or the server stops."""
+    if isinstance(outcome, HttpResponseBase):
+        return outcome.status_code
+    return 500 if isinstance(outcome, Exception) else None
+
+
 def described(request: HttpRequest, status: int | None, *, params: bool) -> Request:
     """The facts about a request: its path, or where values are not kept (or open something) its route."""
     match = _resolved(request)
@@ -165,50 +181,6 @@ def described(request: HttpRequest, status: int | None, *, params: bool) -> Requ
     return Request(
         method=request.method or "", path=path if params and not secret else route, view=view, status=status
     )
-
-
-def stream(response: HttpResponseBase, recorder: Recorder) -> None:
-    """
-    Record what a streaming response does while it is sent.
-
-    The recorder is active only around each step of the content and around what runs at its closing, so
-    that the next request on the thread cannot join. A file is left alone: the server may send it by itself.
-    """
-    streaming: Any = response
-    closers: list[Callable[[], Any]] = streaming._resource_closers
-    closers[:] = [functools.partial(_resumed_call, recorder, closer) for closer in closers]
-    if getattr(response, "file_to_stream", None) is not None:
-        return
-    before = len(closers)
-    content = streaming.streaming_content
-    steps = _async_steps if streaming.is_async else _steps
-    streaming.streaming_content = steps(recorder, content)
-    del closers[before:]  # closing our own generator does nothing that the content's own closer does not
-
-
-def _resumed_call(recorder: Recorder, function: Callable[[], Any]) -> Any:
-    with resumed(recorder):
-        return function()
-
-
-def _steps(recorder: Recorder, content: Iterator[bytes]) -> Iterator[bytes]:
-    while True:
-        with resumed(recorder):
-            try:
-                part = next(content)
-            except StopIteration:
-                return
-        yield part
-
-
-async def _async_steps(recorder: Recorder, content: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
-    while True:
-        with resumed(recorder):
-            try:
-                part = await anext(content)
-            except StopAsyncIteration:
-                return
-        yield part
 
 
 def muted() -> AbstractContextManager[None]:

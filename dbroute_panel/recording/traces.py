@@ -112,7 +112,9 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         if self._token is not None and active.get() is recorder:
             try:
                 active.reset(self._token)
-            except ValueError:  # it began in another context (a fixture's, a task's): nothing to go back to
+            except (ValueError, RuntimeError):
+                # It began in another context (a fixture's, a task's): nothing to go back to. Or it was stopped
+                # before: asgiref brings what a thread has just set into the task that was cancelled meanwhile.
                 active.set(None)
 
     def finish(self) -> None:

@@ -23,7 +23,13 @@ GUNICORN = [
 UVICORN = ["uvicorn", "example_site.asgi:application", "--fd={fd}", "--lifespan=off"]
 COMMANDS = {"gunicorn": GUNICORN, "uvicorn": UVICORN}
 
-COMPLAINTS = ("dbroute_panel could not", "could not be kept", "Task was destroyed", "was never awaited", "ignored")
+COMPLAINTS = (
+    "dbroute_panel could not",
+    "could not be kept",
+    "Task was destroyed",
+    "was never awaited",
+    "ignored",
+)
 """What must never be in the log of a server: an error of ours, or an async end that went wrong."""
 
 

@@ -22,6 +22,8 @@ MIDDLEWARE = [
     "tests.hosts.middleware.InnerAsync",
 ]
 DBROUTE_PANEL = DBROUTE_PANEL | {"MAX_TRACES": 10_000}
-DEBUG_TOOLBAR_CONFIG = DEBUG_TOOLBAR_CONFIG | {"SHOW_TOOLBAR_CALLBACK": "tests.hosts.middleware.asks_for_toolbar"}
+DEBUG_TOOLBAR_CONFIG = DEBUG_TOOLBAR_CONFIG | {
+    "SHOW_TOOLBAR_CALLBACK": "tests.hosts.middleware.asks_for_toolbar"
+}
 if os.environ.get("HOSTS_WITHOUT_MIDDLEWARE"):
     MIDDLEWARE.remove("dbroute_panel.middleware.TraceMiddleware")
