@@ -113,8 +113,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             try:
                 active.reset(self._token)
             except (ValueError, RuntimeError):
-                # It began in another context (a fixture's, a task's): nothing to go back to. Or it was stopped
-                # before: asgiref brings what a thread has just set into the task that was cancelled meanwhile.
+                # It began in another context (a fixture's, a task's): nothing to go back to. Or it was
+                # stopped before: asgiref brings what a thread has set into a task that was cancelled.
                 active.set(None)
 
     def finish(self) -> None:

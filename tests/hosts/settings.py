@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from example_site.settings import *  # noqa: F403
 from example_site.settings import DATABASES, DBROUTE_PANEL, DEBUG_TOOLBAR_CONFIG, MIDDLEWARE
 
@@ -25,5 +23,3 @@ DBROUTE_PANEL = DBROUTE_PANEL | {"MAX_TRACES": 10_000}
 DEBUG_TOOLBAR_CONFIG = DEBUG_TOOLBAR_CONFIG | {
     "SHOW_TOOLBAR_CALLBACK": "tests.hosts.middleware.asks_for_toolbar"
 }
-if os.environ.get("HOSTS_WITHOUT_MIDDLEWARE"):
-    MIDDLEWARE.remove("dbroute_panel.middleware.TraceMiddleware")

@@ -127,6 +127,13 @@ async def nested(request, marker):
     return StreamingHttpResponse(outer())
 
 
+def waits_in_sync_view(request, marker):
+    look(marker, "primary")
+    time.sleep(1)
+    look(marker, "archive")
+    return page()
+
+
 async def waits_in_stream(request, marker):
     async def parts():
         try:
@@ -178,7 +185,7 @@ def context_thread(request, marker):
 
 
 def outliving_thread(request, marker):
-    """A thread with the context of the request that looks while it is answered, and again when its trace is kept."""
+    """A thread with the context of the request. It looks before that is answered, and when it is kept."""
     trace_id = active.get().trace_id
     looked, context = threading.Event(), contextvars.copy_context()
 
@@ -255,6 +262,7 @@ urlpatterns = [
     path("nested/<marker>/", bare(nested)),
     path("waits-in-stream/<marker>/", bare(waits_in_stream)),
     path("waits-in-view/<marker>/", bare(waits_in_view)),
+    path("waits-in-sync-view/<marker>/", bare(waits_in_sync_view)),
     path("breaks-off/<marker>/", bare(breaks_off)),
     path("abreaks-off/<marker>/", bare(abreaks_off)),
     path("context-thread/<marker>/", bare(context_thread)),
