@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from example_site.core import ordinary, views
 from example_site.library import views as library
@@ -24,6 +24,7 @@ urlpatterns = [
     path("broken/", ordinary.broken, name="broken"),
     path("nowhere/using/", ordinary.nowhere_using, name="nowhere-using"),
     path("nowhere/connections/", ordinary.nowhere_connections, name="nowhere-connections"),
+    path("side-by-side/", include("example_site.core.side_by_side")),
     path("admin/", admin.site.urls),
     path("new-users-admin/", new_users_site.urls),
 ]
