@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Token
 from time import perf_counter_ns
 from types import TracebackType
@@ -164,14 +165,14 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
                 async with trace(self.name, kind=self.kind, keep=self.keep):
                     return await function(*args, **kwargs)
 
-            return traced_async  # type: ignore[return-value]
+            return with_signature_of(function, traced_async)
 
         @functools.wraps(function)
         def traced(*args: Any, **kwargs: Any) -> Any:
             with trace(self.name, kind=self.kind, keep=self.keep):
                 return function(*args, **kwargs)
 
-        return traced  # type: ignore[return-value]
+        return with_signature_of(function, traced)
 
     # Reading
 
@@ -227,6 +228,17 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
 
     def _write(self) -> Trace:
         return judged(self._writer().trace(self.name, self.kind, self._ended))
+
+
+def with_signature_of(function: Function, traced: Callable[..., Any]) -> Function:
+    """
+    The wrapper, with the signature of what it wraps.
+
+    Celery checks the arguments where a task is sent, by the signature that the very function has.
+    """
+    with suppress(TypeError, ValueError):  # some functions of C have none
+        traced.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return traced  # type: ignore[return-value]
 
 
 def worth_keeping(document: Trace) -> bool:

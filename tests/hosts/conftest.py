@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hosts.servers import COMMANDS, COMPLAINTS, Server
+from tests.hosts.servers import COMPLAINTS, Server
 
 
 @pytest.fixture(scope="session")
@@ -16,11 +16,11 @@ def start_server(site_template, tmp_path_factory):
     """Starts a server when it is first asked for, by name; all are stopped at the end."""
     servers: dict[str, Server] = {}
 
-    def start(name: str) -> Server:
+    def start(name: str, **options: str) -> Server:
         if name not in servers:
             folder = tmp_path_factory.mktemp(name)
             shutil.copytree(site_template, folder / "data")
-            servers[name] = Server(name, folder)
+            servers[name] = Server(name, folder, **options)
         return servers[name]
 
     yield start
@@ -37,7 +37,7 @@ def _used(server: Server) -> Iterator[Server]:
     assert server.process.poll() is None, log
 
 
-@pytest.fixture(params=list(COMMANDS))
+@pytest.fixture(params=["gunicorn", "uvicorn"])
 def server(request, start_server) -> Iterator[Server]:
     """Each of the servers."""
     yield from _used(start_server(request.param))
@@ -51,6 +51,14 @@ def asgi_server(start_server) -> Iterator[Server]:
 @pytest.fixture
 def wsgi_server(start_server) -> Iterator[Server]:
     yield from _used(start_server("gunicorn"))
+
+
+@pytest.fixture
+def demo(start_server) -> Iterator[Server]:
+    """The example site itself, as ``make demo`` serves it."""
+    server = start_server("runserver", settings="example_site.settings")
+    server.wait_until_it_answers()
+    yield from _used(server)
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ GUNICORN = [
     *("--no-control-socket", "--bind=fd://{fd}"),
 ]
 UVICORN = ["uvicorn", "example_site.asgi:application", "--fd={fd}", "--lifespan=off"]
-COMMANDS = {"gunicorn": GUNICORN, "uvicorn": UVICORN}
+# Django's own server takes no open socket; the port was free a moment ago.
+RUNSERVER = ["example_site", "runserver", "--noreload", "{port}"]
+COMMANDS = {"gunicorn": GUNICORN, "uvicorn": UVICORN, "runserver": RUNSERVER}
 
 COMPLAINTS = (
     "dbroute_panel could not",
@@ -36,7 +38,7 @@ COMPLAINTS = (
 class Server:
     """One server with databases and a store of its own. It runs until ``stop()``."""
 
-    def __init__(self, name: str, folder: Path, **environment: str) -> None:
+    def __init__(self, name: str, folder: Path, settings: str = "tests.hosts.settings") -> None:
         self.name = name
         self.store = SQLiteStore(folder / "traces.sqlite3")
         self.data = folder / "data"
@@ -45,21 +47,34 @@ class Server:
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.address = self.socket.getsockname()
         self.url = "http://{}:{}".format(*self.address)
+        values = {"fd": self.socket.fileno(), "port": self.address[1]}
+        takes_socket = any("{fd}" in part for part in COMMANDS[name])
+        if not takes_socket:
+            self.socket.close()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *(part.format(fd=self.socket.fileno()) for part in COMMANDS[name])],
+                [sys.executable, "-m", *(part.format(**values) for part in COMMANDS[name])],
                 cwd=ROOT,
                 env=os.environ
                 | {
-                    "DJANGO_SETTINGS_MODULE": "tests.hosts.settings",
+                    "DJANGO_SETTINGS_MODULE": settings,
                     "EXAMPLE_SITE_DATA": str(self.data),
                     "EXAMPLE_SITE_TRACES": str(self.store.path),
-                }
-                | environment,
-                pass_fds=[self.socket.fileno()],
+                },
+                pass_fds=[self.socket.fileno()] if takes_socket else [],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def wait_until_it_answers(self, seconds: float = 30) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                socket.create_connection(self.address, timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise TimeoutError(self.log.read_text())
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, timeout=60)

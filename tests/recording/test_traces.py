@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import functools
 import gc
+import inspect
 import threading
 import weakref
 
@@ -280,6 +281,18 @@ async def test_a_function_that_is_marked_as_a_coroutine_function_is_awaited(site
     decorated = trace("import")(markcoroutinefunction(import_all))
     assert await decorated() == 4
     assert len(kept[0].queries) == 1
+
+
+def test_a_decorated_function_has_the_signature_of_the_function():
+    @trace("named")
+    def function(alias, *, limit: int = 3):
+        return alias, limit
+
+    assert inspect.getfullargspec(function).args == ["alias"]
+    assert inspect.getfullargspec(function).kwonlyargs == ["limit"]
+    with trace("outer", keep=False):
+        assert function("primary", limit=2) == ("primary", 2)
+        assert trace("named")(max)(1, 2) == 2  # has none
 
 
 def test_generators_cannot_be_decorated():
