@@ -42,7 +42,7 @@ from tests.example_site.test_wrong_scenarios import (  # noqa: F401  (as above)
 ON_THE_SERVERS = [1, 2, 7, 8, 9, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 25, 26, 33]
 
 
-@pytest.mark.parametrize("number", [*ON_THE_SERVERS, 3, 12, 27])
+@pytest.mark.parametrize("number", [*ON_THE_SERVERS, 3, 27])
 def test_exactly_what_is_wrong_is_found(ran, number):
     found = [trace for _, traces in ran(number) for trace in traces]
     assert found
@@ -125,9 +125,9 @@ def test_22_a_foreign_key_across_databases(ran):
 
 
 def test_12_a_table_that_is_not_on_the_replica(ran):
-    (_, (swapped,)) = ran(12)[1]
+    (_, (in_order,)), (_, (swapped,)) = ran(12)
     assert swapped.queries[-1].error.startswith('ProgrammingError: relation "auth_user" does not exist')
-    assert codes(swapped) == {"missing-table"}
+    assert (codes(in_order), codes(swapped)) == (set(), {"missing-table"})
 
 
 def test_25_the_old_row_is_what_postgresql_returned(ran):
