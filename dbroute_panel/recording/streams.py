@@ -102,8 +102,8 @@ class Stream:
 
     async def _close_content(self) -> None:
         await self._let_go()
-        if self.ending.content_is_over():
-            self._deliver_on_a_thread()
+        self.ending.content_is_over()
+        self._deliver_on_a_thread()
 
     def _call(self, function: Callable[[], Any]) -> Any:
         with resumed(self.recorder):

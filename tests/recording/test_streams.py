@@ -275,6 +275,31 @@ async def test_a_thread_that_reads_a_sync_stream_on_for_a_client_that_has_gone(k
     assert await delivered(kept) == ["primary", "archive"]
 
 
+async def test_content_that_is_read_on_after_its_response_was_closed_is_at_its_end(kept):
+    recorded = begin(ASGIRequest({"method": "GET", "path": "/", "headers": []}, None))
+    response = StreamingHttpResponse(parts())
+    recorded.end(response)
+    steps = aiter(response)
+    assert await anext(steps) == b"4"
+    await sync_to_async(response.close)()
+    assert await delivered(kept) == ["primary", "archive", "archive", "archive"]
+    assert [part async for part in steps] == []
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume asynchronous iterators:Warning")
+def test_an_async_stream_that_fails_under_wsgi_goes_on_until_it_is_closed(kept):
+    recorded = begin(RequestFactory().get("/"))
+    response = StreamingHttpResponse(raising())
+    response._resource_closers.append(lambda: tags("archive"))
+    recorded.end(response)
+    with pytest.raises(LookupError, match="in the middle"):
+        list(response)
+    assert kept == []
+    response.close()
+    (document,) = kept
+    assert [query.alias for query in document.queries] == ["primary", "archive"]
+
+
 def test_a_response_that_is_closed_and_collected_at_once_is_delivered_once(kept):
     recorded = begin(RequestFactory().get("/"), shown=True)
     response = StreamingHttpResponse(["a"])
