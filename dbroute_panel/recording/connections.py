@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording.callers import Site, callsite, is_own, origin
-from dbroute_panel.recording.carrier import decision_behind
+from dbroute_panel.recording.carrier import Carrier, decision_behind
 from dbroute_panel.recording.recorder import (
     OWN_APPS,
     RawQuery,
@@ -32,7 +32,7 @@ from dbroute_panel.recording.recorder import (
     recording,
     resumed,
 )
-from dbroute_panel.recording.snapshots import described, instance, parameters
+from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
 from dbroute_panel.records import Operation
 
 Execute = Callable[..., Any]
@@ -98,14 +98,15 @@ def _record(
     finally:
         end = perf_counter_ns()
         try:
+            text, kept = recorder.fit(sql if type(sql) is str else _text(sql), kept)
             recorder.events.append(
                 RawQuery(
                     event,
                     start,
                     end,
-                    connection.alias,
+                    scalar(connection.alias),
                     connection.vendor,
-                    sql if type(sql) is str else _text(sql),
+                    text,
                     kept,
                     many,
                     about,
@@ -175,7 +176,7 @@ def _begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: 
     """With autocommit off, the first statement after a commit or rollback begins the next transaction."""
     if connection.autocommit or connection.__dict__.get(_OPEN) != (recorder.trace_id, None):
         return None
-    alias = connection.alias
+    alias = scalar(connection.alias)
     number = recorder.begin_transaction(alias)
     connection.__dict__[_OPEN] = (recorder.trace_id, number)
     if recorder.latest + 1 < recorder.limit:  # the statement needs room too
@@ -193,7 +194,7 @@ def _note(recorder: Recorder, connection: BaseDatabaseWrapper, operation: Operat
     with resumed(None):
         result = call()
     try:
-        alias = connection.alias
+        alias = scalar(connection.alias)
         if operation is Operation.BEGIN:
             connection.__dict__[_OPEN] = (recorder.trace_id, recorder.begin_transaction(alias))
         number = transaction_of(connection, recorder)
@@ -294,7 +295,7 @@ SHADOWED: dict[str, Becomes] = {
 
 def watch(connection: BaseDatabaseWrapper) -> None:
     """Begin to watch a connection; calling it again changes nothing."""
-    if type(connection.alias) is not str:
+    if type(connection.alias) is Carrier:
         # connections[carrier] made it: the connection outlives the decision, so its alias must be plain.
         connection.alias = str(connection.alias)
     if tap not in connection.execute_wrappers:

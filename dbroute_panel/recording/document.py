@@ -21,7 +21,15 @@ from django.db.utils import load_backend
 from dbroute_panel import records
 from dbroute_panel.conf import replicas
 from dbroute_panel.recording.callers import Site, place
-from dbroute_panel.recording.recorder import RawDecision, RawEvent, RawQuery, RawTransaction, Recorder
+from dbroute_panel.recording.recorder import (
+    KINDS,
+    RawDecision,
+    RawEvent,
+    RawQuery,
+    RawTransaction,
+    Recorder,
+    complain,
+)
 from dbroute_panel.recording.secrets import (
     MASK,
     Sessions,
@@ -30,7 +38,7 @@ from dbroute_panel.recording.secrets import (
     without_hashes,
     without_literals,
 )
-from dbroute_panel.recording.snapshots import Instance, Typed, dotted
+from dbroute_panel.recording.snapshots import Instance, Typed, dotted, scalar
 from dbroute_panel.recording.statements import read
 
 ROUTES: dict[str, records.Route] = {
@@ -58,6 +66,7 @@ class Writer:
         self.started = recorder.started if started is None else started
         self.raw = sorted(recorder.events[:], key=_by_id)
         self.only = only
+        self.unwritten = dict.fromkeys(KINDS.values(), 0)
         self.sessions = Sessions()
         self.base = _base_dir()
         self.places: dict[tuple[int, int], tuple[str, int, str]] = {}
@@ -69,25 +78,38 @@ class Writer:
         }
 
     def events(self) -> list[records.Event]:
-        return [self.writers[type(raw)](raw) for raw in self.raw if self.only(raw.id)]
+        written = (self.written(raw) for raw in self.raw if self.only(raw.id))
+        return [event for event in written if event is not None]
+
+    def written(self, raw: RawEvent) -> records.Event | None:
+        """The record; None for one that an error of ours costs, which is counted."""
+        try:
+            return self.writers[type(raw)](raw)
+        except Exception:
+            self.unwritten[KINDS[type(raw)]] += 1
+            complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
+            return None
 
     def trace(self, name: str, kind: str, ended: int | None = None) -> records.Trace:
         """The document; ``ended`` (``perf_counter_ns()``): until then, else until its last event."""
         recorder, begin = self.recorder, self.started
         end = ended or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
         vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is RawQuery}
+        events = self.events()
         return records.Trace(
             id=recorder.trace_id,
             name=_text(name),
             kind=_kind(kind),
             started_at=_rfc3339(recorder, begin - recorder.started),
             duration_us=_microseconds(end - begin),
-            request=recorder.request,
+            request=None if recorder.request is None else _request(recorder.request),
             databases=_databases(vendors),
             routers=_routers(),
-            events=self.events(),
+            events=events,
             findings=[],
-            dropped=records.Dropped(**recorder.dropped),
+            dropped=records.Dropped(
+                **{kind: lost + self.unwritten[kind] for kind, lost in recorder.dropped.items()}
+            ),
         )
 
     def decision(self, raw: RawDecision) -> records.Decision:
@@ -96,12 +118,12 @@ class Writer:
             action=raw.action,
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
-            model=raw.model,
+            model=_name(raw.model),
             args=None if raw.args is None else self.values(raw.args),
             hints={} if raw.hints is None else self.values(raw.hints),
             steps=[
                 records.Step(
-                    router=dotted(step.router),
+                    router=_text(dotted(step.router)),
                     outcome=step.outcome,
                     answer=self.value(step.answer),
                     error=self.error(step.error),
@@ -109,7 +131,10 @@ class Writer:
                 )
                 for step in raw.steps
             ]
-            + [records.Step(router=dotted(router), outcome=records.Outcome.NOT_ASKED) for router in raw.rest],
+            + [
+                records.Step(router=_text(dotted(router)), outcome=records.Outcome.NOT_ASKED)
+                for router in raw.rest
+            ],
             settled_by=raw.settled_by,
             answer=self.value(raw.answer),
             parent=raw.parent,
@@ -121,7 +146,7 @@ class Writer:
         secret = self.sessions.concern(raw.model, raw.sql, raw.params)
         return records.Query(
             id=raw.id,
-            alias=raw.alias,
+            alias=_text(raw.alias),
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
             sql=without_literals(_text(raw.sql)) if secret else without_hashes(_text(raw.sql)),
@@ -129,14 +154,14 @@ class Writer:
             many=raw.many,
             operation=statement.operation,
             writes=statement.writes,
-            model=raw.model,
+            model=_name(raw.model),
             route=self.route(raw),
             decision=raw.decision,
             instance=None if raw.saved is None else self.instance(raw.saved),
             atomic=raw.atomic,
             transaction=raw.transaction,
             rowcount=raw.rowcount,
-            error=None if raw.error is None else raw.error[0] if secret else self.error(raw.error[1]),
+            error=None if raw.error is None else _text(raw.error[0]) if secret else self.error(raw.error[1]),
             within=raw.within,
             callsite=self.callsite(raw.site),
         )
@@ -144,7 +169,7 @@ class Writer:
     def transaction(self, raw: RawTransaction) -> records.Transaction:
         return records.Transaction(
             id=raw.id,
-            alias=raw.alias,
+            alias=_text(raw.alias),
             at_us=self.at(raw.start),
             operation=raw.operation,
             transaction=raw.transaction,
@@ -169,18 +194,18 @@ class Writer:
         if type(raw) is Instance:
             return self.instance(raw)
         if type(raw) is Typed:
-            return records.TypeRef(type=raw.path)
+            return records.TypeRef(type=_text(raw.path))
         if type(raw) is str:
             return MASK if is_password_hash(raw) else _text(raw)
         if type(raw) is float and not math.isfinite(raw):  # JSON has no infinity, and no NaN
             return str(raw)
-        return str(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw
+        return _whole(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw
 
     def instance(self, raw: Instance) -> records.InstanceRef:
         return records.InstanceRef(
-            model=raw.model,
+            model=_text(raw.model),
             pk=self.key(raw),
-            state_db=raw.state_db,
+            state_db=_name(raw.state_db),
             adding=raw.adding,
             origin=raw.origin,
         )
@@ -199,7 +224,7 @@ class Writer:
         """``Class: message``; the class alone where no values are kept."""
         if message is None:
             return None
-        return without_hashes(_text(message)) if self.recorder.params else message.partition(":")[0]
+        return without_hashes(_text(message)) if self.recorder.params else _text(message.partition(":")[0])
 
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:
@@ -208,7 +233,10 @@ class Writer:
         known = self.places.get((id(site[0]), site[1]))
         file, line, function = known or self.places.setdefault((id(site[0]), site[1]), place(site))
         return records.Callsite(
-            file=_relative(file, self.base), line=line, function=function, template=site[2]
+            file=_relative(file, self.base),
+            line=line,
+            function=_text(function),
+            template=None if site[2] is None else (_text(site[2][0]), site[2][1]),
         )
 
 
@@ -236,6 +264,27 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def _name(text: str | None) -> str | None:
+    return None if text is None else _text(text)
+
+
+def _request(request: records.Request) -> records.Request:
+    return records.Request(
+        method=_text(request.method),
+        path=_text(request.path),
+        view=_name(request.view),
+        status=request.status,
+    )
+
+
+def _whole(number: int) -> str:
+    """A number of any length. Python makes decimal digits of it only up to some thousands."""
+    try:
+        return str(number)
+    except ValueError:
+        return hex(number)
+
+
 def _parameters(raw: Any, many: bool, secret: bool) -> list[Any] | dict[str, Any] | None:
     if raw is None:
         return None
@@ -256,6 +305,8 @@ def _parameter(value: Any) -> str:
         return f"<{value.path}>"
     if type(value) is bytes:
         return repr(value)
+    if type(value) is int:
+        return _whole(value)
     return str(value)
 
 
@@ -279,13 +330,13 @@ def _relative(file: str, base: str | None) -> str:
 def _routers() -> list[str]:
     """The dotted paths of the routers, in order. Where nobody was asked yet they are not made for this."""
     made: Iterable[Any] = router.__dict__.get("routers", settings.DATABASE_ROUTERS)
-    return [entry if isinstance(entry, str) else dotted(entry) for entry in made]
+    return [_text(entry if isinstance(entry, str) else dotted(entry)) for entry in made]
 
 
 def _databases(vendors: dict[str, str]) -> dict[str, records.Database]:
     primaries = replicas()
     return {
-        str(alias): records.Database(
+        _text(scalar(alias)): records.Database(
             vendor=vendors.get(alias) or _vendor(options.get("ENGINE", "")),
             engine=options.get("ENGINE", ""),
             replica_of=None if _is_the_same(options) else primaries.get(alias),

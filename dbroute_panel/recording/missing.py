@@ -23,7 +23,7 @@ from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kinds, origin
 from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.recorder import OWN_APPS, RawQuery, Recorder, asking, recording
-from dbroute_panel.recording.snapshots import described
+from dbroute_panel.recording.snapshots import described, scalar
 
 
 def watch() -> None:
@@ -102,7 +102,7 @@ def _attempt(
         recorder.draw_id(),
         now,
         now,
-        str(alias),
+        scalar(alias),
         vendor,
         "",
         None,

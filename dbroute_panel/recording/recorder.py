@@ -25,13 +25,20 @@ import msgspec
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.callers import Site
-from dbroute_panel.recording.snapshots import Instance, label
+from dbroute_panel.recording.secrets import without_literals
+from dbroute_panel.recording.snapshots import LONG, Instance, label, shortened, weight
 from dbroute_panel.records import Action, Operation, Outcome, Request, Settled
 
 logger = logging.getLogger("dbroute_panel")
 
 OWN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
 """App labels whose models are the tool's own work, which never shows up in a trace."""
+
+LARGEST = 1 << 20
+"""Of one statement of more bytes, with its parameters, the beginning is kept, without any value."""
+
+ROOM = 16 * LARGEST
+"""So are all statements of a trace that come after this many bytes of them."""
 
 
 class RawStep(msgspec.Struct, gc=False):
@@ -134,6 +141,7 @@ class Recorder:
         # stays its own.
         self.answered_as: dict[int, tuple[Any, dict[str | None, int]]] = {}
         self.labels: dict[Any, str | None] = {}
+        self.room = ROOM
         self.limit = panel_settings.MAX_EVENTS
         self.params = panel_settings.RECORD_PARAMS
         self.callsites = panel_settings.CALLSITES
@@ -158,11 +166,23 @@ class Recorder:
 
     def label(self, model: Any) -> str | None:
         """The label of a model, which Django would put together anew each time."""
+        if not issubclass(type(model), type):  # an object in place of its class: to hash it may run a query
+            return label(model)
         try:
             return self.labels[model]
         except KeyError:
             name = self.labels[model] = label(model)
             return name
+        except TypeError:  # a metaclass with an __eq__ of its own
+            return label(model)
+
+    def fit(self, sql: str, params: Any) -> tuple[str, Any]:
+        """A statement and its parameters; where there is no room left its beginning, without any literal."""
+        size = weight(sql) + weight(params)
+        if size <= min(self.room, LARGEST):
+            self.room -= size
+            return sql, params
+        return shortened(without_literals(sql[:LONG]), len(sql)), None
 
     def answered(self, answer: Any, model: str | None, decision: int) -> None:
         """Remember which decision answered an alias that cannot carry it."""

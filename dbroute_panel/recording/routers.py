@@ -244,7 +244,14 @@ def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
 
 
 def _is_own(model: Any) -> bool:
-    return getattr(getattr(model, "_meta", None), "app_label", None) in OWN_APPS
+    try:
+        return _is_own_app(getattr(getattr(model, "_meta", None), "app_label", None))
+    except Exception:  # whatever it is, its routers may know what to do with it
+        return False
+
+
+def _is_own_app(label: Any) -> bool:
+    return type(label) is str and label in OWN_APPS
 
 
 def watched(base: Any) -> type:
@@ -270,7 +277,7 @@ def watched(base: Any) -> type:
             return decide(recorder, self, super().allow_relation, RELATION, (obj1, obj2), hints)
 
         def allow_migrate(self, db: Any, app_label: Any, **hints: Any) -> Any:
-            if (recorder := _active()) is None or recorder.closed or app_label in OWN_APPS:
+            if (recorder := _active()) is None or recorder.closed or _is_own_app(app_label):
                 return super().allow_migrate(db, app_label, **hints)
             return decide(recorder, self, super().allow_migrate, Action.MIGRATE, (db, app_label), hints)
 

@@ -19,7 +19,7 @@ from django.db.models import Model
 
 MASK = "***"
 
-_LITERAL = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.DOTALL)
+_LITERAL = re.compile(r"'(?:[^'\\]|''|\\.)*+\\?(?:'|\Z)", re.DOTALL)  # also one that is cut off
 _CACHED = "django.contrib.sessions.c"
 """In the keys of Django's session backends that keep sessions in a cache, which may be a table."""
 # An encoded hash in a text: its algorithm, "$", and what follows, which may have "," and "=" in it.

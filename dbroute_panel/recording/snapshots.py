@@ -13,12 +13,14 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Mapping
-from types import ModuleType
+from sys import getsizeof
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, cast
 
 from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
+from dbroute_panel.recording.callers import USER, kinds
 from dbroute_panel.recording.carrier import decision_behind
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -38,6 +40,9 @@ PLAIN = SCALARS | {
 
 _TELLING = (str, bytes, int, float, type(None), Promise)
 """Types of an exception's arguments that its message can be made of at any time."""
+
+LONG = 2000
+"""How many characters are kept of a text that is too long to be kept."""
 
 
 class Instance(NamedTuple):
@@ -71,16 +76,19 @@ def described(error: BaseException) -> str:
     ``Class: message`` of an exception; the class alone where it has no message.
 
     Also where saying it could run a query: ``str()`` of an exception that was given a model instance
-    or a queryset is the ``str()`` or ``repr()`` of these.
+    or a queryset is the ``str()`` or ``repr()`` of these, and a ``__str__`` of the project may do anything.
     """
     name = type(error).__name__
     if not all(issubclass(type(argument), _TELLING) for argument in error.args):
         return name
-    try:
-        message = str(error)
-    except Exception:  # the user's own __str__ may raise
+    say = type(error).__str__
+    if type(say) is FunctionType and kinds[say.__code__.co_filename] == USER:
         return name
-    return f"{name}: {message}" if message else name
+    try:
+        message = say(error)
+    except Exception:  # a library's own __str__ may raise
+        return name
+    return f"{name}: {shortened(message)}" if message else name
 
 
 def label(model: Any) -> str | None:
@@ -106,6 +114,8 @@ def scalar(value: Any) -> Any:
 
 def hint(value: Any, trace: str) -> Any:
     """A hint or argument: an ``Instance``, a scalar, or ``Typed``."""
+    if type(value) is str:
+        return shortened(value)
     if type(value) in SCALARS:
         return value
     return instance(value, trace) or scalar(value)
@@ -173,3 +183,23 @@ def _parameter(value: Any) -> Any:
         if issubclass(cls, number):
             return number.__pos__(value)
     return Typed(dotted(value))
+
+
+def weight(kept: Any) -> int:
+    """How many bytes a statement's text or its kept parameters take, roughly."""
+    if type(kept) is tuple:
+        return sum(map(weight, kept))
+    if type(kept) is dict:
+        return sum(map(weight, kept.values()))
+    return getsizeof(kept)
+
+
+def shortened(text: str, length: int | None = None) -> str:
+    """
+    The text; the beginning of one that is too long, with its length.
+
+    ``length``: that of the text of which ``text`` is the beginning already.
+    """
+    if length is None and len(text) <= LONG:
+        return text
+    return f"{text[:LONG]}… ({length or len(text)} characters)"

@@ -35,8 +35,12 @@ T = TypeVar("T")
 
 #: Marks a file as ours (``PRAGMA application_id``): "dbrt".
 APPLICATION_ID: Final = 0x64627274
-#: How long one operation waits for other processes, in seconds.
+#: How long one operation waits for other processes and threads, in seconds.
 TIMEOUT: Final = 5.0
+#: How long after one has waited in vain, for all whose turn comes in the seconds of LOCKED. A file that
+#: somebody keeps locked must not cost every request of a site the whole TIMEOUT.
+SHORT_TIMEOUT: Final = 0.1
+LOCKED: Final = 60.0
 
 _lock = threading.RLock()
 _files: weakref.WeakSet[StoreFile] = weakref.WeakSet()
@@ -58,6 +62,7 @@ class StoreFile:
         self.private_folder = private_folder
         self._opened: _Opened | None = None
         self._inode = (0, 0)  # of the file that was opened last
+        self._locked_until = 0.0  # time.monotonic() until which nobody waits for long
         with _lock:
             _files.add(self)
 
@@ -68,21 +73,35 @@ class StoreFile:
         The transaction is IMMEDIATE: one that reads first and writes later is refused at once,
         without waiting, if another process wrote in between.
         """
-        deadline = time.monotonic() + TIMEOUT
-        with _lock:
-            while True:
-                try:
-                    try:
-                        return self._attempt(work, write)
-                    except sqlite3.Error as error:
-                        if not self._may_retry(error) or time.monotonic() > deadline:
-                            raise
-                except (sqlite3.Error, OSError, StoreError) as error:
-                    self.close()
-                    raise StoreError(f"{self.path} cannot be used: {error}") from error
+        now = time.monotonic()
+        deadline = now + (SHORT_TIMEOUT if now < self._locked_until else TIMEOUT)
+        if not _lock.acquire(timeout=deadline - now):
+            raise StoreError(f"{self.path} cannot be used: other threads wait for it already")
+        try:
+            return self._in_turn(work, write, deadline)
+        except (sqlite3.Error, OSError, StoreError) as error:
+            self.close()
+            raise StoreError(f"{self.path} cannot be used: {error}") from error
+        finally:
+            _lock.release()
 
-    def _attempt(self, work: Callable[[sqlite3.Connection], T], write: bool) -> T:
-        connection = self._connected()
+    def _in_turn(self, work: Callable[[sqlite3.Connection], T], write: bool, deadline: float) -> T:
+        while True:
+            try:
+                result = self._attempt(work, write, deadline)
+            except sqlite3.Error as error:
+                if not self._may_retry(error) or time.monotonic() > deadline:
+                    if _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                        self._locked_until = time.monotonic() + LOCKED
+                    raise
+            else:
+                if write:
+                    self._locked_until = 0.0
+                return result
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T], write: bool, deadline: float) -> T:
+        connection = self._connected(deadline)
+        connection.execute(f"PRAGMA busy_timeout = {round(_left(deadline) * 1000)}")
         if not write:
             return work(connection)
         with connection:
@@ -123,7 +142,7 @@ class StoreFile:
             return f"{self.path} cannot be made: {folder} cannot be written."
         return None
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, deadline: float) -> sqlite3.Connection:
         if self._opened is not None and self._opened.process != os.getpid():
             # Carried over a fork: it is the parent's to close, so it must not be closed here.
             self._opened.close.detach()
@@ -134,7 +153,7 @@ class StoreFile:
         self.close()
         self._make()
         connection = sqlite3.connect(
-            self.path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False
+            self.path, timeout=_left(deadline), isolation_level=None, check_same_thread=False
         )
         # Closes it when this object goes, and when the interpreter ends.
         opened = _Opened(connection, weakref.finalize(self, connection.close), os.getpid())
@@ -232,6 +251,11 @@ class _OtherVersion(sqlite3.DatabaseError):
 def _is(error: sqlite3.Error, *codes: int) -> bool:
     """Whether the error is one of these; the low byte of an extended code is the plain one."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
+
+
+def _left(deadline: float) -> float:
+    """The seconds until ``deadline``; a little where it is over, because each may try once."""
+    return max(0.005, deadline - time.monotonic())
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
