@@ -84,8 +84,12 @@ class Chain:
 
     @property
     def routers(self) -> Iterator[Chain]:
-        listed = self.listed = self.real.routers
-        for router in listed:
+        # Not in the generator, which would make a RuntimeError of a StopIteration while routers are made.
+        self.listed = self.real.routers
+        return self.turns()
+
+    def turns(self) -> Iterator[Chain]:
+        for router in self.listed:
             self.router = router
             yield self
         self.exhausted = True

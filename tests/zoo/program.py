@@ -1,10 +1,10 @@
 """
 A small site with somebody else's router and middleware: ``python -m tests.zoo.program PACKAGE MODE FOLDER``.
 
-Does the same things whatever ``MODE`` is: ``without`` (our package is not installed), ``installed`` (nothing
-is recorded) or ``recording`` (every request, and the questions asked by hand). Prints as JSON what a user would
-see (``answers``), what the package remembers afterwards (``states``), what the driver was sent (``sql``) and, where
-it was recorded, the traces.
+Does the same things whatever ``MODE`` is: ``without`` (our package is not installed), ``installed``
+(nothing is recorded) or ``recording`` (every request, and the questions asked by hand). Prints as JSON
+what a user would see (``answers``), what the package remembers afterwards (``states``), what the driver
+was sent (``sql``) and, where it was recorded, the traces.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ def configure(package: str, mode: str, folder: Path) -> None:
         INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sites", *ours],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         MIDDLEWARE=middleware,
-        ROOT_URLCONF=__name__,
         ALLOWED_HOSTS=["testserver"],
         DBROUTE_PANEL={
             "SHOULD_RECORD": lambda request: True,
@@ -87,10 +86,10 @@ def groups(request: Any) -> Any:
     return answer
 
 
-def urls() -> list[Any]:
+def urls() -> tuple[Any]:
     from django.urls import path
 
-    return [path("", groups)]
+    return (path("", groups),)
 
 
 REQUESTS: list[tuple[str, str, dict[str, str]]] = [
@@ -166,7 +165,7 @@ def main(package: str, mode: str, folder: Path) -> dict[str, Any]:
     import django
 
     django.setup()
-    globals()["urlpatterns"] = urls()
+    settings.ROOT_URLCONF = urls()
     random.seed(11)
     from django.db.backends.signals import connection_created
 
@@ -208,7 +207,4 @@ def main(package: str, mode: str, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    # As a module of its name, because Django imports it again as the ROOT_URLCONF.
-    from tests.zoo import program
-
-    sys.stdout.write(json.dumps(program.main(sys.argv[1], sys.argv[2], Path(sys.argv[3])), default=str))
+    sys.stdout.write(json.dumps(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])), default=str))
