@@ -98,7 +98,8 @@ def _record(
     finally:
         end = perf_counter_ns()
         try:
-            text, kept = recorder.fit(sql if type(sql) is str else _text(sql), kept)
+            whole = sql if type(sql) is str else _text(sql)
+            text, kept = recorder.fit(whole, kept)
             recorder.events.append(
                 RawQuery(
                     event,
@@ -117,7 +118,7 @@ def _record(
                     atomic,
                     number,
                     _rowcount(cursor) if failure is None else None,
-                    None if failure is None else (type(failure).__name__, described(failure)),
+                    None if failure is None else _told(failure, plainly=text is whole),
                     asking.get(),
                     site,
                 )
@@ -127,14 +128,22 @@ def _record(
         failure = None  # no cycle: exception -> traceback -> this frame -> exception
 
 
+def _told(error: BaseException, *, plainly: bool) -> tuple[str, str]:
+    """The class of an error, and its message; of a statement that was cut a message could tell the rest."""
+    name = type(error).__name__
+    return name, described(error) if plainly else name
+
+
 def _text(sql: Any) -> str:
     """A statement that is no plain string: psycopg's composed SQL, bytes, or whatever a driver takes."""
+    if issubclass(type(sql), str):  # mark_safe("...") too, which str() leaves as it is
+        return str.__str__(sql)
     if isinstance(sql, (bytes, bytearray)):
         return sql.decode("utf-8", "replace")
     try:
-        return str(sql.as_string(None))
+        return str.__str__(sql.as_string(None))
     except Exception:  # psycopg2 needs a connection for it; others have no such method
-        return str(sql)
+        return str.__str__(str(sql))
 
 
 def _rowcount(cursor: Any) -> int | None:
