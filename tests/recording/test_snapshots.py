@@ -208,6 +208,23 @@ def test_an_exception_that_cannot_say_what_it_is():
             raise RuntimeError
 
     assert described(Mute("x")) == "Mute"
+    library = {}
+    source = "class Odd(Exception):\n    def __str__(self):\n        raise RuntimeError"
+    exec(compile(source, "/python/site-packages/odd.py", "exec"), library)
+    assert described(library["Odd"]("x")) == "Odd"
+
+
+def test_a_text_that_the_project_makes_for_an_exception_is_not_asked_for():
+    class Counts(Exception):
+        def __str__(self):
+            return never()
+
+    assert described(Counts("x")) == "Counts"
+
+
+def test_a_message_that_is_very_long_is_cut():
+    assert described(ValueError("x" * 2000)) == "ValueError: " + "x" * 2000
+    assert described(ValueError("x" * 2001)) == "ValueError: " + "x" * 2000 + "… (2001 characters)"
 
 
 # Parameters
