@@ -22,6 +22,7 @@ from dbroute_panel import findings
 from dbroute_panel.asking.lint import lint
 from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.credentials import without_credentials
 from dbroute_panel.keys import KEYS, all_mistakes
 from dbroute_panel.records import Level
 from dbroute_panel.rules import Mistake, Wrong
@@ -79,7 +80,7 @@ def check_store(databases: Sequence[str]) -> Iterator[checks.CheckMessage]:
         problem = f"{wanted['BACKEND']} does not say why: {error}"
     if problem is not None:
         yield checks.Warning(
-            f"No trace can be kept: {problem}",
+            f"No trace can be kept: {without_credentials(problem)}",
             hint=hint,
             id="dbroute_panel.W001",
         )

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.subjects import HIDDEN_APPS, AskError, find_action, find_alias, find_app, find_model
+from dbroute_panel.credentials import without_credentials
 from dbroute_panel.recording.callers import FRAMEWORK, kinds
 from dbroute_panel.recording.document import Writer, relative
 from dbroute_panel.recording.recorder import RawDecision, Recorder, asking, resumed
@@ -82,10 +83,13 @@ def _told(recorder: Recorder, question: Action, raised: BaseException | None) ->
     """The first decision of ``recorder``, with the sources and the traceback."""
     raw = next((event for event in recorder.events if event.id == 1), None)
     if not isinstance(raw, RawDecision):
-        raise AskError(_("The routers cannot be asked: %(error)s") % {"error": raised}) from raised
+        raise AskError(
+            _("The routers cannot be asked: %(error)s") % {"error": without_credentials(str(raised))}
+        ) from raised
     if raised is not None and not any(step.outcome is Outcome.RAISED for step in raw.steps):
         raise AskError(
-            _("No router raised, but Django cannot answer: %(error)r") % {"error": raised}
+            _("No router raised, but Django cannot answer: %(error)s")
+            % {"error": without_credentials(repr(raised))}
         ) from raised
     decision = Writer(recorder).decision(raw)
     steps = [
@@ -172,4 +176,5 @@ def _traceback(error: BaseException) -> str:
     where = error.__traceback__
     while where is not None and kinds[where.tb_frame.f_code.co_filename] == FRAMEWORK:
         where = where.tb_next
-    return "".join(traceback.format_exception(type(error), error, where or error.__traceback__))
+    lines = traceback.format_exception(type(error), error, where or error.__traceback__)
+    return without_credentials("".join(lines))

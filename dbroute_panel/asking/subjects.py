@@ -17,6 +17,7 @@ from django.db import DatabaseError, connections
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
+from dbroute_panel.credentials import without_credentials
 from dbroute_panel.records import Action
 from dbroute_panel.spelling import did_you_mean
 
@@ -147,4 +148,6 @@ def row(model: type[Model], alias: str, pk: str) -> Model:
     except (ValueError, TypeError, ValidationError):
         raise AskError(_("%(pk)r cannot be a primary key of %(model)s.") % names) from None
     except (DatabaseError, ImproperlyConfigured) as error:  # no such table; a database that is {}
-        raise AskError(_("%(model)s cannot be read from %(alias)s: ") % names + str(error)) from error
+        raise AskError(
+            _("%(model)s cannot be read from %(alias)s: ") % names + without_credentials(str(error))
+        ) from error

@@ -37,6 +37,7 @@ from dbroute_panel.recording.secrets import (
     may_keep_key,
     without_hashes,
     without_literals,
+    without_tokens,
 )
 from dbroute_panel.recording.snapshots import Instance, Typed, dotted, scalar
 from dbroute_panel.recording.statements import read
@@ -98,11 +99,11 @@ class Writer:
         events = self.events()
         return records.Trace(
             id=recorder.trace_id,
-            name=_text(name),
+            name=self.clean(name),
             kind=_kind(kind),
             started_at=_rfc3339(recorder, begin - recorder.started),
             duration_us=_microseconds(end - begin),
-            request=None if recorder.request is None else _request(recorder.request),
+            request=self.request(),
             databases=_databases(vendors),
             routers=_routers(),
             events=events,
@@ -110,6 +111,15 @@ class Writer:
             dropped=records.Dropped(
                 **{kind: lost + self.unwritten[kind] for kind, lost in recorder.dropped.items()}
             ),
+        )
+
+    def request(self) -> records.Request | None:
+        request = self.recorder.request
+        return request and records.Request(
+            method=_text(request.method),
+            path=self.clean(request.path),
+            view=_name(request.view),
+            status=request.status,
         )
 
     def decision(self, raw: RawDecision) -> records.Decision:
@@ -149,8 +159,8 @@ class Writer:
             alias=_text(raw.alias),
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
-            sql=without_literals(_text(raw.sql)) if secret else without_hashes(_text(raw.sql)),
-            params=_parameters(raw.params, raw.many, secret),
+            sql=without_literals(_text(raw.sql), raw.vendor) if secret else self.clean(raw.sql),
+            params=self.parameters(raw.params, raw.many, secret),
             many=raw.many,
             operation=statement.operation,
             writes=statement.writes,
@@ -196,7 +206,7 @@ class Writer:
         if type(raw) is Typed:
             return records.TypeRef(type=_text(raw.path))
         if type(raw) is str:
-            return MASK if is_password_hash(raw) else _text(raw)
+            return self.clean(raw)
         if type(raw) is float and not math.isfinite(raw):  # JSON has no infinity, and no NaN
             return str(raw)
         return _whole(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw
@@ -217,14 +227,46 @@ class Writer:
             return MASK
         if not self.recorder.params and not all(map(may_keep_key, raw.pk)):
             return None
-        parts = [_parameter(part) for part in raw.pk]
+        parts = [self.parameter(part) for part in raw.pk]
         return parts[0] if len(parts) == 1 else json.dumps(parts)
 
     def error(self, message: str | None) -> str | None:
         """``Class: message``; the class alone where no values are kept."""
         if message is None:
             return None
-        return without_hashes(_text(message)) if self.recorder.params else _text(message.partition(":")[0])
+        return self.clean(message) if self.recorder.params else _text(message.partition(":")[0])
+
+    def parameters(self, raw: Any, many: bool, secret: bool) -> list[Any] | dict[str, Any] | None:
+        if raw is None:
+            return None
+        if many:
+            return [self.parameters(row, many=False, secret=secret) for row in raw]
+        if isinstance(raw, dict):
+            return {_text(name): MASK if secret else self.parameter(value) for name, value in raw.items()}
+        return [MASK if secret else self.parameter(value) for value in raw]
+
+    def parameter(self, value: Any) -> str:
+        """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""
+        if type(value) is str:
+            return self.clean(value)
+        if type(value) is tuple:
+            return f"[{', '.join(map(self.parameter, value))}]"
+        if type(value) is Typed:
+            return f"<{value.path}>"
+        if type(value) is bytes:
+            return self.clean(repr(value))
+        if type(value) is int:
+            return _whole(value)
+        return str(value)
+
+    def clean(self, text: str) -> str:
+        """A text of the user's as it may be kept."""
+        if is_password_hash(text):
+            return MASK
+        text = without_tokens(without_hashes(_text(text)))
+        for secret in self.recorder.secrets:
+            text = text.replace(secret, MASK)
+        return text
 
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:
@@ -268,46 +310,12 @@ def _name(text: str | None) -> str | None:
     return None if text is None else _text(text)
 
 
-def _request(request: records.Request) -> records.Request:
-    return records.Request(
-        method=_text(request.method),
-        path=_text(request.path),
-        view=_name(request.view),
-        status=request.status,
-    )
-
-
 def _whole(number: int) -> str:
     """A number of any length. Python makes decimal digits of it only up to some thousands."""
     try:
         return str(number)
     except ValueError:
         return hex(number)
-
-
-def _parameters(raw: Any, many: bool, secret: bool) -> list[Any] | dict[str, Any] | None:
-    if raw is None:
-        return None
-    if many:
-        return [_parameters(row, many=False, secret=secret) for row in raw]
-    if isinstance(raw, dict):
-        return {_text(name): MASK if secret else _parameter(value) for name, value in raw.items()}
-    return [MASK if secret else _parameter(value) for value in raw]
-
-
-def _parameter(value: Any) -> str:
-    """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""
-    if type(value) is str:
-        return MASK if is_password_hash(value) else _text(value)
-    if type(value) is tuple:
-        return f"[{', '.join(map(_parameter, value))}]"
-    if type(value) is Typed:
-        return f"<{value.path}>"
-    if type(value) is bytes:
-        return repr(value)
-    if type(value) is int:
-        return _whole(value)
-    return str(value)
 
 
 def _base_dir() -> str | None:

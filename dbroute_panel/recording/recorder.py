@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import logging
-import sys
 import threading
 import uuid
 import weakref
@@ -24,6 +23,7 @@ from typing import Any
 import msgspec
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.credentials import log_handled
 from dbroute_panel.recording.callers import Site
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, Instance, label, shortened, weight
@@ -126,6 +126,7 @@ class Recorder:
         self.name = name
         self.kind = kind
         self.request: Request | None = None
+        self.secrets: frozenset[str] = frozenset()
         self.started_at = dt.datetime.now(dt.UTC)
         self.started = perf_counter_ns()
         self.ended: int | None = None
@@ -252,4 +253,4 @@ def complain(message: str, *args: object) -> None:
     """Log the exception being handled, with its traceback: each message once per process."""
     if message not in _complaints:
         _complaints.add(message)
-        logger.error(message, *args, exc_info=sys.exception())
+        log_handled(logger, logging.ERROR, message, *args)

@@ -20,6 +20,7 @@ from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
+from dbroute_panel.recording.secrets import brought, without_tokens
 from dbroute_panel.recording.streams import Ending, Stream
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Request
@@ -110,6 +111,7 @@ class RequestTrace:
                 return
             response = outcome if isinstance(outcome, HttpResponseBase) else None
             status = status_of(outcome)
+            self.recorder.secrets |= brought(request)
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
                 self.recorder.request = described(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
@@ -178,9 +180,8 @@ def described(request: HttpRequest, status: int | None, *, params: bool) -> Requ
     else:
         match = _resolved(request, slash="/")  # CommonMiddleware redirects there, with all that the path has
     secret = match is not None and not SECRET_ARGUMENTS.isdisjoint(match.kwargs)
-    return Request(
-        method=request.method or "", path=path if params and not secret else route, view=view, status=status
-    )
+    path = without_tokens(path) if params and not secret else route
+    return Request(method=request.method or "", path=path, view=view, status=status)
 
 
 def muted() -> AbstractContextManager[None]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
+from dbroute_panel.credentials import without_credentials
 from dbroute_panel.recording.callers import USER, kinds
 from dbroute_panel.recording.carrier import decision_behind
 
@@ -73,7 +74,7 @@ def dotted(thing: object) -> str:
 
 def described(error: BaseException) -> str:
     """
-    ``Class: message`` of an exception; the class alone where it has no message.
+    ``Class: message`` of an exception, without credentials; the class alone where it has no message.
 
     Also where saying it could run a query: ``str()`` of an exception that was given a model instance
     or a queryset is the ``str()`` or ``repr()`` of these, and a ``__str__`` of the project may do anything.
@@ -85,7 +86,7 @@ def described(error: BaseException) -> str:
     if type(say) is FunctionType and kinds[say.__code__.co_filename] == USER:
         return name
     try:
-        message = say(error)
+        message = without_credentials(say(error))
     except Exception:  # a library's own __str__ may raise
         return name
     return f"{name}: {shortened(message)}" if message else name

@@ -16,6 +16,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.credentials import log_handled
 from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Trace
 from dbroute_panel.spelling import did_you_mean
@@ -104,13 +105,12 @@ def keep(trace: Trace) -> bool:
     global lost
     try:
         get_store().save(trace)
-    except Exception as error:  # the user's response is more important than our trace, whatever happened
+    except Exception as error:  # noqa: BLE001 - the user's response is more important than our trace
         with _lock:
             lost += 1
             first = lost == 1
         if first:
-            logger.warning(
-                "A trace could not be kept: %s. Further losses are counted, not logged.", error, exc_info=True
-            )
+            message = "A trace could not be kept: %s. Further losses are counted, not logged."
+            log_handled(logger, logging.WARNING, message, error)
         return False
     return True

@@ -11,13 +11,17 @@ import msgspec
 from django.core.exceptions import ImproperlyConfigured
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.credentials import without_credentials
 from dbroute_panel.records import Database, Dropped, Finding, Query, Request, Trace, Transaction
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreError(Exception):
-    """The store cannot do this now; the message is one sentence for a person."""
+    """The store cannot do this now; the message is one sentence for a person, without credentials."""
+
+    def __str__(self) -> str:
+        return without_credentials(super().__str__())
 
 
 class InvalidStoreError(ImproperlyConfigured):

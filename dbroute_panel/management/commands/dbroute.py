@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.asking.subjects import AskError
+from dbroute_panel.credentials import without_credentials
 from dbroute_panel.management.dbroute import SUBCOMMANDS, Subcommand
 from dbroute_panel.management.dbroute.console import Console
 from dbroute_panel.management.dbroute.parser import Parser, WrongArguments
@@ -81,7 +82,7 @@ def run_plainly(subcommand: Subcommand, console: Console, options: dict[str, Any
     except StoreError as error:
         raise DoesNotHold(str(error)) from error
     except (DatabaseError, ConnectionDoesNotExist, ImproperlyConfigured) as error:
-        raise DoesNotHold(f"{type(error).__name__}: {error}") from error
+        raise DoesNotHold(without_credentials(f"{type(error).__name__}: {error}")) from error
     except KeyboardInterrupt:
         console.note("")
         raise SystemExit(130) from None

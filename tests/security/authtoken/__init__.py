@@ -1,0 +1,1 @@
+"""The model of Django REST framework's ``rest_framework.authtoken``, column by column."""
