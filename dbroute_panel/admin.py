@@ -70,6 +70,9 @@ class TraceAdmin(Admin):
                 return HttpResponseNotAllowed(methods)
             # Django's {% url %} takes it from here, so that links stay on this admin site.
             request.current_app = self.admin_site.name
-            return view(self, request, **kwargs)
+            response = view(self, request, **kwargs)
+            # A download has what somebody's queries held; no browser is to take it for anything else.
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            return response
 
         return self.admin_site.admin_view(update_wrapper(page, view))

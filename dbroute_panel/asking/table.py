@@ -6,6 +6,7 @@ import csv
 import io
 
 from dbroute_panel.asking.map import RoutingMap
+from dbroute_panel.spreadsheet import harmless
 
 
 def as_csv(routes: RoutingMap) -> str:
@@ -13,17 +14,17 @@ def as_csv(routes: RoutingMap) -> str:
     One model a row; several aliases in one cell are separated by spaces.
 
     The columns are not translated: ``model``, ``managed``, ``read``, ``write``, ``migrate:`` and each
-    alias (``yes``, ``no``, or empty where asking raised), ``errors``.
+    alias (``yes``, ``no``, or empty where asking raised), ``errors``. No cell is a formula.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["model", "managed", "read", "write", *(f"migrate:{a}" for a in routes.databases), "errors"]
-    )
+    header = ["model", "managed", "read", "write", *(f"migrate:{a}" for a in routes.databases), "errors"]
+    writer.writerow(map(harmless, header))
     words = {True: "yes", False: "no", None: ""}
     for label, model in sorted(routes.models.items()):
         cells = [words[model.migrate.get(alias)] for alias in routes.databases]
         errors = "; ".join(f"{action}: {error}" for action, error in sorted(model.errors.items()))
         managed = "yes" if model.managed else "no"
-        writer.writerow([label, managed, " ".join(model.read), " ".join(model.write), *cells, errors])
+        row = [label, managed, " ".join(model.read), " ".join(model.write), *cells, errors]
+        writer.writerow(map(harmless, row))
     return out.getvalue()

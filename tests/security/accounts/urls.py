@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connections, router
 from django.http import HttpResponse
@@ -59,6 +58,5 @@ urlpatterns = [
     path("api/", api),
     re_path("^own-reset/(?P<key>.+)/$", broken_reset),
     path("accounts/", include("django.contrib.auth.urls")),
-    path("", include("example_site.urls")),
-    path("admin/", admin.site.urls),
+    path("", include("tests.security.urls")),
 ]
