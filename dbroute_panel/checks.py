@@ -22,7 +22,6 @@ from dbroute_panel import findings
 from dbroute_panel.asking.lint import lint
 from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.credentials import without_credentials
 from dbroute_panel.keys import KEYS, all_mistakes
 from dbroute_panel.records import Level
 from dbroute_panel.rules import Mistake, Wrong
@@ -80,7 +79,7 @@ def check_store(databases: Sequence[str]) -> Iterator[checks.CheckMessage]:
         problem = f"{wanted['BACKEND']} does not say why: {error}"
     if problem is not None:
         yield checks.Warning(
-            f"No trace can be kept: {without_credentials(problem)}",
+            f"No trace can be kept: {problem}",
             hint=hint,
             id="dbroute_panel.W001",
         )

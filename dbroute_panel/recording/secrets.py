@@ -28,12 +28,12 @@ TOKENS = frozenset({"authtoken.Token", "authtoken.TokenProxy"})
 """The models of Django REST framework whose primary key is a token that opens an account."""
 
 # Strings, and comments, which may hold anything; a text that does not end is one to the end.
-_BACKSLASHED = r"'(?:[^'\\]|''|\\.)*(?:'|\\?\Z)"
+_BACKSLASHED = r"'(?:[^'\\]|''|\\.)*+\\?(?:'|\Z)"
 _ESCAPED = re.compile(
-    rf"""{_BACKSLASHED}|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|`[^`]*`|(?:--[ ]|\#)[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL
+    rf"""{_BACKSLASHED}|"(?:[^"\\]|\\.)*+\\?(?:"|\Z)|`[^`]*`|(?:--[ ]|\#)[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL
 )
 _STANDARD = re.compile(
-    rf"""(?:\b[eE]{_BACKSLASHED})|'(?:[^']|'')*(?:'|\Z)|"[^"]*(?:"|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)"""
+    rf"""(?:\b[eE]{_BACKSLASHED})|'(?:[^']|'')*+(?:'|\Z)|"[^"]*(?:"|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)"""
     r"""|\$(\w*)\$.*?(?:\$\1\$|\Z)""",
     re.DOTALL,
 )

@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dbroute_panel.credentials import without_credentials
 from dbroute_panel.forms import TraceFilterForm
 from dbroute_panel.records import Level
 from dbroute_panel.report import Palette, Swatch
@@ -75,7 +74,7 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         "pages": pages,
         "filtered": not valid or wanted != Filter(),
         "links": query_without(request.GET, "page"),
-        "problem": without_credentials(store.problem() or ""),
+        "problem": store.problem(),
         "may": {"delete_trace": may(request, "delete_trace")},
     }
     status = 200 if valid else 400
