@@ -109,9 +109,9 @@ class RequestTrace:
             request, self.request = self.request, None
             if request is None:
                 return
+            self.recorder.secrets |= brought(request)
             response = outcome if isinstance(outcome, HttpResponseBase) else None
             status = status_of(outcome)
-            self.recorder.secrets |= brought(request)
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
                 self.recorder.request = described(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
