@@ -22,7 +22,7 @@ from dbroute_panel.views.page import Admin, may
 
 View = Callable[..., HttpResponseBase]
 
-ONLY_SHOWN = frozenset({"change", "export", "finding", "routers"})
+ONLY_SHOWN = frozenset({"change", "compare", "export", "finding", "routers"})
 """The pages that take no POST."""
 
 

@@ -39,12 +39,14 @@ class Page(NamedTuple):
     shown: int = 200
 
 
-PAGES = {
+LISTED = {
     "changelist": Page({LOOK}, {LOOK, DELETE}, data={"action": "clear", "post": "yes"}, done=302),
     "change": Page({LOOK}, args={"trace_id": HERE.id}),
+    "compare": Page({LOOK}, query=f"?a={HERE.id}&b={HERE.id}"),
     "delete": Page({DELETE}, {DELETE}, args={"trace_id": HERE.id}, data={"post": "yes"}, done=302),
     "export": Page({LOOK}, args={"trace_id": HERE.id, "format_name": "json"}),
     "finding": Page({LOOK}, args={"code": "stale-read"}),
+    "import": Page({ADD}, {ADD}, data={"file": dumps(ELSEWHERE)}, done=302),
     "map": Page({LOOK}, {LOOK, ASK}, data={"ask": "1"}, done=302),
     "replay": Page({LOOK, ASK}, {LOOK, ASK}, args={"trace_id": HERE.id}, data={"repeat": "1"}),
     "routers": Page({LOOK}),
@@ -67,6 +69,9 @@ def served() -> set[str]:
     """The names of the pages that there are."""
     found = admin.site.get_model_admin(Trace).get_urls()
     return {url.name.removeprefix("dbroute_panel_trace_") for url in found}
+
+
+PAGES = {name: LISTED[name] for name in sorted(served() & set(LISTED))}
 
 
 def url(name: str) -> str:
@@ -104,8 +109,3 @@ def permissions_of(name: str) -> set[str]:
     if facts is None or not facts.get("is_staff", True) or not facts.get("is_active", True):
         return set()
     return set(PERMISSIONS) if facts.get("is_superuser") else set(facts["permissions"])
-
-
-def document() -> bytes:
-    """A trace that is not in the store yet, as a file."""
-    return dumps(ELSEWHERE)

@@ -66,7 +66,7 @@ def asked_by_us() -> list[str]:
 
 
 def test_every_page_is_listed():
-    assert served() == set(PAGES)
+    assert served() == set(PAGES), "list it in pages.py, with the permissions that the contract gives it"
 
 
 @pytest.mark.parametrize("who", PEOPLE)

@@ -161,6 +161,7 @@ def test_nor_in_the_log(telling, settings, monkeypatch, caplog):
     monkeypatch.setattr(stores, "lost", 0)
     monkeypatch.setattr(stores.SQLiteStore, "save", raises)
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SHOULD_RECORD": raises}
+    settings.DEBUG = False  # and so no toolbar
     assert Client().get("/books/").status_code == 200
     with trace("lost"):
         Note.objects.using("primary").db  # noqa: B018

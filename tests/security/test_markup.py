@@ -71,7 +71,8 @@ def wrong(texts):
 
 
 # A page tells of a database what distinguishes it, of a statement its own words, of a method where it is.
-NOT_SHOWN = {"engine", "primary's engine", "primary's vendor", "operation", "function of method"}
+NOT_SHOWN = {"engine", "primary's engine", "primary's vendor", "operation"}
+NOT_SHOWN |= {"function of method", "template of method"}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -121,6 +122,8 @@ def test_nor_in_the_toolbar(shape, site, store, settings, tmp_path):
 
 
 ASKED = {
+    "compare": "a b q db route model",
+    "import": "file",
     "changelist": "path alias finding found kind status page",
     "change": "q db route model action findings questions event fold page",
     "delete": "post",
@@ -259,7 +262,8 @@ def test_our_script_makes_no_markup_of_texts():
 def test_no_template_marks_a_text_as_safe():
     templates = STATIC.parents[1] / "templates" / "dbroute_panel"
     for file in templates.rglob("*.html"):
-        source = file.read_text()
+        # The style sheet of this package, which the exported file has in it, comes from no trace.
+        source = file.read_text().replace("<style>{{ style|safe }}</style>", "")
         assert not re.search(
             r"\|\s*safe|autoescape\s+off|safeseq|<script(?![^>]*\bsrc=)|\bon\w+=|style=\"", source
         ), file.name
