@@ -6,6 +6,7 @@ import uuid
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User as Account
+from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import caches
@@ -13,12 +14,15 @@ from django.core.management import call_command
 from django.db import connections, models, router
 from django.test import Client
 
+from dbroute_panel.recording import secrets
 from dbroute_panel.recording.secrets import (
     Sessions,
+    brought,
     is_password_hash,
     may_keep_key,
     without_hashes,
     without_literals,
+    without_tokens,
 )
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import dumps
@@ -198,3 +202,63 @@ def test_which_keys_tell_nothing():
     assert may_keep_key(uuid.UUID(int=1))
     assert not may_keep_key("ada@example.com")
     assert not may_keep_key(True)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "sql", "masked"),
+    [
+        # A backslash escapes a quote on MySQL alone: elsewhere the second text begins after it.
+        ("mysql", r"SELECT 'a\' b' , 'k'", "SELECT '***' , '***'"),
+        ("postgresql", r"SELECT 'a\' b , 'k'", "SELECT '***' b , '***'"),
+        ("postgresql", r"SELECT E'a\' b', e'k'", "SELECT '***', '***'"),
+        ("postgresql", "SELECT $$it's k$$, $a$k$a$, $1", "SELECT '***', '***', $1"),
+        ("mysql", 'SELECT "k", `it\'s` FROM t', "SELECT '***', `it's` FROM t"),
+        ("sqlite", "SELECT \"it's\" FROM t WHERE x = 'k'", "SELECT \"it's\" FROM t WHERE x = '***'"),
+        ("sqlite", f'SELECT 1 WHERE k = "{KEY}"', 'SELECT 1 WHERE k = "***"'),
+        ("sqlite", "SELECT 1 -- it's k\nFROM t", "SELECT 1 /* *** */\nFROM t"),
+        ("mysql", "SELECT 1 # it's k\nFROM t /* k", "SELECT 1 /* *** */\nFROM t /* *** */"),
+        ("sqlite", "SELECT 'it''s k", "SELECT '***'"),
+        ("mysql", "SELECT 'k\\", "SELECT '***'"),
+    ],
+)
+def test_strings_and_comments_as_each_database_has_them(vendor, sql, masked):
+    assert without_literals(sql, vendor) == masked
+
+
+def test_what_looks_like_a_token_that_resets_a_password():
+    token = default_token_generator.make_token(Account(pk=1, password=make_password("x")))
+    assert without_tokens(f"/reset/MQ/{token}/ and {token}.") == "/reset/MQ/***/ and ***."
+    for text in (
+        "no token",
+        "a-b",
+        "2026-11-22",
+        "main-d41d8cd98f00b204e9800998ecf8427e.css",
+        str(uuid.uuid4()),
+    ):
+        assert without_tokens(text) == text
+
+
+def test_what_a_request_came_with(rf):
+    request = rf.get("/", headers={"Authorization": "Bearer abcdefgh12345"})
+    assert brought(request) == {"abcdefgh12345"}
+    request.session = SessionStore(KEY)
+    assert brought(request) == {"abcdefgh12345", KEY}
+    request.session = {"session_key": "of a kind that is not Django's"}
+    assert brought(rf.get("/", headers={"Authorization": "Token short"})) == set()
+    assert brought(request) == {"abcdefgh12345"}
+
+
+def test_without_the_session_app_no_request_has_one(rf, monkeypatch):
+    request = rf.get("/")
+    request.session = SessionStore(KEY)
+    monkeypatch.delitem(sys.modules, "django.contrib.sessions.backends.base")
+    assert brought(request) == set()
+
+
+def test_the_prefix_of_a_cache_is_that_of_the_projects_backend(settings):
+    settings.SESSION_ENGINE = "tests.nowhere"
+    assert secrets.Sessions().cached == ("django.contrib.sessions.c",)
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+    import django.contrib.sessions.backends.cached_db as backend
+
+    assert secrets.Sessions().cached == ("django.contrib.sessions.c", backend.SessionStore.cache_key_prefix)

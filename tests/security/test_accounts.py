@@ -26,7 +26,7 @@ DATABASE_CACHE = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cached_things"}
 }
 HASHERS = {
-    "pbkdf2": "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "pbkdf2": "tests.security.accounts.hashers.FewIterations",
     "md5": "django.contrib.auth.hashers.MD5PasswordHasher",
 }
 ENGINES = {
@@ -169,9 +169,9 @@ def visited(settings, *, hasher="md5", params=True, debug=False) -> Visitor:
 
 def test_nothing_that_opens_an_account_is_anywhere(project, store, settings, caplog):
     visitor = visited(settings, debug=True)
-    found = everywhere(store, visitor.requests)
+    found = everywhere(store, visitor.requests, every=5)
     assert len(visitor.requests) > 5
-    assert len(found) > 200
+    assert len(found) > 80
     elsewhere = [trace.request.path for trace in documents(store) if "/elsewhere/" in trace.request.path]
     assert elsewhere[0].endswith("/***/")
     assert_safe(project, visitor, found, store, caplog, params=True)
@@ -190,7 +190,7 @@ def test_nor_where_parameters_are_not_kept(project, store, settings, caplog):
     assert_safe(project, visitor, dict(files(store)), store, caplog, params=False)
 
 
-def test_nor_with_the_hashes_that_django_makes_by_default(project, store, settings, caplog):
+def test_nor_with_hashes_of_the_kind_that_django_makes_by_default(project, store, settings, caplog):
     visitor = visited(settings, hasher="pbkdf2")
     assert_safe(project, visitor, dict(files(store)), store, caplog, params=True)
 
