@@ -3,15 +3,19 @@ Databases that cannot be reached: what was meant for one that is not configured,
 
 There is no connection yet that could be watched, and no statement. The attempt is noted as a query that
 failed, with no SQL, and the exception stays the very one that Django raises: ``ConnectionDoesNotExist``
-of an unknown alias (the handler makes it by calling its ``exception_class``), ``ImproperlyConfigured`` of
-a ``default`` left ``{}`` (Django's dummy backend), and what a driver raises while it connects.
+of an unknown alias, ``ImproperlyConfigured`` of a ``default`` left ``{}`` (Django's dummy backend), and what a
+driver raises while it connects.
+
+``django.db.connections`` keeps its identity; its class becomes a subclass of what it was, as the router's does.
+There ``exception_class`` is a function that notes the failure where Django's own lookup calls it, and for
+everybody else (``except connections.exception_class``) the class that it was. So a lookup costs nothing more.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any
@@ -19,18 +23,22 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
+from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kinds, origin
 from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.recorder import OWN_APPS, RawQuery, Recorder, asking, recording
 from dbroute_panel.recording.snapshots import described, scalar
 
+_LOOKUP = BaseConnectionHandler.__getitem__.__code__
+
 
 def watch() -> None:
     """Begin to watch for what cannot be reached; calling it again changes nothing."""
-    raised = connections.exception_class
-    if not getattr(raised, "is_watched", False):
-        connections.exception_class = _noting(raised)  # type: ignore[assignment]
+    handler = type(connections)
+    if not getattr(handler, "is_watched", False):
+        watched = {"is_watched": True, "exception_class": _Raised(connections.exception_class)}
+        connections.__class__ = type(f"Watched{handler.__name__}", (handler,), watched)
     for backend, names in (
         (BaseDatabaseWrapper, ["connect"]),
         (DummyWrapper, ["_cursor", "ensure_connection"]),
@@ -41,19 +49,27 @@ def watch() -> None:
                 setattr(backend, name, _failing(method))
 
 
-def _noting(original: Callable[..., Exception]) -> Callable[..., Exception]:
-    def exception_class(*args: Any) -> Exception:
-        error = original(*args)
-        handler = sys._getframe(1)  # ConnectionHandler.__getitem__(self, alias)
-        # While save() handles the error it wants the connection's state, and meets the same error again.
-        handled = sys.exception()
-        before = None if handled is None else handled.__context__
-        if type(before) is not type(error) or str(before) != str(error):
-            _note(error, handler.f_locals.get("alias"), "unknown", handler)
-        return error
+class _Raised:
+    """``exception_class`` of the handler of connections; no data descriptor, so that it can still be set."""
 
-    exception_class.is_watched = True  # type: ignore[attr-defined]
-    return exception_class
+    def __init__(self, raised: type[Exception]) -> None:
+        self.raised = raised
+
+    def __get__(self, handler: object, owner: type) -> Callable[..., Exception]:
+        if handler is not None and sys._getframe(1).f_code is _LOOKUP:
+            return partial(_unknown, self.raised)
+        return self.raised
+
+
+def _unknown(raised: type[Exception], *args: Any) -> Exception:
+    error = raised(*args)
+    lookup = sys._getframe(1)  # BaseConnectionHandler.__getitem__(self, alias)
+    # While save() handles the error it wants the connection's state, and meets the same error again.
+    handled = sys.exception()
+    before = None if handled is None else handled.__context__
+    if type(before) is not type(error) or str(before) != str(error):
+        _note(error, lookup.f_locals.get("alias"), "unknown", lookup)
+    return error
 
 
 def _failing(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -103,9 +103,29 @@ def test_an_error_of_ours_costs_only_the_record(monkeypatch):
 
 
 def test_watching_twice_is_watching_once():
-    before = connections.exception_class
+    before = type(connections), connections.exception_class
     install()
-    assert connections.exception_class is before
+    assert (type(connections), connections.exception_class) == before
+
+
+def test_the_handler_s_class_of_exceptions_is_the_one_that_is_raised():
+    assert connections.exception_class is ConnectionDoesNotExist
+    assert type(connections).exception_class is ConnectionDoesNotExist
+    with trace("missing", keep=False) as t:
+        try:
+            connections["nowhere"]
+        except connections.exception_class as error:
+            assert type(error) is ConnectionDoesNotExist  # noqa: PT017 - that it is caught is what is tested
+    assert [query.alias for query in t.queries] == ["nowhere"]
+
+
+def test_the_handler_s_class_of_exceptions_can_be_replaced(monkeypatch):
+    class Nowhere(Exception):
+        pass
+
+    monkeypatch.setitem(vars(connections), "exception_class", Nowhere)  # removed afterwards, not set back
+    with pytest.raises(Nowhere):
+        connections["nowhere"]
 
 
 def test_a_thread_of_its_own_has_no_frame_of_the_user():

@@ -1,0 +1,60 @@
+"""
+Which alias each statement really went to, seen without our recording.
+
+It stands where a cursor is handed the statement, inside of all execute wrappers: there it sees what the
+database gets, and our recording, which looks outwards from its wrapper, does not see it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+
+from tests.django_suite.watching import Heard
+
+SAVEPOINT = re.compile(r"\bs\d+_x\d+\b")
+"""Django's names of savepoints, which have the number of the thread in them."""
+
+LIST = re.compile(r"%s(?:, \(?%s\)?)+")
+
+
+def digest(statements: list[tuple[str, str]]) -> str:
+    """
+    The same for the same statements, in any order.
+
+    Django goes through sets of models, whose order is that of their addresses: another one in each process.
+    """
+    return hashlib.sha256(repr(sorted(statements)).encode()).hexdigest()
+
+
+class Listener:
+    """``statements``: (alias, SQL) of each statement since the last ``take()``."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, str]] = []
+
+    def listen(self) -> None:
+        """Begin to listen, until the process ends."""
+        for name in ("_execute", "_executemany"):
+            setattr(CursorWrapper, name, self.heard(getattr(CursorWrapper, name)))
+
+    def heard(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(cursor: CursorWrapper, sql: Any, params: Any, *ignored: Any) -> Any:
+            self.statements.append((str(cursor.db.alias), SAVEPOINT.sub("savepoint", str(sql))))
+            return original(cursor, sql, params, *ignored)
+
+        return execute
+
+    def take(self) -> Heard:
+        """What was heard since it was last taken."""
+        taken, self.statements = self.statements, []
+        return Heard(
+            aliases=[(alias, len(list(run))) for alias, run in groupby(alias for alias, _sql in taken)],
+            statements=digest(taken),
+            shapes=digest([(alias, LIST.sub("list", sql)) for alias, sql in taken]),
+        )
