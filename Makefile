@@ -2,6 +2,8 @@
 # make test    the whole test suite on all processors (JOBS=1 for one); ARGS="-k sandbox" goes to pytest
 # make test-services   the tests that need PostgreSQL, MariaDB and Chromium, with servers of their own
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
+# make test    the whole test suite; ARGS="-k sandbox" goes to pytest
+# make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -23,6 +25,7 @@ BIOME_DIR := .cache/biome-$(BIOME)
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
 .PHONY: help demo demo-services test test-services check check-ruff check-mypy check-templates check-layers check-biome
+.PHONY: help demo test test-django test-django-short check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
 help:
@@ -85,6 +88,12 @@ endif
 test-services: $(VENV)/.installed-services
 	$(BIN)/python -m example_site.services --browser -- \
 	  $(BIN)/python -m pytest tests/services --ds=tests.services.settings $(ARGS)
+# The short list is for the continuous integration. LABELS="queries cache" takes these of Django's suites instead.
+test-django: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.django_suite $(LABELS)
+
+test-django-short: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.django_suite --short
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome

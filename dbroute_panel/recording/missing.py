@@ -3,12 +3,12 @@ Databases that cannot be reached: what was meant for one that is not configured,
 
 There is no connection yet that could be watched, and no statement. The attempt is noted as a query that
 failed, with no SQL, and the exception stays the very one that Django raises: ``ConnectionDoesNotExist``
-of an unknown alias, ``ImproperlyConfigured`` of a ``default`` left ``{}`` (Django's dummy backend), and what a
-driver raises while it connects.
+of an unknown alias, ``ImproperlyConfigured`` of a ``default`` left ``{}`` (Django's dummy backend), and what
+a driver raises while it connects.
 
-``django.db.connections`` keeps its identity; its class becomes a subclass of what it was, as the router's does.
-There ``exception_class`` is a function that notes the failure where Django's own lookup calls it, and for
-everybody else (``except connections.exception_class``) the class that it was. So a lookup costs nothing more.
+``django.db.connections`` keeps its identity; its class becomes a subclass of what it was, as the router's
+does. There ``exception_class`` is a function that notes the failure where Django's own lookup calls it, and
+for everybody else (``except connections.exception_class``) the class that it was. A lookup costs no more.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def surround() -> None:
             return run_plain(self, *args, **kwargs)
         return TESTS.around(self.id(), lambda: run_plain(self, *args, **kwargs))
 
-    def _handleClassSetUp(self: Any, test: Any, result: Any) -> Any:  # noqa: N802 - unittest's name
-        if result._previousTestClass == type(test):
+    def _handleClassSetUp(self: Any, test: Any, result: Any) -> Any:
+        if result._previousTestClass is type(test):
             return set_up_class(self, test, result)
         name = f"setUpClass ({unittest.util.strclass(type(test))})"
         return TESTS.around(name, lambda: set_up_class(self, test, result))

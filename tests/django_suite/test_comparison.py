@@ -18,11 +18,9 @@ from tests.django_suite.watching import Heard, Run, Told
 NOTICED = Path(comparison.__file__).with_name("noticed.toml")
 
 
-def told(
-    name="a.A.test", *, outcome="passed", aliases=(("default", 2),), statements="x", shapes="y", **kwargs
-):
+def told(name="a.A.test", *, aliases=(("default", 2),), statements="x", shapes="y", **kwargs):
     heard = Heard(aliases=list(aliases), statements=statements, shapes=shapes)
-    return Told(name, outcome=outcome, heard=heard, **kwargs)
+    return Told(name, heard=heard, **kwargs)
 
 
 def run(variant, *tests):

@@ -2,8 +2,8 @@
 What passes between the process that compares and the one that runs Django's tests.
 
 A variant is ``bare`` (dbroute_panel is never imported), ``recording`` (the taps are installed, and a trace is
-active from before each test's ``setUp()`` until after its ``tearDown()``, and around each ``setUpClass()``), or
-``app`` (the same, with dbroute_panel in INSTALLED_APPS and each trace written to a store).
+active from before each test's ``setUp()`` until after its ``tearDown()``, and around each ``setUpClass()``),
+or ``app`` (the same, with dbroute_panel in INSTALLED_APPS and each trace written to a store).
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Heard(msgspec.Struct):
     """
     What our listener heard, which has nothing to do with the recording.
 
-    ``aliases``: the alias of each statement in turn, as ``(alias, how often in a row)``; ``statements``: a digest
-    of all (alias, SQL), in any order; ``shapes``: the same where a list of parameters is as good as a longer one.
+    ``aliases``: the alias of each statement in turn, as ``(alias, how often in a row)``; ``statements``: a
+    digest of all (alias, SQL), in any order; ``shapes``: the same where a list of parameters is as good as a
+    longer one.
     """
 
     aliases: list[tuple[str, int]] = []

@@ -96,4 +96,4 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         ["make"], cwd=checkout, env=clean_environment, capture_output=True, text=True, check=True
     ).stdout
 
-    assert [line.split()[1] for line in shown.splitlines()] == ["demo", "test", "check"]
+    assert [line.split()[1] for line in shown.splitlines()] == ["demo", "test", "test-django", "check"]
