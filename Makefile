@@ -4,6 +4,7 @@
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
 # make test    the whole test suite; ARGS="-k sandbox" goes to pytest
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
+# make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -26,6 +27,7 @@ unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
 .PHONY: help demo demo-services test test-services check check-ruff check-mypy check-templates check-layers check-biome
 .PHONY: help demo test test-django test-django-short check check-ruff check-mypy check-templates check-layers check-biome
+.PHONY: help demo test test-django test-django-short test-matrix check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
 help:
@@ -94,6 +96,10 @@ test-django: $(VENV)/.installed-dev
 
 test-django-short: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.django_suite --short
+
+# ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
+test-matrix: $(VENV)/.installed-dev
+	$(BIN)/python -m nox $(if $(PAIRS),-k '$(PAIRS)') -- $(ARGS)
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,33 @@ from django.db import connections
 
 from dbroute_panel import stores
 from example_site import replication
+
+TOOLBAR = find_spec("debug_toolbar") is not None
+collect_ignore = [] if TOOLBAR else ["test_panel.py"]
+"""Nothing of the panel can be imported without django-debug-toolbar."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nobody tests without the toolbar by mistake."""
+    if TOOLBAR is (os.environ.get("DBROUTE_TOOLBAR") == "absent"):
+        raise pytest.UsageError(
+            "DBROUTE_TOOLBAR=absent, but django-debug-toolbar is installed."
+            if TOOLBAR
+            else "django-debug-toolbar is not installed. To test without it, set DBROUTE_TOOLBAR=absent."
+        )
+
+
+def pytest_report_header() -> str | None:
+    return None if TOOLBAR else "without django-debug-toolbar: test_panel.py and -m toolbar are left out"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the toolbar, deselect the tests that need it; pytest says how many."""
+    if TOOLBAR:
+        return
+    needing = [item for item in items if item.get_closest_marker("toolbar")]
+    config.hook.pytest_deselected(items=needing)
+    items[:] = [item for item in items if item not in needing]
 
 
 def pytest_configure(config: pytest.Config) -> None:

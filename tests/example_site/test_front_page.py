@@ -206,6 +206,7 @@ def test_an_ordinary_page_leaves_a_trace_with_its_status(store, path, status):
     assert trace.queries
 
 
+@pytest.mark.toolbar
 @pytest.mark.parametrize("path", ["/books/", "/broken/", "/admin/login/"])
 def test_the_toolbar_is_on_ordinary_pages(store, path):
     page = Client(raise_request_exception=False).get(path).content.decode()

@@ -43,8 +43,6 @@ def where(callsite):
 
 def test_files_are_classed_by_their_names():
     import asgiref.local
-    import debug_toolbar.panels.sql
-    import debug_toolbar.store
     import django.db.backends.sqlite3.schema
     import django.db.models.manager
     import msgspec
@@ -54,8 +52,6 @@ def test_files_are_classed_by_their_names():
     assert kinds[django.db.models.manager.__file__] == callers.FRAMEWORK
     assert kinds[asgiref.local.__file__] == callers.FRAMEWORK
     assert kinds[dbroute_panel.conf.__file__] == callers.FRAMEWORK
-    assert kinds[debug_toolbar.panels.sql.__file__] == callers.FRAMEWORK
-    assert kinds[debug_toolbar.store.__file__] == callers.OWN
     assert kinds[django.db.backends.sqlite3.schema.__file__] == callers.SCHEMA
     assert kinds[django.db.models.base.__file__] == callers.MODEL
     assert kinds[msgspec.__file__] == callers.LIBRARY
@@ -65,6 +61,15 @@ def test_files_are_classed_by_their_names():
     for file in (__file__, "<string>", "<console>", urls.__file__, r"C:\project\views.py"):
         assert kinds[file] == callers.USER
     assert kinds[r"C:\python\Lib\site-packages\x\y.py"] == callers.LIBRARY
+
+
+@pytest.mark.toolbar
+def test_the_toolbar_s_files_are_the_framework_s_and_those_of_its_store_the_tool_s_own():
+    import debug_toolbar.panels.sql
+    import debug_toolbar.store
+
+    assert kinds[debug_toolbar.panels.sql.__file__] == callers.FRAMEWORK
+    assert kinds[debug_toolbar.store.__file__] == callers.OWN
 
 
 def test_names_that_somebody_makes_up_do_not_pile_up():

@@ -178,6 +178,7 @@ def test_statements_that_are_no_plain_strings(primary):
     assert type(t._recorder.events[0].sql) is str
 
 
+@pytest.mark.toolbar
 def test_queries_on_the_tools_own_models_are_not_recorded(primary, settings):
     from debug_toolbar.models import HistoryEntry
 
@@ -189,6 +190,7 @@ def test_queries_on_the_tools_own_models_are_not_recorded(primary, settings):
     assert [query.model for query in t.queries] == ["library.Tag"]
 
 
+@pytest.mark.toolbar
 def test_transactions_of_the_toolbars_store_are_not_recorded(primary, monkeypatch):
     from debug_toolbar import store
 

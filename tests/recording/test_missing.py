@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-from debug_toolbar.models import HistoryEntry
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections, transaction
 from django.db.models import query as queryset
@@ -185,7 +184,10 @@ def test_a_database_that_does_not_answer_is_linked_to_the_decision_that_chose_it
     assert (query.route, query.decision) == (Route.ROUTER, decision.id)
 
 
+@pytest.mark.toolbar
 def test_the_tools_own_models_are_not_recorded(site):
+    from debug_toolbar.models import HistoryEntry
+
     with trace("own", keep=False) as t, pytest.raises(ConnectionDoesNotExist):
         HistoryEntry.objects.using("nowhere").first()
     assert t.queries == []

@@ -81,16 +81,22 @@ def test_the_project_decides_which_requests_are_recorded(settings, caplog):
     assert record.getMessage() == "DBROUTE_PANEL['SHOULD_RECORD'] raised; the request is not recorded."
 
 
-def test_the_tools_own_pages_and_the_toolbars_are_never_recorded(settings):
+def test_the_tools_own_pages_are_never_recorded(settings):
     settings.ROOT_URLCONF = "tests.recording.urls"
     assert is_own(get("/admin/dbroute_panel/trace/"))
     assert is_own(get("/admin/dbroute_panel/trace/" + "a" * 32 + "/change/"))
-    assert is_own(get("/__debug__/render_panel/"))
     assert not is_own(get("/admin/"))
     assert not is_own(get("/admin/library/book/"))
     assert not is_own(get("/no/such/page/"))
     assert not is_own(get("/somebodys/dbroute_panel/trace/"))
     assert begin(get("/admin/dbroute_panel/trace/")) is None
+
+
+@pytest.mark.toolbar
+def test_the_toolbars_own_urls_are_never_recorded(settings):
+    settings.ROOT_URLCONF = "tests.recording.urls"
+    assert is_own(get("/__debug__/render_panel/"))
+    assert begin(get("/__debug__/render_panel/")) is None
 
 
 def test_an_url_is_not_resolved_where_it_cannot_be_our_own(settings, kept, monkeypatch):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+from importlib.util import find_spec
 
-from debug_toolbar.toolbar import debug_toolbar_urls
 from django.contrib import admin
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
@@ -129,5 +129,9 @@ urlpatterns = [
     path("template/", template),
     path("reset/<uidb64>/<token>/", reset),
     path("admin/", admin.site.urls),
-    *debug_toolbar_urls(),
 ]
+
+if find_spec("debug_toolbar"):
+    from debug_toolbar.toolbar import debug_toolbar_urls
+
+    urlpatterns += debug_toolbar_urls()

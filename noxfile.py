@@ -1,0 +1,47 @@
+"""
+The test suite on every supported pair of Python and Django, with the debug toolbar and without it.
+
+    nox                                            all of it (make test-matrix)
+    nox -k "django60 and absent" -- tests/stores   some pairs (python312 ...), and what is given to pytest
+
+A Python that is not on this machine is said and left out; where ``CI`` is set it is an error: nox's own rule.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+
+PAIRS = [
+    ("3.11", "5.2"),
+    *((python, django) for python in ("3.12", "3.13") for django in ("5.2", "6.0", "6.1")),
+]
+
+# pyenv puts a shim on PATH for every Python, also for one that is not chosen here and would not start.
+PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+FOUND = [
+    str(folder) for python in ("3.11", "3.12", "3.13") for folder in PYENV.glob(f"versions/{python}.*/bin")
+]
+os.environ["PATH"] = os.pathsep.join([*FOUND, os.environ.get("PATH", "")])
+
+
+def named(python: str, django: str) -> str:
+    """The name of a pair, which has no dots: -k would take 6.0 for a number."""
+    return f"python{python}-django{django}".replace(".", "")
+
+
+@nox.session
+@nox.parametrize("toolbar", [nox.param(toolbar, id=toolbar) for toolbar in ("present", "absent")])
+@nox.parametrize("python,django", [nox.param(*pair, id=named(*pair)) for pair in PAIRS])
+def tests(session: nox.Session, django: str, toolbar: str) -> None:
+    """pytest with this Django. Without the toolbar, the tests of the panel are left out."""
+    session.install("--editable", ".[dev]", f"Django=={django}.*")
+    if toolbar == "absent":
+        session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "django-debug-toolbar")
+        session.env["DBROUTE_TOOLBAR"] = "absent"
+    session.env["DJANGO_SETTINGS_MODULE"] = None  # somebody else's project may be in the environment
+    session.run("python", "-m", "pytest", *session.posargs)
