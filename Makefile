@@ -28,6 +28,7 @@ unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 .PHONY: help demo demo-services test test-services check check-ruff check-mypy check-templates check-layers check-biome
 .PHONY: help demo test test-django test-django-short check check-ruff check-mypy check-templates check-layers check-biome
 .PHONY: help demo test test-django test-django-short test-matrix check check-ruff check-mypy check-templates check-layers check-biome
+.PHONY: help demo test test-django test-django-short test-matrix reliability check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
 help:
@@ -78,6 +79,7 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist worksteal
 	@$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage run -m pytest --junitxml=$(VENV)/.report-of-all.xml
 	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total)%"
 	@$(BIN)/python -m coverage report >$(VENV)/.coverage-of-all || { cat $(VENV)/.coverage-of-all; exit 1; }
 	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \
@@ -100,6 +102,11 @@ test-django-short: $(VENV)/.installed-dev
 # ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
 test-matrix: $(VENV)/.installed-dev
 	$(BIN)/python -m nox $(if $(PAIRS),-k '$(PAIRS)') -- $(ARGS)
+
+# The tables of docs/reliability.md, from what make test and make test-django have left behind here.
+REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json)
+reliability: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.reliability $(REPORTS)
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome

@@ -8,11 +8,13 @@ makes no test databases: a replica, for one, is only a replica with a file of it
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import django
 import pytest
 from asgiref.sync import SyncToAsync
 from django.conf import settings as site_settings
@@ -29,7 +31,13 @@ collect_ignore = [] if TOOLBAR else ["test_panel.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nobody tests without the toolbar by mistake."""
+    """
+    Nobody tests without the toolbar by mistake. And what a test starts is not measured: coverage makes a
+    process slower, and tells it how to measure.
+    """
+    # pytest-xdist's own workers are started after this, by a process that has no workerinput.
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     if TOOLBAR is (os.environ.get("DBROUTE_TOOLBAR") == "absent"):
         raise pytest.UsageError(
             "DBROUTE_TOOLBAR=absent, but django-debug-toolbar is installed."
@@ -51,14 +59,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in needing]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """
-    Leave what a test starts unmeasured: coverage makes a process slower and tells it how to measure.
-
-    pytest-xdist's own workers are started after this, by a process that has no ``workerinput``.
-    """
-    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+@pytest.fixture(scope="session", autouse=True)
+def named_in_the_report(record_testsuite_property) -> None:
+    """A report (``--junitxml``) says what it is of: see ``tests.reliability``."""
+    record_testsuite_property("python", ".".join(platform.python_version_tuple()[:2]))
+    record_testsuite_property("django", ".".join(map(str, django.VERSION[:2])))
 
 
 @pytest.fixture(scope="session")
