@@ -72,11 +72,6 @@ class Writer:
         self.base = _base_dir()
         self.places: dict[tuple[int, int], tuple[str, int, str]] = {}
         self.settled = {raw.id: raw.settled_by for raw in self.raw if type(raw) is RawDecision}
-        self.writers: dict[type, Callable[[Any], records.Event]] = {
-            RawDecision: self.decision,
-            RawQuery: self.query,
-            RawTransaction: self.transaction,
-        }
 
     def events(self) -> list[records.Event]:
         written = (self.written(raw) for raw in self.raw if self.only(raw.id))
@@ -85,7 +80,7 @@ class Writer:
     def written(self, raw: RawEvent) -> records.Event | None:
         """The record; None for one that an error of ours costs, which is counted."""
         try:
-            return self.writers[type(raw)](raw)
+            return WRITERS[type(raw)](self, raw)
         except Exception:
             self.unwritten[KINDS[type(raw)]] += 1
             complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
@@ -280,6 +275,14 @@ class Writer:
             function=_text(function),
             template=None if site[2] is None else (_text(site[2][0]), site[2][1]),
         )
+
+
+WRITERS: dict[type, Callable[[Writer, Any], records.Event]] = {
+    RawDecision: Writer.decision,
+    RawQuery: Writer.query,
+    RawTransaction: Writer.transaction,
+}
+"""By the class of the event. In the writer they would be a cycle, which keeps the recorder alive."""
 
 
 def _by_id(raw: RawEvent) -> int:

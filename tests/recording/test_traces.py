@@ -437,6 +437,19 @@ def test_a_trace_keeps_nothing_alive(site, without_gc):
     assert t.document
 
 
+def test_a_trace_that_is_over_goes_without_the_garbage_collector(site, without_gc):
+    """A cycle would hold events and the project's routers until Python collects."""
+
+    def work():
+        with trace("test", keep=False) as t:
+            list(Book.objects.all())
+            assert t.queries
+        assert t.document.events
+        return weakref.ref(t._recorder)
+
+    assert work()() is None
+
+
 def test_an_exception_is_not_kept_alive(site, without_gc, ask):
     class Sorry(Exception):
         pass
