@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -14,11 +15,14 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     One export format.
 
     ``write`` takes traces one at a time and yields the file in pieces, so that neither is ever
-    whole in memory. ``extension`` has no dot.
+    whole in memory. ``extension`` is that of its files, without the first dot; no two formats have the
+    same, but one may end with another's (``json``, ``chrome.json``). ``purpose`` is what it is good
+    for, in a few words. Traces are redacted before they come here.
     """
 
     name: str
     label: str
+    purpose: Any
     content_type: str
     extension: str
     write: Callable[[Iterable[Trace]], Iterator[bytes]]

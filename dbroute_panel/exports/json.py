@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from django.utils.translation import gettext_lazy
+
 from dbroute_panel.exports.base import Format
 from dbroute_panel.records import Trace, dumps
 
@@ -24,4 +26,11 @@ def write(traces: Iterable[Trace]) -> Iterator[bytes]:
     yield b"]\n"
 
 
-FORMAT = Format(name="json", label="JSON", content_type="application/json", extension="json", write=write)
+FORMAT = Format(
+    name="json",
+    label="JSON",
+    purpose=gettext_lazy("The whole trace; can be imported and replayed"),
+    content_type="application/json",
+    extension="json",
+    write=write,
+)

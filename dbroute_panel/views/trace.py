@@ -12,6 +12,7 @@ from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.records import Trace
+from dbroute_panel.redaction import redacted
 from dbroute_panel.report import Detail, Index, Listing, detail_of, timeline_of, totals_of
 from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import StoreError, get_store
@@ -94,16 +95,20 @@ def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name:
             "hint": did_you_mean(format_name, FORMATS),
         }
         return message(admin, request, title=_("No such format"), text=text, status=404)
-    if "redact" in request.GET:  # better no file than one with what was to be left out
-        text = _("This version cannot redact an export.")
+    redact = request.GET.get("redact", "0")
+    if redact not in ("0", "1"):  # better no file than one with what was to be left out
+        text = _("redact is “%(value)s”; valid are 1 and 0.") % {"value": redact}
         return message(admin, request, title=_("Not redacted"), text=text, status=400)
     trace = stored_trace(trace_id)
     if trace is None:
         return unknown_trace(admin, request, trace_id)
+    name = f"dbroute-{trace.id}"
+    if redact == "1":
+        trace, name = redacted(trace), f"{name}-redacted"
     return StreamingHttpResponse(
         chosen.write([trace]),
         content_type=chosen.content_type,
-        headers={"Content-Disposition": f'attachment; filename="dbroute-{trace.id}.{chosen.extension}"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}.{chosen.extension}"'},
     )
 
 

@@ -15,6 +15,7 @@ from dbroute_panel.management.dbroute.console import Console
 from dbroute_panel.management.dbroute.stored import find, opened
 from dbroute_panel.management.dbroute.subcommand import Subcommand, UsageError
 from dbroute_panel.records import Trace
+from dbroute_panel.redaction import redacted
 
 
 def arguments(parser: CommandParser) -> None:
@@ -22,6 +23,7 @@ def arguments(parser: CommandParser) -> None:
     parser.add_argument("--all", action="store_true", help=_("Every trace in the store."))
     parser.add_argument("--format", metavar="|".join(FORMATS), default="json", help=_("Of the file."))
     parser.add_argument("--output", metavar="F", help=_("Write to this file, not to the standard output."))
+    parser.add_argument("--redact", action="store_true", help=_("Leave out parameters, literals and keys."))
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
@@ -34,7 +36,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
         found = list(dict.fromkeys(find(store, str(trace_id)).id for trace_id in ids))
         total = store.count() if options["all"] else len(found)
         wanted = store.traces() if options["all"] else (find(store, trace_id) for trace_id in found)
-        traces = counted(console, wanted, total)
+        traces = counted(console, map(redacted, wanted) if options["redact"] else wanted, total)
         if path is None:
             console.bytes(chosen.write(traces))
         else:

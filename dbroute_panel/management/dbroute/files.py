@@ -66,8 +66,9 @@ def format_named(name: str) -> Format:
 def format_of(path: Path) -> Format:
     """The export format that the end of a file's name asks for. Raises ``UsageError``."""
     extensions = {f".{known.extension}": known for known in FORMATS.values()}
-    if (known := extensions.get(path.suffix.lower())) is not None:
-        return known
+    ends = [extension for extension in extensions if path.name.lower().endswith(extension)]
+    if ends:  # of "json" and "chrome.json" the longer
+        return extensions[max(ends, key=len)]
     raise UsageError(
         _("No export format for a name like %(name)r. %(hint)s")
         % {"name": path.name, "hint": did_you_mean(path.suffix, extensions)}

@@ -1,0 +1,170 @@
+"""
+One event a row, for a spreadsheet or a data frame. It cannot be imported: ``json`` and ``ndjson`` can.
+
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula. What a user of the
+traced site typed may be in any text, so such texts get an apostrophe in front of them, as
+https://owasp.org/www-community/attacks/CSV_Injection says; also after spaces and control characters,
+and for the full-width forms of these characters.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.exports.base import Format
+from dbroute_panel.records import Callsite, Decision, Event, Query, Trace, Transaction
+
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠\x00-\x1f\x7f]")  # noqa: RUF001 - the full-width forms are meant
+ROWS: Final = 200
+"""So many rows are handed over at a time."""
+
+Column = Callable[[Any], Any]
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _answer(decision: Decision) -> Any:
+    said = decision.answer
+    return said if said is None or isinstance(said, str) else _json(said)
+
+
+def _site(read: Callable[[Callsite], Any]) -> Column:
+    return lambda event: None if event.callsite is None else read(event.callsite)
+
+
+_EVENT: Final[Mapping[str, Column]] = {
+    "id": lambda event: event.id,
+    "at_us": lambda event: event.at_us,
+    "file": _site(lambda site: site.file),
+    "line": _site(lambda site: site.line),
+    "function": _site(lambda site: site.function),
+    "template": _site(lambda site: site.template and f"{site.template[0]}:{site.template[1]}"),
+}
+
+_COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
+    Query: {
+        **_EVENT,
+        "type": lambda query: "query",
+        "duration_us": lambda query: query.duration_us,
+        "alias": lambda query: query.alias,
+        "operation": lambda query: query.operation,
+        "model": lambda query: query.model,
+        "route": lambda query: query.route,
+        "decision": lambda query: query.decision,
+        "within": lambda query: query.within,
+        "writes": lambda query: _json(query.writes),
+        "many": lambda query: _json(query.many),
+        "atomic": lambda query: _json(query.atomic),
+        "transaction": lambda query: query.transaction,
+        "rowcount": lambda query: query.rowcount,
+        "error": lambda query: query.error,
+        "sql": lambda query: query.sql,
+        "params": lambda query: _json(query.params),
+        "instance": lambda query: _json(query.instance),
+    },
+    Decision: {
+        **_EVENT,
+        "type": lambda decision: "decision",
+        "duration_us": lambda decision: decision.duration_us,
+        "operation": lambda decision: decision.action,
+        "model": lambda decision: decision.model,
+        "route": lambda decision: decision.settled_by,
+        "router": lambda decision: decision.router,
+        "answer": _answer,
+        "within": lambda decision: decision.parent,
+        "error": lambda decision: next((step.error for step in decision.steps if step.error), None),
+        "args": lambda decision: _json(decision.args),
+        "hints": lambda decision: _json(decision.hints or None),
+        "steps": lambda decision: _json(decision.steps),
+    },
+    Transaction: {
+        **_EVENT,
+        "type": lambda event: "transaction",
+        "alias": lambda event: event.alias,
+        "operation": lambda event: event.operation,
+        "transaction": lambda event: event.transaction,
+    },
+}
+
+COLUMNS: Final = (
+    *(
+        "trace",
+        "started_at",
+        "name",
+        "id",
+        "type",
+        "at_us",
+        "duration_us",
+        "alias",
+        "operation",
+        "model",
+        "route",
+    ),
+    *(
+        "router",
+        "answer",
+        "decision",
+        "within",
+        "writes",
+        "many",
+        "atomic",
+        "transaction",
+        "rowcount",
+        "error",
+    ),
+    *("sql", "params", "instance", "args", "hints", "steps", "file", "line", "function", "template"),
+)
+"""The first row. What an event does not have is empty."""
+
+
+def write(traces: Iterable[Trace]) -> Iterator[bytes]:
+    """A row of names, then one for each event. Holds one trace at a time."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for trace in traces:
+        whole = {"trace": trace.id, "started_at": trace.started_at, "name": trace.name}
+        for number, event in enumerate(trace.events, 1):
+            writer.writerow(_row(whole, event))
+            if number % ROWS == 0:
+                yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _row(whole: Mapping[str, Any], event: Event) -> list[Any]:
+    columns = _COLUMNS[type(event)]
+    cells = dict(whole)
+    for name, column in columns.items():
+        cells[name] = column(event)
+    return [harmless(cells.get(name)) for name in COLUMNS]
+
+
+def harmless(cell: Any) -> Any:
+    """``cell``, with an apostrophe in front of it where a spreadsheet would take it for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text.encode()
+
+
+FORMAT = Format(
+    name="csv",
+    label="CSV",
+    purpose=gettext_lazy("One event a row, for a spreadsheet"),
+    content_type="text/csv; charset=utf-8",
+    extension="csv",
+    write=write,
+)

@@ -1,0 +1,143 @@
+"""A trace without the data in it: what stays is who asked what, who answered, and where it went."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from msgspec.structs import replace
+
+from dbroute_panel import findings
+from dbroute_panel.recording.secrets import MASK
+from dbroute_panel.records import Decision, Event, Finding, InstanceRef, Query, Step, Trace, TypeRef
+
+from .requests import route_of
+from .statements import without_literals
+
+_CLASS = re.compile(r"[^\W\d][\w.]*")
+_WORD = re.compile(r"\w+")
+
+# How databases say that a table is not there; the finding about it reads the name from the error.
+_TABLE_IS_MISSING: Final = frozenset(
+    {"no", "such", "table", "main", "relation", "does", "not", "exist", "Table", "doesn", "t", "1146"}
+    | {"ORA", "00942", "or", "view"}
+)
+
+
+def redacted(trace: Trace) -> Trace:
+    """
+    ``trace`` without parameters, literals in SQL, primary keys, hint values, error messages and URLs.
+
+    It can be imported and replayed, and redacting it again changes nothing.
+    """
+    vendors = {alias: database.vendor for alias, database in trace.databases.items()}
+    request = trace.request and replace(trace.request, path=route_of(trace.request))
+    shown = replace(
+        trace,
+        name=request.path if request else trace.kind,
+        request=request,
+        events=[_Redactor(vendors, _masked).event(event) for event in trace.events],
+        findings=[],
+    )
+    return replace(shown, findings=_findings(trace, shown, vendors)) if trace.findings else shown
+
+
+def _masked(value: Any) -> str:
+    return MASK
+
+
+class _Redactor:
+    """Makes redacted events. ``name`` says what stands for a value; ``found``: to find findings in."""
+
+    def __init__(self, vendors: dict[str, str], name: Callable[[Any], str], *, found: bool = False) -> None:
+        self.vendors = vendors
+        self.name = name
+        self.found = found
+
+    def event(self, event: Event) -> Event:
+        if isinstance(event, Query):
+            return self.query(event)
+        return self.decision(event) if isinstance(event, Decision) else event
+
+    def query(self, query: Query) -> Query:
+        sql = without_literals(query.sql, self.vendors.get(query.alias, ""))
+        return replace(
+            query,
+            sql=sql,
+            params=self.parameters(query.params) if self.found else None,
+            instance=query.instance and self.instance(query.instance),
+            error=query.error and (_about_a_table(query.error, sql) if self.found else _class(query.error)),
+        )
+
+    def decision(self, decision: Decision) -> Decision:
+        return replace(
+            decision,
+            args=decision.args and {name: self.argument(value) for name, value in decision.args.items()},
+            hints={name: self.hint(value) for name, value in decision.hints.items()},
+            steps=[self.step(step) for step in decision.steps],
+        )
+
+    def step(self, step: Step) -> Step:
+        if step.error is None and step.traceback is None:
+            return step
+        return replace(step, error=step.error and _class(step.error), traceback=None)
+
+    def argument(self, value: Any) -> Any:
+        """Of ``allow_relation`` an object; of ``allow_migrate`` an alias, an app label or a model's name."""
+        return self.instance(value) if isinstance(value, InstanceRef) else value
+
+    def hint(self, value: Any) -> Any:
+        if isinstance(value, InstanceRef):
+            return self.instance(value)
+        return value if value is None or isinstance(value, TypeRef) else self.name(value)
+
+    def instance(self, ref: InstanceRef) -> InstanceRef:
+        return ref if ref.pk is None else replace(ref, pk=self.name(ref.pk))
+
+    def parameters(self, params: Any) -> Any:
+        if isinstance(params, dict):
+            return {name: self.parameters(value) for name, value in params.items()}
+        if isinstance(params, list):
+            return [self.parameters(value) for value in params]
+        return None if params is None else self.name(params)
+
+
+class _Names(dict[str, str]):
+    """A name for each value, the same for the same: what is equal stays equal."""
+
+    def __call__(self, value: Any) -> str:
+        return self.setdefault(repr(value), f"{MASK}{len(self) + 1}")
+
+
+def _findings(trace: Trace, shown: Trace, vendors: dict[str, str]) -> list[Finding]:
+    """
+    The findings of ``trace`` as they read where nothing but the redacted trace is known.
+
+    They are found anew in a trace that has names for its values. A finding that is not found there (of
+    somebody else's project, or because it looked at a value) keeps its code, level and events.
+    """
+    redactor = _Redactor(vendors, _Names(), found=True)
+    known = replace(shown, events=[redactor.event(event) for event in trace.events])
+    messages = {_key(found): found.message for found in findings.find(known, redacted=True)}
+    unknown = _("What this finding says was left out of the redacted trace.")
+    return [replace(found, message=messages.get(_key(found), unknown)) for found in trace.findings]
+
+
+def _key(found: Finding) -> tuple[str, tuple[int, ...]]:
+    return found.code, tuple(found.events)
+
+
+def _class(error: str) -> str:
+    """The class of ``Class: message``."""
+    name = error.partition(":")[0]
+    return name if _CLASS.fullmatch(name) else MASK
+
+
+def _about_a_table(error: str, sql: str) -> str:
+    """The error, of its words those of the redacted statement, and those that say that a table is missing."""
+    known = _TABLE_IS_MISSING.union(_WORD.findall(sql))
+    message = error.partition(":")[2]
+    words = _WORD.sub(lambda word: word[0] if word[0] in known else "", message)
+    return f"{_class(error)}:{words}"
