@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from dbroute_panel.exports import csv, json, ndjson
+from dbroute_panel.exports import csv, html, json, ndjson
 from dbroute_panel.exports.base import Format
 
 __all__ = ["FORMATS", "Format"]
 
-FORMATS: Final[dict[str, Format]] = {module.FORMAT.name: module.FORMAT for module in (json, ndjson, csv)}
+FORMATS: Final[dict[str, Format]] = {
+    module.FORMAT.name: module.FORMAT for module in (json, ndjson, csv, html)
+}

@@ -16,6 +16,7 @@ from .palette import Palette, Swatch
 from .python_source import highlighted
 from .rows import Fold, Listing, Page, Row, Wanted
 from .sql import Piece
+from .sql import plain as plain_sql
 from .timeline import Timeline, timeline_of
 from .totals import Share, Totals, totals_of
 
@@ -42,6 +43,7 @@ __all__ = [
     "document",
     "documented",
     "highlighted",
+    "plain_sql",
     "timeline_of",
     "totals_of",
     "words",

@@ -1,0 +1,182 @@
+"""
+How do 10,000 events fit into a file that a browser opens at once?
+
+The first event of each kind has everything: chain, hints, SQL, parameters. One that is like it (same line
+of code, SQL, answers and steps) is one line, with its time, its values, and a link to the first. So is what
+comes when the file has no more room, without a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dbroute_panel.records import Decision, Event, InstanceRef, Query
+from dbroute_panel.report import Index, Listing, Row, detail_of, plain_sql, words
+
+LARGEST: Final = 2_700_000
+"""So many bytes a trace's rows have at most, as long as it has at most 10,000 events."""
+
+SHORT: Final = 230
+"""So many bytes a short row has at most, about."""
+
+FORMATTED: Final = 150
+"""So many statements are formatted: each takes milliseconds."""
+
+Render = Callable[[str, dict[str, object]], str]
+
+
+class Short(msgspec.Struct, frozen=True, kw_only=True):
+    """An event on one line. ``like``: the id of the row that has the rest, or 0; ``values``: its own."""
+
+    row: Row
+    what: str
+    why: str
+    like: int
+    values: str
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole row (``html``), or several short ones, or a fold (``row``) with the ``lines`` in it."""
+
+    html: str = ""
+    short: tuple[Short, ...] = ()
+    row: Row | None = None
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def like(self) -> list[int]:
+        """The rows that the short ones are like, the first few."""
+        return list(dict.fromkeys(one.like for one in self.short if one.like))[:5]
+
+
+def lines_of(index: Index, here: str, render: Render) -> list[Line]:
+    """All rows of a trace, in the order of its page."""
+    return list(_Lines(index, here, render).all())
+
+
+class _Lines:
+    def __init__(self, index: Index, here: str, render: Render) -> None:
+        self.index = index
+        self.here = here
+        self.render = render
+        self.room = LARGEST - SHORT * len(index.events)
+        self.seen: dict[Hashable, int] = {}
+        self.formatted = 0
+
+    def all(self) -> Iterator[Line]:
+        rows: list[Row] = []
+        for row, inside in Listing(self.index).first(len(self.index.events)):
+            if not inside:
+                rows.append(row)
+                continue
+            yield from self.lines(rows)
+            rows = []
+            yield Line(row=row, lines=tuple(self.lines(inside)))
+        yield from self.lines(rows)
+
+    def lines(self, rows: Sequence[Row]) -> Iterator[Line]:
+        """Short rows that follow each other are one line."""
+        short: list[Short] = []
+        for row in rows:
+            shown = self.shown(row)
+            if isinstance(shown, Short):
+                short.append(shown)
+                continue
+            if short:
+                yield Line(short=tuple(short))
+                short = []
+            yield shown
+        if short:
+            yield Line(short=tuple(short))
+
+    def shown(self, row: Row) -> Line | Short:
+        event = self.index.events[row.id]
+        decision = self.index.decision_of(event) if isinstance(event, Query) else None
+        like = self.seen.get(_kind(event, decision, row), 0)
+        if not like and self.room > 0:
+            html = self.whole(row, event)
+            self.room -= len(html.encode())
+            if self.room > 0:  # else nothing is tried any more: the rest of the rows is short
+                self.seen[_kind(event, decision, row)] = row.id
+                return Line(html=html)
+        return Short(
+            row=row,
+            what=words.cut(row.what, 60),
+            why="" if like else words.cut(row.why, 40),
+            like=like,
+            values=words.cut(_values(event, decision), 48) if like else "",
+        )
+
+    def whole(self, row: Row, event: Event) -> str:
+        formatted = self.formatted < FORMATTED
+        self.formatted += 1
+        detail = detail_of(self.index, event, format_sql=formatted)
+        if not formatted and isinstance(event, Query):
+            detail = msgspec.structs.replace(detail, sql=plain_sql(event.sql))
+        return self.render("file_row.html", {"row": row, "detail": detail, "here": self.here})
+
+
+def _kind(event: Event, decision: Decision | None, row: Row) -> Hashable:
+    """What is the same for events that are alike. A finding or an error makes an event one of its own."""
+    if row.level or row.error:
+        return event.id
+    if isinstance(event, Query):
+        asked = None if decision is None else _asked(decision)
+        saved = event.instance and _without_key(event.instance)
+        return (
+            event.sql,
+            event.route,
+            event.many,
+            event.atomic,
+            event.within,
+            saved,
+            asked,
+            *_place(event, row),
+        )
+    if isinstance(event, Decision):
+        return (_asked(event), event.parent, *_place(event, row))
+    return (event.operation, *_place(event, row))
+
+
+def _place(event: Event, row: Row) -> tuple[Hashable, ...]:
+    return (row.database.alias if row.database else "", event.callsite)
+
+
+def _asked(decision: Decision) -> Hashable:
+    """The question and who said what."""
+    values = {**(decision.args or {}), **decision.hints}
+    return (
+        decision.action,
+        decision.model,
+        decision.settled_by,
+        repr(decision.answer),
+        tuple((step.router, step.outcome, repr(step.answer), step.error) for step in decision.steps),
+        tuple((name, repr(_without_key(value))) for name, value in values.items()),
+        decision.callsite,
+    )
+
+
+def _without_key(value: Any) -> Any:
+    """An object by all but its key; of what ``_values()`` shows the name alone would do, too."""
+    return (value.model, value.state_db, value.adding) if isinstance(value, InstanceRef) else value
+
+
+def _values(event: Event, decision: Decision | None) -> str:
+    """What an event has of its own: parameters, and the keys of the objects in question."""
+    asked = event if isinstance(event, Decision) else decision
+    given = [*(asked.args or {}).values(), *asked.hints.values()] if asked is not None else []
+    objects = [words.thing(value) for value in given if isinstance(value, InstanceRef)]
+    if isinstance(event, Query):
+        if event.instance is not None:
+            objects.append(words.thing(event.instance))
+        if event.params:
+            shown = (
+                [f"{k}={v}" for k, v in event.params.items()]
+                if isinstance(event.params, dict)
+                else event.params
+            )
+            objects.insert(0, ", ".join(map(str, shown)))
+    return "; ".join(dict.fromkeys(objects))
