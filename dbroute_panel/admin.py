@@ -29,7 +29,8 @@ ONLY_SHOWN = frozenset({"change", "compare", "export", "finding", "routers"})
 @admin.register(Trace)
 class TraceAdmin(Admin):
     """
-    Looking needs ``view_trace``, deleting ``delete_trace``, asking the routers ``use_sandbox``.
+    Looking needs ``view_trace``, importing ``add_trace``, deleting ``delete_trace``, asking the routers
+    ``use_sandbox``.
 
     Asking from a page that shows what was recorded or asked before (replay, the map's button) needs both.
     """
@@ -39,6 +40,7 @@ class TraceAdmin(Admin):
         pages: list[tuple[str, str, View, *tuple[str, ...]]] = [
             ("", "changelist", views.trace_list, "view_trace"),
             ("sandbox/", "sandbox", views.sandbox, "use_sandbox"),
+            ("import/", "import", views.import_traces, "add_trace"),
             ("finding/<str:code>/", "finding", views.finding_page, "view_trace"),
             ("map/", "map", views.routing_map, "view_trace"),
             ("routers/", "routers", views.routers, "view_trace"),

@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import recording
+from dbroute_panel.exports import FORMATS
 from dbroute_panel.recording import requests
 from dbroute_panel.recording.recorder import RawQuery, complain
 from dbroute_panel.records import Finding, Level
@@ -190,6 +191,7 @@ class RoutingPanel(Panel):
                 "lines": lines,
                 "more": sum(map(len, listing.units)) - shown,
                 "page": page,
+                "formats": FORMATS.values(),
             },
         )
 

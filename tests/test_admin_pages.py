@@ -12,8 +12,10 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dbroute_panel import trace as traced
+from dbroute_panel.exports import FORMATS
 from dbroute_panel.models import Trace as TraceModel
 from dbroute_panel.records import Action, Callsite, Dropped, InstanceRef, Outcome, Request, Step, dumps
+from dbroute_panel.redaction import redacted
 from dbroute_panel.stores import StoreError
 from example_site.library.models import Book, Person
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace
@@ -480,12 +482,71 @@ class TestExport:
         assert "There is no export format “jsn”. Did you mean 'json'?" in text(response)
         assert admin.get(url("export", "0" * 32, "json")).status_code == 404
 
-    def test_what_was_to_be_redacted_is_not_given_out_as_it_is(self, admin, store):
+    def test_what_was_to_be_redacted_is(self, admin, store):
         store.save(a_trace(1))
         response = admin.get(url("export", a_trace(1).id, "json") + "?redact=1")
-        assert response.status_code == 400
-        assert "library_book" not in text(response)
+        name = f"dbroute-{a_trace(1).id}-redacted.json"
+        assert response["Content-Disposition"] == f'attachment; filename="{name}"'
+        body = b"".join(response.streaming_content)
+        assert body.strip() == dumps(redacted(a_trace(1)))
+        assert b"42" in dumps(a_trace(1))
+        assert b"42" not in body
 
-    def test_the_page_links_every_format(self, admin, store):
+    @pytest.mark.parametrize("value", ["", "yes", "true"])
+    def test_what_may_be_meant_as_redacted_is_not_given_out_as_it_is(self, admin, store, value):
         store.save(a_trace(1))
-        assert url("export", a_trace(1).id, "json") in page_of(admin, a_trace(1)).content.decode()
+        response = admin.get(url("export", a_trace(1).id, "json") + f"?redact={value}")
+        assert response.status_code == 400
+        assert f"redact is “{value}”; valid are 1 and 0." in text(response)
+
+    def test_not_redacted_can_be_said(self, admin, store):
+        store.save(a_trace(1))
+        response = admin.get(url("export", a_trace(1).id, "json") + "?redact=0")
+        assert b"".join(response.streaming_content).strip() == dumps(a_trace(1))
+
+    async def test_under_asgi_it_is_sent_a_piece_at_a_time(self, store, async_client, site):
+        store.save(a_trace(1))
+        await async_client.aforce_login(await User.objects.using("auth_db").aget(username="admin"))
+        response = await async_client.get(url("export", a_trace(1).id, "csv"))
+        assert response.is_async
+        body = b"".join([piece async for piece in response.streaming_content])
+        assert body == b"".join(FORMATS["csv"].write([a_trace(1)]))
+
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_the_page_links_every_format_as_it_is_and_redacted(self, admin, store, name):
+        store.save(a_trace(1))
+        page = page_of(admin, a_trace(1)).content.decode()
+        assert f'href="{url("export", a_trace(1).id, name)}"' in page
+        assert f'href="{url("export", a_trace(1).id, name)}?redact=1"' in page
+
+    def test_the_list_exports_the_selected_oldest_first(self, admin, store):
+        for number in (1, 2, 3):
+            store.save(a_trace(number))
+        chosen = {"_selected_action": [a_trace(3).id, "0" * 32, a_trace(1).id], "format": "ndjson"}
+        response = admin.post(url("changelist"), chosen | {"action": "export_selected"})
+        assert response["Content-Disposition"] == 'attachment; filename="dbroute-traces.ndjson"'
+        lines = b"".join(response.streaming_content).splitlines()
+        assert lines == [dumps(a_trace(1)), dumps(a_trace(3))]
+
+    def test_the_list_exports_all_redacted(self, admin, store):
+        for number in (1, 2):
+            store.save(a_trace(number))
+        chosen = {"action": "export_all", "format": "json", "redact": "1"}
+        response = admin.post(url("changelist"), chosen)
+        assert response["Content-Disposition"] == 'attachment; filename="dbroute-traces-redacted.json"'
+        documents = json.loads(b"".join(response.streaming_content))
+        assert documents == [redacted(a_trace(number)).to_dict() for number in (1, 2)]
+
+    def test_the_list_exports_nothing_where_nothing_is_selected(self, admin, store):
+        store.save(a_trace(1))
+        response = admin.post(url("changelist"), {"action": "export_selected"}, follow=True)
+        assert "No trace was selected, nothing was exported." in text(response)
+        wrong = admin.post(url("changelist"), {"action": "export_all", "format": "xml"})
+        assert wrong.status_code == 404
+        assert "There is no export format “xml”." in text(wrong)
+
+    def test_an_imported_trace_is_marked(self, admin, store):
+        store.save(a_trace(1))
+        store.save(a_trace(2), imported=True)
+        assert "imported" not in text(page_of(admin, a_trace(1)))
+        assert "imported" in text(page_of(admin, a_trace(2)))

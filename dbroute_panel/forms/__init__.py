@@ -6,5 +6,6 @@ from .filters import EventFilterForm, TraceFilterForm
 from .replay import ReplayForm
 from .routing_map import MapFilterForm
 from .sandbox import SandboxForm
+from .upload import ImportForm
 
-__all__ = ["EventFilterForm", "MapFilterForm", "ReplayForm", "SandboxForm", "TraceFilterForm"]
+__all__ = ["EventFilterForm", "ImportForm", "MapFilterForm", "ReplayForm", "SandboxForm", "TraceFilterForm"]

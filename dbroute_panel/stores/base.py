@@ -158,6 +158,16 @@ class Store(abc.ABC):
     def get(self, trace_id: str) -> Trace | None:
         """The trace, or None if there is none with this id or the store cannot be read."""
 
+    def summary(self, trace_id: str) -> Summary | None:
+        """The summary of the trace, or None where ``get()`` has none."""
+        offset = 0
+        while page := self.summaries(offset=offset):
+            for found in page:
+                if found.id == trace_id:
+                    return found
+            offset += len(page)
+        return None
+
     @abc.abstractmethod
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
         """The traces that ``query`` selects, newest first; none if the store cannot be read."""

@@ -31,6 +31,10 @@ class MemoryStore(Store):
         kept = self._kept.get(trace_id)
         return None if kept is None else loads(kept[2])
 
+    def summary(self, trace_id: str) -> Summary | None:
+        kept = self._kept.get(trace_id)
+        return None if kept is None else kept[0]
+
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
         return self._selected(query)[::-1][offset : offset + limit]
 

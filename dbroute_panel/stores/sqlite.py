@@ -132,6 +132,10 @@ class SQLiteStore(Store):
         rows = self._rows(sql, (trace_id,))
         return self._decoded(rows[0][0], document) if rows else None
 
+    def summary(self, trace_id: str) -> Summary | None:
+        rows = self._rows("SELECT summary FROM trace WHERE id = ?", (trace_id,))
+        return self._decoded(rows[0][0], SUMMARY.decode) if rows else None
+
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
         where, values = _where(query)
         sql = f"SELECT summary FROM trace {where} ORDER BY started DESC, n DESC LIMIT :limit OFFSET :offset"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .chain import routers
 from .finding import finding_page
+from .imports import import_traces
 from .replay import replay_trace
 from .routing_map import routing_map
 from .sandbox import sandbox
@@ -19,6 +20,7 @@ __all__ = [
     "delete_trace",
     "export_trace",
     "finding_page",
+    "import_traces",
     "replay_trace",
     "routers",
     "routing_map",

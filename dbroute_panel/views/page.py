@@ -23,6 +23,9 @@ HEADER = "HX-Request-Type"
 """htmx says ``partial`` here when it wants a part; also its history asks for the page, with ``full``."""
 
 
+PERMISSIONS = ("view_trace", "add_trace", "delete_trace", "use_sandbox")
+
+
 def may(request: HttpRequest, permission: str) -> bool:
     """Whether the user has this permission of ours."""
     return request.user.has_perm(f"dbroute_panel.{permission}")
@@ -45,7 +48,7 @@ def page(
             **admin.admin_site.each_context(request),
             "opts": admin.opts,
             "title": title,
-            "may": {name: may(request, name) for name in ("view_trace", "delete_trace", "use_sandbox")},
+            "may": {name: may(request, name) for name in PERMISSIONS},
             **context,
         },
         status=status,

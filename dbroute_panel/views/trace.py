@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.records import Trace
-from dbroute_panel.redaction import redacted
 from dbroute_panel.report import Detail, Index, Listing, detail_of, timeline_of, totals_of
-from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import StoreError, get_store
 
+from .download import download, unknown_format
 from .page import Admin, message, page, part, query_without, url_of, wants_part, whole
 
 
@@ -80,6 +79,7 @@ def _respond(
         "totals": totals_of(trace, index.palette),
         "timeline": timeline_of(trace, index.palette),
         "formats": FORMATS.values(),
+        "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
         "unfiltered": request.path,
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
@@ -90,11 +90,7 @@ def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name:
     """The trace as a file."""
     chosen = FORMATS.get(format_name)
     if chosen is None:
-        text = _("There is no export format “%(name)s”. %(hint)s") % {
-            "name": format_name,
-            "hint": did_you_mean(format_name, FORMATS),
-        }
-        return message(admin, request, title=_("No such format"), text=text, status=404)
+        return unknown_format(admin, request, format_name)
     redact = request.GET.get("redact", "0")
     if redact not in ("0", "1"):  # better no file than one with what was to be left out
         text = _("redact is “%(value)s”; valid are 1 and 0.") % {"value": redact}
@@ -102,14 +98,7 @@ def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name:
     trace = stored_trace(trace_id)
     if trace is None:
         return unknown_trace(admin, request, trace_id)
-    name = f"dbroute-{trace.id}"
-    if redact == "1":
-        trace, name = redacted(trace), f"{name}-redacted"
-    return StreamingHttpResponse(
-        chosen.write([trace]),
-        content_type=chosen.content_type,
-        headers={"Content-Disposition": f'attachment; filename="{name}.{chosen.extension}"'},
-    )
+    return download(request, [trace], into=chosen, redact=redact == "1", name=f"dbroute-{trace.id}")
 
 
 def delete_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:

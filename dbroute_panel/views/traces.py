@@ -1,4 +1,4 @@
-"""The list of traces: find one, forget some or all."""
+"""The list of traces: find one, export or forget some or all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import TraceFilterForm
 from dbroute_panel.records import Level
 from dbroute_panel.report import Palette, Swatch
 from dbroute_panel.stores import Filter, StoreError, Summary, get_store
 
+from .download import download, unknown_format
 from .page import Admin, may, message, page, part, query_without, url_of, wants_part, whole
 
 PAGE = 50
@@ -75,6 +77,7 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         "filtered": not valid or wanted != Filter(),
         "links": query_without(request.GET, "page"),
         "problem": store.problem(),
+        "formats": FORMATS.values(),
         "may": {"delete_trace": may(request, "delete_trace")},
     }
     status = 200 if valid else 400
@@ -85,14 +88,47 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
 
 
 def _act(admin: Admin, request: HttpRequest) -> HttpResponseBase:
-    """Delete the selected traces or all of them, once the person has said that they are sure."""
+    """Do the action with the selected traces or all of them."""
+    action = request.POST.get("action", "")
+    actions = {
+        "export_selected": _export,
+        "export_all": _export,
+        "delete_selected": _delete,
+        "clear": _delete,
+    }
+    if action not in actions:
+        text = _("There is no action “%(action)s”. Valid are %(valid)s.") % {
+            "action": action,
+            "valid": ", ".join(actions),
+        }
+        return message(admin, request, title=_("Unknown action"), text=text, status=400)
+    return actions[action](admin, request, action, request.POST.getlist("_selected_action"))
+
+
+def _export(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
+    """The traces as one file, those of the list oldest first."""
+    name = request.POST.get("format", "json")
+    if name not in FORMATS:
+        return unknown_format(admin, request, name)
+    store = get_store()
+    found = [trace_id for trace_id in chosen if store.summary(trace_id) is not None]
+    if action == "export_selected" and not found:
+        messages.warning(request, _("No trace was selected, nothing was exported."))
+        return HttpResponseRedirect(url_of(admin, "changelist"))
+    selected = (trace for trace_id in found[::-1] if (trace := store.get(trace_id)) is not None)
+    return download(
+        request,
+        store.traces() if action == "export_all" else selected,
+        into=FORMATS[name],
+        redact="redact" in request.POST,
+        name="dbroute-traces",
+    )
+
+
+def _delete(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
+    """Delete, once the person has said that they are sure."""
     if not may(request, "delete_trace"):
         raise PermissionDenied
-    action = request.POST.get("action", "")
-    chosen = request.POST.getlist("_selected_action")
-    if action not in ("delete_selected", "clear"):
-        text = _("There is no action “%(action)s”. Valid are delete_selected and clear.") % {"action": action}
-        return message(admin, request, title=_("Unknown action"), text=text, status=400)
     if action == "delete_selected" and not chosen:
         messages.warning(request, _("No trace was selected, nothing was deleted."))
         return HttpResponseRedirect(url_of(admin, "changelist"))

@@ -1,0 +1,38 @@
+"""Import: exported traces from a file into this project's store."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
+
+from dbroute_panel.forms import ImportForm
+from dbroute_panel.imports import NotImportedError, put
+from dbroute_panel.stores import StoreError, get_store
+
+from .page import Admin, may, page, url_of
+
+
+def import_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """GET: the form. POST: import the file, all of it or nothing; the file is never whole in memory."""
+    if request.method != "POST":
+        return _form(admin, request, ImportForm())
+    form = ImportForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _form(admin, request, form, status=400)
+    file = form.cleaned_data["file"]
+    try:
+        done = put(file, get_store(), name=file.name)
+    except NotImportedError as error:
+        form.add_error("file", str(error))
+        return _form(admin, request, form, status=400)
+    except StoreError as error:
+        form.add_error("file", _("Nothing was imported: %(error)s") % {"error": error})
+        return _form(admin, request, form, status=503)
+    messages.success(request, done.text)
+    return HttpResponseRedirect(url_of(admin, "changelist" if may(request, "view_trace") else "import"))
+
+
+def _form(admin: Admin, request: HttpRequest, form: ImportForm, *, status: int = 200) -> HttpResponseBase:
+    context = {"form": form, "problem": get_store().problem()}
+    return page(admin, request, "import.html", context, title=_("Import traces"), status=status)
