@@ -275,7 +275,8 @@ class Trace(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, as in the JSON export."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        # Not to_builtins(), which leaves tuples as they are.
+        plain: dict[str, Any] = msgspec.json.decode(dumps(self))
         return plain
 
 

@@ -21,6 +21,7 @@ PAGES = {
     "row": ("get", f"{ID}/change/?event=2", {}, "view_trace"),
     "export": ("get", f"{ID}/export/json/", {}, "view_trace"),
     "finding": ("get", "finding/stale-read/", {}, "view_trace"),
+    "import": ("get", "import/", {}, "add_trace"),
     "unknown": ("get", "nothing/change/", {}, "view_trace"),
     "ask whether to delete": ("get", f"{ID}/delete/", {}, "delete_trace"),
     "delete": ("post", f"{ID}/delete/", {"post": "yes"}, "delete_trace"),

@@ -2,8 +2,8 @@ r"""
 What is left of a statement without its literals and remarks?
 
 One pattern cuts it into tokens. Where databases, or settings of one, read the same characters differently
-(``'it\'s'``, ``--it's``, ``/* /* */``), nobody can tell here where a string ends: the rest of the statement
-is left out. So is what follows a statement's end, and whatever is no query, no change of rows and no
+(``'it\'s'``, ``--it's``, ``/* /* */``), nobody can tell here what is a string: the statement is left out from
+its first string on. So is what follows a statement's end, and whatever is no query, no change of rows and no
 definition of tables: a password may stand there as a plain word.
 """
 
@@ -61,14 +61,21 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_QUOTED = frozenset({"text", "oracle", "dollars"})
+_PREFIXES = frozenset({"", "E", "N", "B", "X", "R"})
+_STUCK = re.compile(r"[\w$\"`]")
 _CLOSING = {"[": "]", "{": "}", "(": ")", "<": ">"}
 _QUOTES = re.compile(r"['\"`]|--|/\*")
 
 
 @lru_cache(maxsize=4096)
-def without_literals(sql: str, vendor: str = "") -> str:
-    """``sql`` with ``?`` for each literal; ``vendor`` is that of its connection, empty if not known."""
-    return _Statement(sql, vendor).text()
+def without_literals(sql: str, vendor: str = "", *, failed: bool = False) -> str:
+    """
+    ``sql`` with ``?`` for each literal; ``vendor`` is that of its connection, empty if not known.
+
+    Where it ``failed`` its quotes may be wrong (``name = 'O'Brien'``): it is kept up to its first string.
+    """
+    return _Statement(sql, vendor, failed).text()
 
 
 class _Unclear(Exception):
@@ -79,15 +86,18 @@ class _Statement:
     """
     A statement while it is read.
 
-    ``before``: the last token, a word in upper case. ``lists``: for each open parenthesis whether it
-    lists names. ``setting``: whether this is the part of an UPDATE between SET and WHERE.
+    ``before``: the last token, a word in upper case; ``stuck``: the word that ends right where the token
+    begins; ``lists``: for each open parenthesis whether it lists names; ``setting``: whether this is the
+    part of an UPDATE between SET and WHERE.
     """
 
-    def __init__(self, sql: str, vendor: str) -> None:
+    def __init__(self, sql: str, vendor: str, failed: bool) -> None:
         self.sql = sql
         self.vendor = vendor
+        self.failed = failed
         self.words: list[str] = []
         self.before = ""
+        self.stuck = ""
         self.lists = [False]
         self.setting = False
         self.readers: dict[str, Callable[[re.Match[str]], str]] = {
@@ -103,16 +113,23 @@ class _Statement:
 
     def text(self) -> str:
         kept: list[str] = []
+        first: int | None = None
         here = 0
         try:
             while here < len(self.sql):
                 match = _TOKEN.match(self.sql, here)
-                if match is None:
+                if (
+                    match is None
+                ):  # a quote without an end: what belongs to which is not known of the others, too
+                    del kept[len(kept) if first is None else first :]
                     raise _Unclear
+                if match.lastgroup in _QUOTED and first is None:
+                    first = len(kept)
                 kept.append(self.token(match))
+                self.stuck = match[0] if match.lastgroup == "word" else ""
                 here = match.end() if match.lastgroup != "oracle" else self.end_of(match)
-        except _Unclear:
-            kept.append(REST)
+        except _Unclear:  # so it is not known of the strings before, too, whether they are some
+            kept[len(kept) if first is None else first :] = [REST]
         return "".join(kept)
 
     def token(self, match: re.Match[str]) -> str:
@@ -138,11 +155,23 @@ class _Statement:
         return LITERAL
 
     def string(self, match: re.Match[str]) -> str:
-        """Raises ``_Unclear`` where a backslash that escapes would make it longer."""
-        text = match[0]
-        if "\\" + text[0] in text.replace("\\\\", ""):
+        """Raises ``_Unclear`` where it may not be the string that it seems to be."""
+        self.ended(match[0])
+        known = self.stuck.upper() in _PREFIXES or self.stuck.startswith("_")
+        if not known or _STUCK.match(self.sql, match.end()):
+            raise _Unclear
+        return self.literal()
+
+    def literal(self) -> str:
+        """Raises ``_Unclear`` where the statement's quotes may be wrong."""
+        if self.failed:
             raise _Unclear
         return LITERAL
+
+    def ended(self, text: str) -> None:
+        """Raises ``_Unclear`` where a backslash that escapes would make the text in quotes longer."""
+        if "\\" + text[0] in text.replace("\\\\", ""):
+            raise _Unclear
 
     def placeholder(self, match: re.Match[str]) -> str:
         return match[0]
@@ -161,12 +190,12 @@ class _Statement:
     def dollars(self, match: re.Match[str]) -> str:
         if self.vendor != "postgresql":
             raise _Unclear
-        return LITERAL
+        return self.literal()
 
     def oracle(self, match: re.Match[str]) -> str:
         if self.vendor != "oracle":
             raise _Unclear
-        return LITERAL
+        return self.literal()
 
     def end_of(self, match: re.Match[str]) -> int:
         """Where Oracle's ``q'[...]'`` ends. Raises ``_Unclear``."""
@@ -190,17 +219,17 @@ class _Statement:
             if self.vendor not in ("mysql", "sqlite"):
                 raise _Unclear
             return text
-        self.string(match)
+        self.ended(text)
         if self.vendor in ("postgresql", "oracle"):
             return text
         if self.vendor == "mysql":
-            return LITERAL
+            return self.literal()
         qualified = self.before == "." or self.sql.startswith(".", match.end())
         listed = self.before in (",", "(") and self.lists[-1]
         assigned = self.before == "," and self.setting and len(self.lists) == 1
         defined = self.before == "ON" and self.words[0] in _DEFINITIONS
         known = qualified or listed or assigned or defined or self.before in _BEFORE_NAMES
-        return text if known else LITERAL
+        return text if known else self.literal()
 
     def other(self, match: re.Match[str]) -> str:
         mark = match[0]

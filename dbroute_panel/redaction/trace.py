@@ -19,6 +19,9 @@ from .statements import without_literals
 _CLASS = re.compile(r"[^\W\d][\w.]*")
 _WORD = re.compile(r"\w+")
 
+# What goes wrong with a statement only once the database has read it.
+_UNDERSTOOD: Final = frozenset({"IntegrityError"})
+
 # How databases say that a table is not there; the finding about it reads the name from the error.
 _TABLE_IS_MISSING: Final = frozenset(
     {"no", "such", "table", "main", "relation", "does", "not", "exist", "Table", "doesn", "t", "1146"}
@@ -62,7 +65,8 @@ class _Redactor:
         return self.decision(event) if isinstance(event, Decision) else event
 
     def query(self, query: Query) -> Query:
-        sql = without_literals(query.sql, self.vendors.get(query.alias, ""))
+        failed = query.error is not None and _class(query.error).rpartition(".")[2] not in _UNDERSTOOD
+        sql = without_literals(query.sql, self.vendors.get(query.alias, ""), failed=failed)
         return replace(
             query,
             sql=sql,

@@ -1,0 +1,216 @@
+"""A trace without the data in it; importable and replayable all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbroute_panel import findings
+from dbroute_panel.asking.replay import replay
+from dbroute_panel.records import (
+    Action,
+    Finding,
+    InstanceRef,
+    Level,
+    Outcome,
+    Request,
+    Route,
+    Settled,
+    Step,
+    TypeRef,
+    dumps,
+    loads,
+)
+from dbroute_panel.redaction import redacted
+from example_site.scenarios import SCENARIOS
+from example_site.scenarios.running import run
+from tests.traces import a_decision, a_finding, a_query, a_trace
+
+SECRET = "s3cret"
+
+
+def a_request(path, view="library.views.book"):
+    return Request(method="GET", path=path, view=view, status=200)
+
+
+def test_values_are_gone_and_the_rest_stays():
+    book = InstanceRef(model="library.Book", pk="4711", state_db="replica1", adding=False, origin=1)
+    trace = a_trace(
+        1,
+        events=[
+            a_decision(
+                1,
+                hints={
+                    "instance": book,
+                    "text": SECRET,
+                    "number": 4711,
+                    "flag": True,
+                    "nothing": None,
+                    "typed": TypeRef(type="a.B"),
+                },
+                steps=[
+                    Step(
+                        router="r.R", outcome=Outcome.RAISED, error=f"ValueError: {SECRET}", traceback=SECRET
+                    )
+                ],
+                settled_by=Settled.ERROR,
+            ),
+            a_query(
+                2,
+                sql=f"SELECT '{SECRET}'",
+                params=[SECRET],
+                instance=book,
+                error=f"django.db.utils.IntegrityError: {SECRET}",
+            ),
+            a_decision(3, action=Action.RELATION, args={"obj1": book, "obj2": book}, hints={}),
+            a_decision(
+                4, action=Action.MIGRATE, args={"db": "primary", "app_label": "library", "model_name": "book"}
+            ),
+        ],
+    )
+    left = redacted(trace)
+    decision, query, relation, migration = left.events
+    assert decision.hints == {
+        "instance": InstanceRef(model="library.Book", pk="***", state_db="replica1", adding=False, origin=1),
+        "text": "***",
+        "number": "***",
+        "flag": "***",
+        "nothing": None,
+        "typed": TypeRef(type="a.B"),
+    }
+    assert (decision.steps[0].error, decision.steps[0].traceback) == ("ValueError", None)
+    assert (query.sql, query.params, query.instance.pk) == ("SELECT ?", None, "***")
+    assert query.error == "django.db.utils.IntegrityError"
+    assert relation.args["obj1"].pk == relation.args["obj2"].pk == "***"
+    assert migration.args == {"db": "primary", "app_label": "library", "model_name": "book"}
+    document = dumps(left)
+    assert SECRET.encode() not in document
+    assert b"4711" not in document
+    assert loads(document) == left
+    assert redacted(left) == left
+
+
+def test_an_object_without_a_key_keeps_none():
+    new = InstanceRef(model="library.Book", pk=None, state_db=None, adding=True)
+    left = redacted(a_trace(1, events=[a_decision(1, hints={"instance": new})]))
+    assert left.events[0].hints == {"instance": new}
+
+
+@pytest.mark.parametrize("error", [f"{SECRET} happened", f"no such {SECRET}: x", "", None])
+def test_an_error_that_has_no_class_has_no_text(error):
+    left = redacted(a_trace(1, events=[a_query(1, error=error)])).events[0].error
+    assert left in ("***", "", None)
+
+
+class TestThePath:
+    @pytest.mark.parametrize(
+        ("path", "view", "route"),
+        [
+            ("/books/4711/", "example_site.library.views.book", "books/<int:pk>/"),
+            ("/books/4711", None, "books/<int:pk>/"),
+            ("/books/4711/", "somebody.elses.view", "(no route)"),
+            ("/books/4711/", None, "(no route)"),
+            ("/s3cret/", None, "(no route)"),
+            ("books/<int:pk>/", "example_site.library.views.book", "books/<int:pk>/"),
+            ("(no route)", None, "(no route)"),
+        ],
+    )
+    def test_it_is_the_route_that_was_taken(self, site, path, view, route):
+        left = redacted(a_trace(1, request=a_request(path, view), name=path))
+        assert (left.request.path, left.name) == (route, route)
+
+    def test_without_a_request_the_name_is_the_kind(self):
+        left = redacted(a_trace(1, request=None, kind="command", name=f"send --to {SECRET}"))
+        assert (left.name, left.request) == ("command", None)
+
+    def test_a_script_prefix_is_no_part_of_the_route(self, site):
+        from django.urls import get_script_prefix, set_script_prefix
+
+        before = get_script_prefix()
+        set_script_prefix("/shop/")
+        try:
+            request = a_request("/shop/books/1/", "example_site.library.views.book")
+            assert redacted(a_trace(1, request=request)).request.path == "books/<int:pk>/"
+        finally:
+            set_script_prefix(before)
+
+
+class TestFindings:
+    @pytest.fixture(autouse=True)
+    def _none_of_the_project(self, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": []}
+
+    def test_messages_are_made_without_keys(self):
+        saved = InstanceRef(model="library.Book", pk="4711", state_db="replica1", adding=False)
+        query = a_query(
+            1,
+            alias="replica1",
+            writes=True,
+            operation="UPDATE",
+            sql='UPDATE "library_book" SET a = 1',
+            instance=saved,
+        )
+        trace = a_trace(1, events=[query])
+        trace = a_trace(1, events=[query], findings=findings.find(trace))
+        (found,) = [one for one in trace.findings if one.code == "write-to-replica"]
+        assert "4711" in found.message
+        left = redacted(trace)
+        (same,) = [one for one in left.findings if one.code == "write-to-replica"]
+        assert same.message == found.message.replace(" #4711", "")
+        assert (same.level, same.events) == (found.level, found.events)
+        assert redacted(left) == left
+
+    def test_a_missing_table_is_still_named_and_nothing_else_of_the_error(self):
+        error = f"django.db.utils.OperationalError: no such table: library_book; {SECRET}"
+        query = a_query(1, sql='SELECT "a"."b" FROM "library_book" "a"', error=error.partition(";")[0])
+        trace = a_trace(1, events=[query])
+        trace = a_trace(1, events=[query], findings=findings.find(trace))
+        assert [one.code for one in trace.findings] == ["missing-table"]
+        left = redacted(trace)
+        assert "library_book" in left.findings[0].message
+        odd = a_trace(1, events=[a_query(1, sql="SELECT 1", error=error)], findings=trace.findings)
+        assert SECRET not in redacted(odd).findings[0].message
+
+    def test_one_that_is_not_known_here_keeps_all_but_its_message(self):
+        left = redacted(a_trace(1, findings=[a_finding("of-another-project", 2)]))
+        assert left.findings == [
+            Finding(
+                code="of-another-project",
+                level=Level.WARNING,
+                message="What this finding says was left out of the redacted trace.",
+                events=[2],
+            )
+        ]
+
+    def test_the_project_s_own_functions_see_no_value(self, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": ["tests.redaction.own.talkative"]}
+        trace = a_trace(
+            1,
+            events=[a_query(2, sql=f"SELECT '{SECRET}'", params=[SECRET], error=f"IntegrityError: {SECRET}")],
+        )
+        found = findings.find(trace)
+        assert SECRET in found[0].message
+        left = redacted(a_trace(1, events=trace.events, findings=found))
+        assert [one.code for one in left.findings] == ["talkative"]
+        assert SECRET not in left.findings[0].message
+        assert "SELECT ?" in left.findings[0].message
+
+    def test_equal_values_are_found_to_be_equal(self):
+        events = [
+            a_query(n, alias, params=[SECRET], route=Route.EXPLICIT)
+            for n, alias in ((1, "primary"), (2, "archive"))
+        ]
+        trace = a_trace(1, events=events)
+        found = findings.find(trace)
+        assert "same-query-elsewhere" in {one.code for one in found}
+        left = redacted(a_trace(1, events=events, findings=found))
+        assert not [one for one in left.findings if "left out" in one.message]
+
+
+def test_a_redacted_scenario_is_replayed_like_the_trace_itself(site, store):
+    (part,) = run(SCENARIOS[13])
+    trace = store.get(part.traces[0])
+    assert trace.decisions
+    as_it_is, without = replay([trace]), replay([redacted(trace)])
+    assert without.asked == as_it_is.asked > 0
+    assert without.not_replayable == as_it_is.not_replayable
+    assert (without.same, without.changed) == (without.asked - without.changed, without.changed)
