@@ -11,6 +11,7 @@ import html5lib
 import pytest
 
 from dbroute_panel.exports import FORMATS
+from dbroute_panel.exports.html import lines
 from dbroute_panel.records import Callsite, Route
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace
 
@@ -139,15 +140,27 @@ def test_10000_events_that_have_nothing_in_common_are_less_than_3_mb_too():
     assert "t9999" in text
 
 
-def test_an_event_like_another_is_one_line_with_its_own_values():
-    events = [a_query(number, params=[f"value-{number}"]) for number in (1, 2, 3)]
+@pytest.fixture
+def many(monkeypatch):
+    """As if there were too many events to show each of them whole."""
+    monkeypatch.setattr(lines, "FEW", 0)
+
+
+def test_a_few_events_are_shown_whole_also_those_that_are_alike():
+    tree = parsed(written(a_trace(1, events=[a_query(number) for number in (1, 2, 3)])))
+    assert not list(tree.iter("table"))
+
+
+def test_an_event_like_another_is_one_line_with_its_own_values(many):
+    events = [a_query(number, params=[f"value-{number}"], transaction=number) for number in (1, 2, 3)]
     events.append(a_query(4, sql="SELECT 4"))
     tree = parsed(written(a_trace(1, events=events)))
     assert_reachable(tree, a_trace(1, events=events))
-    lines = {tr.get("id"): shown(tr) for tr in tree.iter("tr")}
-    assert set(lines) - {None} == {"t1-event-2", "t1-event-3"}
-    assert "value-2" in lines["t1-event-2"]
-    assert "#1" in lines["t1-event-2"]
+    shown_lines = {tr.get("id"): shown(tr) for tr in tree.iter("tr")}
+    assert set(shown_lines) - {None} == {"t1-event-2", "t1-event-3"}
+    assert "value-2" in shown_lines["t1-event-2"]
+    assert "T2" in shown_lines["t1-event-2"]
+    assert "#1" in shown_lines["t1-event-2"]
 
 
 @pytest.mark.parametrize(
@@ -162,12 +175,12 @@ def test_an_event_like_another_is_one_line_with_its_own_values():
         {"many": True, "params": [["1"]]},
     ],
 )
-def test_an_event_that_is_not_like_another_has_everything(other):
+def test_an_event_that_is_not_like_another_has_everything(many, other):
     tree = parsed(written(a_trace(1, events=[a_query(1), a_query(2, **other)])))
     assert not list(tree.iter("table"))
 
 
-def test_an_event_with_a_finding_has_everything():
+def test_an_event_with_a_finding_has_everything(many):
     trace = a_trace(1, events=[a_query(1), a_query(2), a_query(3)], findings=[a_finding("stale-read", 3)])
     tree = parsed(written(trace))
     assert [tr.get("id") for tr in tree.iter("tr") if tr.get("id")] == ["t1-event-2"]

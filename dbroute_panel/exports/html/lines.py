@@ -1,9 +1,9 @@
 """
 How do 10,000 events fit into a file that a browser opens at once?
 
-The first event of each kind has everything: chain, hints, SQL, parameters. One that is like it (same line
-of code, SQL, answers and steps) is one line, with its time, its values, and a link to the first. So is what
-comes when the file has no more room, without a link.
+Of a trace with more than ``FEW`` of them, the first event of each kind has everything: chain, hints, SQL,
+parameters. One that is like it (same line of code, SQL, answers and steps) is one line, with its time, its
+values, and a link to the first. So is what comes when the file has no more room, without a link.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import msgspec
 
 from dbroute_panel.records import Decision, Event, InstanceRef, Query
 from dbroute_panel.report import Index, Listing, Row, detail_of, plain_sql, words
+
+FEW: Final = 300
+"""So many events are all shown with everything."""
 
 LARGEST: Final = 2_700_000
 """So many bytes a trace's rows have at most, as long as it has at most 10,000 events."""
@@ -65,6 +68,7 @@ class _Lines:
         self.room = LARGEST - SHORT * len(index.events)
         self.seen: dict[Hashable, int] = {}
         self.formatted = 0
+        self.few = len(index.events) <= FEW
 
     def all(self) -> Iterator[Line]:
         rows: list[Row] = []
@@ -95,7 +99,7 @@ class _Lines:
     def shown(self, row: Row) -> Line | Short:
         event = self.index.events[row.id]
         decision = self.index.decision_of(event) if isinstance(event, Query) else None
-        like = self.seen.get(_kind(event, decision, row), 0)
+        like = 0 if self.few else self.seen.get(_kind(event, decision, row), 0)
         if not like and self.room > 0:
             html = self.whole(row, event)
             self.room -= len(html.encode())
@@ -179,4 +183,6 @@ def _values(event: Event, decision: Decision | None) -> str:
                 else event.params
             )
             objects.insert(0, ", ".join(map(str, shown)))
+    if not isinstance(event, Decision) and event.transaction is not None:
+        objects.append(f"T{event.transaction}")
     return "; ".join(dict.fromkeys(objects))
