@@ -56,7 +56,7 @@ _TOKEN = re.compile(
     | (?P<name>"(?:[^"]++|"")*+"|`(?:[^`]++|``)*+`)
     | (?P<placeholder>%s|%\(\w+\)s|%%)
     | (?P<number>[?:$@]?(?:\d|\.\d)[\w.$]*)
-    | (?P<word>[^\W\d][\w$\#@]*)
+    | (?P<word>[^\W\d][\w$]*)
     | (?P<other>[^'"`$/\-]|-(?!-)|/(?!\*)|\$(?=\w)(?!\w*\$))
     """,
     re.VERBOSE | re.DOTALL,

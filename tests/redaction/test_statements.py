@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlparse
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dbroute_panel.redaction import without_literals
@@ -35,6 +35,7 @@ VENDORS = ["sqlite", "postgresql", "mysql", "oracle", "microsoft", ""]
         ("sqlite", 'SELECT 1 FROM "t" WHERE "a" IN ("x", "y")', 'SELECT ? FROM "t" WHERE ? IN (?, ?)'),
         ("sqlite", 'CREATE INDEX "i" ON "t" ("a", "b")', 'CREATE INDEX "i" ON "t" ("a", "b")'),
         ("sqlite", "SELECT 1 -- secret\n+ 2 /* secret */ + 3", "SELECT ?  \n+ ?   + ?"),
+        ("postgresql", "SELECT a#5, b@6, c$7", "SELECT a#?, b?, c$7"),
         ("mysql", "SELECT %(name)s, %s, 5 %% 2", "SELECT %(name)s, %s, ? %% ?"),
         ("", "(SELECT 1) UNION (SELECT 'a')", "(SELECT ?) UNION (SELECT ?)"),
     ],
@@ -51,6 +52,7 @@ def test_literals_are_marks_and_names_stay(vendor, sql, left):
         ("mysql", r"SELECT 'it\'s secret'"),
         ("", r"SELECT 'it\'s secret'"),
         ("mysql", "SELECT 1 # secret"),
+        ("mysql", "SELECT a#secret"),
         ("mysql", "SELECT 1--'\n secret'"),
         ("mysql", "SELECT /*! 'secret' */ 1"),
         ("mysql", "SELECT /*!50000 '*/ secret' */ 1"),
@@ -104,7 +106,8 @@ def test_a_text_is_never_seen_whatever_is_in_it(text, vendor, name):
 @given(texts, st.sampled_from(VENDORS))
 @settings(max_examples=300)
 def test_no_text_of_sqlparse_s_is_seen_either(text, vendor):
-    """Whatever the statement is: what another parser takes for a literal is gone."""
+    """Whatever the statement is: what another parser takes for a literal is gone. It knows no $ in names."""
+    assume("$" not in text)
     sql = f"SELECT a, 'zzqq', {text}"
     left = without_literals(sql, vendor)
     assert "zzqq" not in left
