@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.recording import requests
+from dbroute_panel.recording import requests, server_timing
 from dbroute_panel.recording.recorder import RawQuery, complain
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.report import Detail, Index, Listing, Row, detail_of, timeline_of, totals_of
@@ -54,6 +54,7 @@ class RoutingPanel(Panel):
         super().__init__(toolbar, get_response)
         self._recorded: requests.RequestTrace | None = None
         self._raised = False
+        self._timing = ""
         self._muted = ExitStack()
 
     # Recording
@@ -75,8 +76,15 @@ class RoutingPanel(Panel):
                 self._muted.enter_context(requests.muted())
 
     def get_headers(self, request: HttpRequest) -> dict[str, str]:
+        """
+        The last call. The toolbar puts its panels' own ``Server-Timing`` in the place of the response's.
+
+        So what the response has by then, the project's or ours, is named among the panels'.
+        """
         self._muted.close()
         headers: dict[str, str] = super().get_headers(request)  # type: ignore[no-untyped-call]
+        if self._timing:
+            headers[server_timing.HEADER] = self._timing
         return headers
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
@@ -108,6 +116,7 @@ class RoutingPanel(Panel):
         findings = self._findings(recorded.id)
         aliases = [event.alias for event in recorded.recorder.events[:] if type(event) is RawQuery]
         recorded.end(response)
+        self._timing = response.headers.get(server_timing.HEADER, "")
         self._note(
             {
                 "trace_id": recorded.id,

@@ -72,6 +72,11 @@ def written_twice(request):
     return HttpResponse("<html><body>written</body></html>")
 
 
+def timed(request):
+    Person.objects.using("archive").count()
+    return HttpResponse("<html><body>timed</body></html>", headers={"Server-Timing": "mine;dur=1"})
+
+
 def folded(request):
     """Questions without queries, around one query."""
     for _ in range(3):
@@ -95,6 +100,7 @@ views = [
         folded,
         stale,
         written_twice,
+        timed,
     )
 ]
 urlpatterns = [*views, path("admin/", django_admin.site.urls), debug]
@@ -257,6 +263,14 @@ class TestRecording:
         client.get("/books/")
         Book.objects.count()
         assert store.summaries()[0].queries == 2
+
+    def test_the_header_has_our_timing_once_and_the_projects_and_the_toolbars(self, client):
+        """The toolbar would replace what the project sends; see ``RoutingPanel.get_headers()``."""
+        header = client.get("/timed/").headers["Server-Timing"]
+        names = re.findall(r"([\w-]+);dur=", header)
+        assert names.count("routing") == names.count("db-archive") == names.count("mine") == 1
+        assert "TimerPanel_total_time" in names
+        assert names.index("mine") < names.index("routing") < names.index("db-archive")
 
 
 class TestShowing:

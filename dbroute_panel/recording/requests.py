@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.recording import server_timing
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
 from dbroute_panel.recording.secrets import brought, without_tokens
 from dbroute_panel.recording.streams import Ending, Stream
@@ -122,6 +123,7 @@ class RequestTrace:
                 return
             if settings.DEBUG:
                 response.headers[HEADER] = self.id
+            self.time(response)
             close: Callable[[], object] = self.deliver
             collected = close
             if response.streaming:
@@ -135,6 +137,13 @@ class RequestTrace:
             self.finalizer = weakref.finalize(response, collected)
         except Exception:
             complain("dbroute_panel could not end the trace of %s.", self.path)
+
+    def time(self, response: HttpResponseBase) -> None:
+        """Append to ``Server-Timing`` what is recorded by now: of a stream, nothing of what it will do."""
+        if not panel_settings.SERVER_TIMING or response.closed:
+            return
+        if header := server_timing.appended(response.headers.get(server_timing.HEADER, ""), self.recorder):
+            response.headers[server_timing.HEADER] = header
 
     def deliver(self) -> None:
         """Finish the trace and hand it to the store; without events only if somebody shows it."""
