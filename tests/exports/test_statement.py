@@ -79,7 +79,7 @@ def test_a_long_summary_is_cut_between_two_words():
 
 
 WORDS = (
-    """SELECT INSERT UPDATE DELETE FROM INTO WITH AS ON CREATE TABLE CALL ( ) , ; ' " [ ] a b.c $x$ %s 1 /*"""
+    """SELECT INSERT UPDATE DELETE FROM INTO WITH AS ON CREATE TABLE CALL ( ) , ; ' " [ ] a b.c $x$ %s 1"""
 )
 
 

@@ -1,0 +1,146 @@
+"""
+What does a span say of what it stands for? Attributes by the stable semantic conventions, and by our own.
+
+https://opentelemetry.io/docs/specs/semconv/db/, .../http/ and .../general/attributes/ (``code.*``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dbroute_panel.exports.statement import LONGEST, Statement
+from dbroute_panel.records import Callsite, Database, Decision, InstanceRef, Query, Request, Step, TypeRef
+
+Attribute = str | bool | int | float | list[str]
+
+SYSTEMS: Final[Mapping[str, str]] = {
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "sqlite": "sqlite",
+    "oracle": "oracle.db",
+    "microsoft": "microsoft.sql_server",
+    "cockroachdb": "cockroachdb",
+    "clickhouse": "clickhouse",
+    "spanner": "gcp.spanner",
+}
+"""``db.system.name`` by Django's ``connection.vendor``, which is ``mysql`` for MariaDB too."""
+
+OTHER_SYSTEM: Final = "other_sql"
+
+KEPT: Final = 10
+"""So many sets of parameters of ``executemany()`` does a document keep."""
+
+METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process knows of one of its databases and a document does not: as the conventions spell it."""
+
+    system: str | None = None
+    namespace: str | None = None
+    address: str | None = None
+    port: int | None = None
+
+
+NOWHERE: Final = Place()
+
+
+def given(attributes: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
+    """Those that have a value."""
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def of_request(request: Request) -> dict[str, Attribute]:
+    """A path begins with a slash; Django's routes do not, and stand for it where values are not kept."""
+    known = request.method in METHODS
+    return given(
+        {
+            "http.request.method": request.method if known else "_OTHER",
+            "http.request.method_original": None if known else request.method,
+            "url.path": request.path if request.path.startswith("/") else None,
+            "http.route": None if request.path.startswith(("/", "(")) else request.path,
+            "http.response.status_code": request.status,
+            "error.type": str(request.status) if (request.status or 0) >= 500 else None,
+            "code.function.name": request.view,
+        }
+    )
+
+
+def of_statement(query: Query, statement: Statement) -> dict[str, Attribute]:
+    """
+    The statement. Of ``executemany()`` the first ten sets of parameters are kept, so that from ten on it is
+    a batch of unknown size; without any it is not known to be a batch at all.
+    """
+    sets = len(query.params) if query.many and query.params is not None else 0
+    batch = "BATCH " if sets > 1 else ""
+    attributes = given(
+        {
+            "db.operation.name": f"{batch}{query.operation}" if query.operation else None,
+            "db.collection.name": statement.table,
+            "db.stored_procedure.name": statement.procedure,
+            "db.query.summary": f"{batch}{statement.summary}"[:LONGEST] if statement.summary else None,
+            "db.query.text": query.sql,
+            "db.operation.batch.size": sets if 1 < sets < KEPT else None,
+        }
+    )
+    if query.params is not None and not query.many:
+        named = query.params.items() if isinstance(query.params, dict) else enumerate(query.params)
+        attributes |= {f"db.query.parameter.{key}": str(value) for key, value in named}
+    return attributes
+
+
+def of_error(error: str | None) -> dict[str, Attribute]:
+    return {} if error is None else {"error.type": error.partition(":")[0]}
+
+
+def of_callsite(callsite: Callsite | None) -> dict[str, Attribute]:
+    if callsite is None:
+        return {}
+    attributes: dict[str, Attribute] = {
+        "code.file.path": callsite.file,
+        "code.line.number": callsite.line,
+        "code.function.name": callsite.function,
+    }
+    if callsite.template is not None:
+        attributes["dbroute.template"] = "{}:{}".format(*callsite.template)
+    return attributes
+
+
+def in_words(step: Step) -> str:
+    """``routers.ReplicaRouter: answered replica1``."""
+    said = "" if step.answer is None else f" {shown(step.answer)}"
+    return f"{step.router}: {step.outcome}{said}{f' {step.error}' if step.error else ''}"
+
+
+def shown(value: Any) -> str:
+    """A hint, an argument or an answer, in a few words."""
+    if isinstance(value, InstanceRef):
+        return f"{value.model} of {value.state_db or 'no database'}{', adding' if value.adding else ''}"
+    return value.type if isinstance(value, TypeRef) else str(value)
+
+
+def of_database(alias: str, database: Database | None, place: Place) -> dict[str, Attribute]:
+    return given(
+        {
+            "db.system.name": place.system or SYSTEMS.get(database.vendor if database else "", OTHER_SYSTEM),
+            "db.namespace": place.namespace,
+            "server.address": place.address,
+            "server.port": place.port,
+            "django.db.alias": alias,
+            "dbroute.replica_of": database.replica_of if database else None,
+        }
+    )
+
+
+def of_answer(decision: Decision) -> dict[str, Attribute]:
+    said = decision.answer
+    return given(
+        {
+            "dbroute.settled_by": decision.settled_by,
+            "dbroute.router": decision.router,
+            "dbroute.answer": said if said is None or isinstance(said, bool) else shown(said),
+        }
+    )

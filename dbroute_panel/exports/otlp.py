@@ -1,0 +1,85 @@
+"""
+OTLP/JSON: one TracesData a line, as the file exporter of an OpenTelemetry Collector writes it.
+
+A file knows of its databases what the document knows: vendors, no names and no addresses; those are in
+what a running process sends (``OTLP_ENDPOINT``). Ids are hex, and 64-bit numbers are decimal strings. See
+https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.exports.attributes import Attribute
+from dbroute_panel.exports.base import Format
+from dbroute_panel.exports.spans import SCOPE, Span, spans_of
+from dbroute_panel.records import Trace
+
+Json = dict[str, Any]
+
+ERROR: Final = 2
+SERVICE: Final = "unknown_service"
+"""The name that the conventions have for a service whose name is not known."""
+
+
+def write(traces: Iterable[Trace]) -> Iterator[bytes]:
+    """A line for each trace. Holds one trace at a time."""
+    for trace in traces:
+        spans = [_span(trace.id, span) for span in spans_of(trace)]
+        scoped = [{"scope": {"name": SCOPE}, "spans": spans}]
+        resource = {"attributes": _attributes({"service.name": SERVICE})}
+        whole = {"resourceSpans": [{"resource": resource, "scopeSpans": scoped}]}
+        yield msgspec.json.encode(whole) + b"\n"
+
+
+def _span(trace_id: str, span: Span) -> Json:
+    encoded: Json = {"traceId": trace_id, "spanId": span.id}
+    if span.parent is not None:
+        encoded["parentSpanId"] = span.parent
+    encoded |= {
+        "name": span.name,
+        "kind": span.kind,
+        "startTimeUnixNano": str(span.start),
+        "endTimeUnixNano": str(span.end),
+        "attributes": _attributes(span.attributes),
+    }
+    if span.moments:
+        encoded["events"] = [
+            {"timeUnixNano": str(m.at), "name": m.name, "attributes": _attributes(m.attributes)}
+            for m in span.moments
+        ]
+    if span.link is not None:
+        encoded["links"] = [{"traceId": trace_id, "spanId": span.link}]
+    if span.error is not None:
+        encoded["status"] = {"code": ERROR} | ({"message": span.error} if span.error else {})
+    return encoded
+
+
+def _attributes(attributes: Mapping[str, Attribute]) -> list[Json]:
+    return [{"key": name, "value": _value(value)} for name, value in attributes.items()]
+
+
+def _value(value: Attribute) -> Json:
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [_value(one) for one in value]}}
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    return {"stringValue": value}
+
+
+FORMAT = Format(
+    name="otlp",
+    label="OTLP",
+    purpose=gettext_lazy("Spans for OpenTelemetry's tools, one trace a line"),
+    content_type="application/x-ndjson",
+    extension="otlp.jsonl",
+    write=write,
+)

@@ -1,0 +1,258 @@
+"""
+A trace as OpenTelemetry's spans, for the file and for the live export alike; nothing of an SDK's is here.
+
+Under one span of the whole trace (SERVER for a request) lie a CLIENT span a query and an INTERNAL span a
+decision and a transaction. A query lies in its transaction, or in the decision whose router ran it, and
+links to the decision that sent it there. Names are those of the stable semantic conventions
+(https://opentelemetry.io/docs/specs/semconv/db/), and ``django.db.alias`` and ``dbroute.*`` beside them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from dbroute_panel.exports.attributes import (
+    NOWHERE,
+    Attribute,
+    Place,
+    given,
+    in_words,
+    of_answer,
+    of_callsite,
+    of_database,
+    of_error,
+    of_request,
+    of_statement,
+    shown,
+)
+from dbroute_panel.exports.statement import read
+from dbroute_panel.exports.transactions import Span as Block
+from dbroute_panel.exports.transactions import Transactions
+from dbroute_panel.records import Decision, Outcome, Query, Trace
+
+SCOPE: Final = "dbroute_panel"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Kind(enum.IntEnum):
+    """By the numbers of OTLP."""
+
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a span. ``at`` in nanoseconds since 1970."""
+
+    name: str
+    at: int
+    attributes: dict[str, Attribute]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One span. Ids are 16 hex digits; ``parent`` is None for the span of the whole trace.
+
+    ``start`` and ``end`` in nanoseconds since 1970. ``link`` is the id of another span of this trace.
+    ``error`` is None where nothing failed.
+    """
+
+    id: str
+    parent: str | None
+    name: str
+    kind: Kind
+    start: int
+    end: int
+    attributes: dict[str, Attribute]
+    moments: list[Moment] = []
+    link: str | None = None
+    error: str | None = None
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """A span of somebody else's around the whole trace; ``remote``: it is of another process."""
+
+    trace_id: str
+    span_id: str
+    remote: bool
+
+
+def spans_of(
+    trace: Trace, places: Mapping[str, Place] | None = None, parent: Parent | None = None
+) -> Iterator[Span]:
+    """The spans of ``trace``, the one of the whole first; ``places`` by alias, where they are known."""
+    spans = _Spans(trace, places or {})
+    yield spans.whole(parent)
+    for block in spans.transactions.spans:
+        yield spans.transaction(block)
+    for event in trace.events:
+        if isinstance(event, Query):
+            yield spans.query(event)
+        elif isinstance(event, Decision):
+            yield spans.decision(event)
+
+
+class _Spans:
+    """Makes the spans of one trace."""
+
+    def __init__(self, trace: Trace, places: Mapping[str, Place]) -> None:
+        self.trace = trace
+        self.places = places
+        self.start = (datetime.fromisoformat(trace.started_at) - EPOCH) // timedelta(microseconds=1) * 1000
+        self.transactions = Transactions(trace)
+        self.decisions = {event.id: event for event in trace.decisions}
+        self.codes: dict[int, list[str]] = {}
+        for finding in trace.findings:
+            for event in finding.events:
+                self.codes.setdefault(event, []).append(finding.code)
+
+    def id(self, what: str, number: object = "") -> str:
+        """
+        The id of a span, the same each time.
+
+        Others may make spans in the same OpenTelemetry trace, so that a count from 1 would not do.
+        """
+        return blake2b(f"{self.trace.id} {what} {number}".encode(), digest_size=8).hexdigest()
+
+    def at(self, microseconds: float) -> int:
+        return self.start + round(microseconds * 1000)
+
+    def whole(self, parent: Parent | None) -> Span:
+        trace, request = self.trace, self.trace.request
+        entered = request is not None and (parent is None or parent.remote)
+        attributes: dict[str, Attribute] = {
+            "dbroute.trace.id": trace.id,
+            "dbroute.trace.kind": trace.kind,
+            "dbroute.routers": list(trace.routers),
+        }
+        for kind, count in msgspec.structs.asdict(trace.dropped).items():
+            if count:
+                attributes[f"dbroute.dropped.{kind}"] = count
+        failed = request is not None and (request.status or 0) >= 500
+        return Span(
+            id=self.id("trace"),
+            parent=parent.span_id if parent else None,
+            name=f"{request.method} {request.path}".strip() if request else trace.name,
+            kind=Kind.SERVER if entered else Kind.INTERNAL,
+            start=self.start,
+            end=self.at(trace.duration_us),
+            attributes=attributes | (of_request(request) if request else {}),
+            moments=self.findings() + self.savepoints(None),
+            error="" if failed else None,
+        )
+
+    def findings(self) -> list[Moment]:
+        """When the first event happened that a finding is about."""
+        at = {event.id: event.at_us for event in self.trace.events}
+        return [
+            Moment(
+                name="dbroute.finding",
+                at=self.at(min((at[id] for id in finding.events if id in at), default=0)),
+                attributes={
+                    "dbroute.finding.code": finding.code,
+                    "dbroute.finding.level": finding.level,
+                    "dbroute.finding.message": finding.message,
+                },
+            )
+            for finding in self.trace.findings
+        ]
+
+    def transaction(self, block: Block) -> Span:
+        attributes: dict[str, Attribute] = {"django.db.alias": block.alias}
+        if block.number is not None:
+            attributes["dbroute.transaction"] = block.number
+        if block.ended is not None:
+            attributes["dbroute.transaction.end"] = block.ended.operation
+        if block.began is None:
+            attributes["dbroute.transaction.began_before"] = True
+        return Span(
+            id=self.id("transaction", f"{block.number} {block.alias}"),
+            parent=self.id("trace"),
+            name=f"transaction {block.alias}",
+            kind=Kind.INTERNAL,
+            start=self.at(block.at_us),
+            end=self.at(max(block.at_us, block.end_us)),
+            attributes=attributes | of_callsite(block.began.callsite if block.began else None),
+            moments=self.savepoints(block),
+        )
+
+    def savepoints(self, block: Block | None) -> list[Moment]:
+        """Of a transaction; of those that nothing is known of, for None."""
+        return [
+            Moment(
+                name=event.operation,
+                at=self.at(event.at_us),
+                attributes={"django.db.alias": event.alias} | of_callsite(event.callsite),
+            )
+            for event in self.transactions.savepoints
+            if self.transactions.around.get(event.id) is block
+        ]
+
+    def decision(self, event: Decision) -> Span:
+        error = next((step.error for step in event.steps if step.outcome is Outcome.RAISED), None)
+        attributes: dict[str, Attribute] = {"dbroute.event": event.id, "dbroute.action": event.action}
+        attributes |= given({"dbroute.model": event.model})
+        attributes |= of_answer(event)
+        attributes["dbroute.steps"] = [in_words(step) for step in event.steps]
+        for name, values in (("dbroute.args", event.args), ("dbroute.hints", event.hints)):
+            if values:
+                attributes[name] = [f"{key}={shown(value)}" for key, value in values.items()]
+        return Span(
+            id=self.id("event", event.id),
+            parent=self.id("trace") if event.parent is None else self.id("event", event.parent),
+            name=" ".join(filter(None, (event.action, event.model))),
+            kind=Kind.INTERNAL,
+            start=self.at(event.at_us),
+            end=self.at(event.at_us + event.duration_us),
+            attributes=attributes | self.found(event.id) | of_error(error) | of_callsite(event.callsite),
+            error=error,
+        )
+
+    def query(self, event: Query) -> Span:
+        statement = read(event.sql)
+        decision = self.decisions.get(event.decision or 0)
+        around = self.transactions.around.get(event.id)
+        if event.within is not None:
+            parent = self.id("event", event.within)
+        elif around is not None:
+            parent = self.id("transaction", f"{around.number} {around.alias}")
+        else:
+            parent = self.id("trace")
+        return Span(
+            id=self.id("event", event.id),
+            parent=parent,
+            name=statement.summary or event.alias,
+            kind=Kind.CLIENT,
+            start=self.at(event.at_us),
+            end=self.at(event.at_us + event.duration_us),
+            attributes=of_database(
+                event.alias, self.trace.databases.get(event.alias), self.places.get(event.alias, NOWHERE)
+            )
+            | of_statement(event, statement)
+            | given(
+                {
+                    "dbroute.event": event.id,
+                    "dbroute.route": event.route,
+                    "dbroute.model": event.model,
+                    "dbroute.writes": event.writes,
+                    "dbroute.transaction": event.transaction,
+                    "dbroute.rowcount": event.rowcount,
+                }
+            )
+            | (of_answer(decision) if decision else {})
+            | self.found(event.id)
+            | of_error(event.error)
+            | of_callsite(event.callsite),
+            link=self.id("event", decision.id) if decision else None,
+            error=event.error,
+        )
+
+    def found(self, event: int) -> dict[str, Attribute]:
+        return {"dbroute.findings": self.codes[event]} if event in self.codes else {}
