@@ -12,11 +12,12 @@ class DbroutePanelConfig(AppConfig):
     verbose_name = _("Database routing")
 
     def ready(self) -> None:
-        from dbroute_panel import findings, recording, stores
+        from dbroute_panel import findings, recording, stores, telemetry
         from dbroute_panel.checks import ROUTING_TAG, check_routing, check_settings
 
         recording.install()
         recording.judge_with(findings.find)
         recording.deliver_to(stores.keep)
+        recording.send_with(telemetry.send, telemetry.surroundings)
         checks.register(check_settings, "dbroute_panel")
         checks.register(check_routing, ROUTING_TAG)

@@ -3,8 +3,8 @@ What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace t
 
 Cheap, and run with all checks: nothing of that asks a router, or opens a database that the person did not
 name (``check --database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``:
-traces cannot be kept. The static findings are checks too, but only where they are asked for:
-``check --tag dbroute`` and ``check --deploy``.
+traces cannot be kept; ``W002``: they cannot be sent. The static findings are checks too, but only where they
+are asked for: ``check --tag dbroute`` and ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dbroute_panel.records import Level
 from dbroute_panel.rules import Mistake, Wrong
 from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import InvalidStoreError, build
+from dbroute_panel.telemetry import EXTRA, is_installed
 
 
 def check_settings(
@@ -38,7 +39,12 @@ def check_settings(
     ``databases`` are those that may be opened: ``check --database`` names them, and ``migrate`` its own.
     """
     mistakes = list(all_mistakes(getattr(settings, "DBROUTE_PANEL", {})))
-    return [*map(as_error, mistakes), *map(as_error, unknown_codes()), *check_store(databases or ())]
+    return [
+        *map(as_error, mistakes),
+        *map(as_error, unknown_codes()),
+        *check_store(databases or ()),
+        *check_telemetry(),
+    ]
 
 
 def as_error(mistake: Mistake) -> checks.Error:
@@ -82,6 +88,16 @@ def check_store(databases: Sequence[str]) -> Iterator[checks.CheckMessage]:
             f"No trace can be kept: {problem}",
             hint=hint,
             id="dbroute_panel.W001",
+        )
+
+
+def check_telemetry() -> Iterator[checks.CheckMessage]:
+    """Where traces are to be sent, and what sends them is not there."""
+    if panel_settings.OTLP_ENDPOINT is not None and not is_installed():
+        yield checks.Warning(
+            "No trace can be sent to DBROUTE_PANEL['OTLP_ENDPOINT']: OpenTelemetry is not installed.",
+            hint=f"Run: pip install '{EXTRA}'",
+            id="dbroute_panel.W002",
         )
 
 

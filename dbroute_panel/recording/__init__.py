@@ -11,9 +11,9 @@ from django.db.backends.signals import connection_created
 
 from dbroute_panel.recording import connections, missing, routers
 from dbroute_panel.recording.requests import should_record
-from dbroute_panel.recording.traces import deliver_to, find, judge_with, trace
+from dbroute_panel.recording.traces import deliver_to, find, judge_with, send_with, trace
 
-__all__ = ["deliver_to", "find", "install", "judge_with", "should_record", "trace"]
+__all__ = ["deliver_to", "find", "install", "judge_with", "send_with", "should_record", "trace"]
 
 
 def install() -> None:

@@ -37,6 +37,18 @@ def deliver_to(keep: Callable[[Trace], object]) -> None:
     _receivers[:] = [keep]
 
 
+_senders: list[tuple[Callable[[Trace, Any], object], Callable[[], Any]]] = []
+
+
+def send_with(send: Callable[[Trace, Any], object], surroundings: Callable[[], Any]) -> None:
+    """
+    Hand every finished trace to be kept to ``send`` too, with what ``surroundings()`` gave as it began.
+
+    Neither may raise (``telemetry.send``).
+    """
+    _senders[:] = [(send, surroundings)]
+
+
 _judges: list[Callable[[Trace], list[Finding]]] = []
 
 
@@ -76,6 +88,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self._recorder: Recorder | None = None
         self._token: Token[Recorder | None] | None = None
         self._document: Trace | None = None
+        self._surroundings: list[Any] = []
         self._started = 0
         self._ended: int | None = None
         self._first = 0
@@ -91,6 +104,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self._document = self._ended = self._last = self._token = None
         self._started = perf_counter_ns()
         if outer is None:
+            self._surroundings = [surroundings() for _, surroundings in _senders]
             self._recorder = Recorder(self.name, self.kind)
             self._first = 0
             self._token = active.set(self._recorder)
@@ -131,6 +145,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             with resumed(None):  # it may be another trace's context: a response is collected anywhere
                 for receive in _receivers:
                     receive(self._document)
+                for (send, _), surroundings in zip(_senders, self._surroundings, strict=False):
+                    send(self._document, surroundings)
 
     def __enter__(self) -> Self:
         return self.begin()

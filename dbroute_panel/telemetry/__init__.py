@@ -1,0 +1,128 @@
+"""
+How do kept traces get to an OpenTelemetry collector (``OTLP_ENDPOINT``)?
+
+``send()`` redacts a trace, makes its spans and hands them to OpenTelemetry's own batch processor, which
+sends them from a thread of its own. OpenTelemetry is an extra (``dbroute-panel[otlp]``): it is imported
+when the first trace is sent, and nothing else in the package imports it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from dbroute_panel.conf import panel_settings
+from dbroute_panel.exports.spans import Parent, spans_of
+from dbroute_panel.records import Trace
+from dbroute_panel.redaction import redacted
+from dbroute_panel.telemetry.places import places_of
+
+if TYPE_CHECKING:
+    from dbroute_panel.telemetry.sender import Sender
+
+logger = logging.getLogger("dbroute_panel")
+
+EXTRA = "dbroute-panel[otlp]"
+
+#: How many spans could not be sent in this process. Read it as ``telemetry.lost``.
+lost = 0
+
+_making = threading.RLock()
+_counting = threading.Lock()
+_current: Sender | None = None
+_complained = False
+
+
+def is_installed() -> bool:
+    """Whether the packages of the extra are there. Finding out imports none of them."""
+    try:
+        return all(
+            importlib.util.find_spec(name) is not None
+            for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+        )
+    except ModuleNotFoundError:
+        return False
+
+
+def surroundings() -> Parent | None:
+    """The project's own span that is active here; None without one, or if nothing is sent. Never raises."""
+    try:
+        api = sys.modules.get("opentelemetry.trace")  # nothing can be active in what nobody imported
+        if api is None or panel_settings.OTLP_ENDPOINT is None:
+            return None
+        context = api.get_current_span().get_span_context()
+        if not context.is_valid:
+            return None
+        return Parent(
+            trace_id=f"{context.trace_id:032x}", span_id=f"{context.span_id:016x}", remote=context.is_remote
+        )
+    except Exception:  # noqa: BLE001 - somebody else's API, inside the user's request
+        lose(0, "OpenTelemetry's active span could not be read")
+        return None
+
+
+def send(trace: Trace, parent: Parent | None = None) -> None:
+    """Send ``trace``, redacted, inside of ``parent``. Never raises and never waits for the network."""
+    endpoint = panel_settings.OTLP_ENDPOINT
+    if endpoint is None:
+        return
+    spans = len(trace.events) + 1
+    try:
+        sender = _sender(endpoint)
+        if sender is None:
+            lose(spans, f"DBROUTE_PANEL['OTLP_ENDPOINT'] needs OpenTelemetry. Run: pip install '{EXTRA}'")
+        else:
+            made = spans_of(redacted(trace), places_of(trace), parent)
+            sender.send(parent.trace_id if parent else trace.id, made)
+    except Exception:  # noqa: BLE001 - the user's response is more important than our spans
+        lose(spans, "A trace could not be sent")
+
+
+def lose(spans: int, reason: str) -> None:
+    """Count spans that were not sent, and log the first time why."""
+    global lost, _complained
+    with _counting:
+        lost += spans
+        first, _complained = not _complained, True
+    if first:
+        message = "%s. Further losses are counted, not logged."
+        logger.warning(message, reason, exc_info=sys.exception() is not None)
+
+
+def close() -> None:
+    """Send what is waiting and stop; the next trace begins again."""
+    global _current
+    with _making:
+        current, _current = _current, None
+    if current is not None:
+        current.close()
+
+
+def _sender(endpoint: str) -> Sender | None:
+    """The sender, the same until the setting changes; None without the extra."""
+    global _current
+    try:
+        from dbroute_panel.telemetry.sender import Sender
+    except ImportError:
+        return None
+    with _making:
+        if _current is not None and _current.endpoint != endpoint:
+            close()
+        if _current is None:
+            _current = Sender(endpoint, 2 * panel_settings.MAX_EVENTS, lose)
+        return _current
+
+
+def _forked() -> None:
+    """In a child process a lock that another thread held is never released; and nothing is lost yet."""
+    global lost, _making, _counting
+    lost, _making, _counting = 0, threading.RLock(), threading.Lock()
+    if _current is not None:
+        _current.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

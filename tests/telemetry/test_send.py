@@ -1,0 +1,445 @@
+"""Live export, to a receiver that is really there, or really is not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from django.db import OperationalError
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from opentelemetry import trace as api
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+from dbroute_panel import telemetry, trace
+from dbroute_panel.checks import check_settings
+from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.middleware import TraceMiddleware
+from dbroute_panel.redaction import redacted
+from dbroute_panel.telemetry import sender
+from example_site.library.models import Book, Tag
+from tests.exports.protobuf import attributes
+from tests.telemetry.receiver import Receiver, dead_port
+from tests.traces import a_long_trace, a_trace
+
+
+@pytest.fixture(autouse=True)
+def fresh(site, store, monkeypatch, caplog):
+    """Nothing lost, nothing logged and nobody sending before the test."""
+    monkeypatch.setattr(telemetry, "lost", 0)
+    monkeypatch.setattr(telemetry, "_complained", False)
+    caplog.set_level(logging.DEBUG, logger="opentelemetry")
+    yield
+    telemetry.close()
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    telemetry.close()
+    receiver.close()
+
+
+@pytest.fixture
+def send_to(settings):
+    def send_to(endpoint, **more):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"OTLP_ENDPOINT": endpoint} | more
+
+    return send_to
+
+
+def timed(function):
+    began = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - began
+
+
+def view(request):
+    Book.objects.filter(title="a secret").first()
+    return HttpResponse("fine")
+
+
+def request():
+    response = TraceMiddleware(view)(RequestFactory().get("/books/"))
+    response.close()
+    return response
+
+
+def warnings(caplog):
+    return [
+        record
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name.startswith(("dbroute_panel", "opentelemetry"))
+    ]
+
+
+# A receiver that is there
+
+
+def test_every_kept_trace_is_sent_redacted_and_as_the_file_has_it(receiver, send_to, store):
+    send_to(receiver.endpoint)
+    with trace("importing 42 books") as t:
+        Book.objects.filter(title="a secret").first()
+        Tag.objects.using("archive").extra(where=["name <> 'another secret'"]).count()
+    telemetry.close()
+    [(path, content_type, status)] = receiver.requests
+    assert (path, content_type, status) == ("/v1/traces", "application/x-protobuf", 200)
+    expected = list(spans_of(redacted(t.document)))
+    assert {span.span_id.hex(): span.name for span in receiver.spans} == {s.id: s.name for s in expected}
+    assert {span.trace_id.hex() for span in receiver.spans} == {t.id}
+    times = {s.id: (s.start, s.end, int(s.kind), s.link) for s in expected}
+    assert times == {
+        span.span_id.hex(): (
+            span.start_time_unix_nano,
+            span.end_time_unix_nano,
+            span.kind,
+            next((link.span_id.hex() for link in span.links), None),
+        )
+        for span in receiver.spans
+    }
+    assert "secret" not in str(receiver.spans)
+    assert store.get(t.id) == t.document
+    assert telemetry.lost == 0
+
+
+def test_a_running_process_tells_where_its_databases_are(receiver, send_to):
+    send_to(receiver.endpoint)
+    with trace("test"):
+        Tag.objects.using("archive").count()
+    telemetry.close()
+    [query] = [span for span in receiver.spans if span.kind == 3]
+    assert attributes(query)["db.namespace"] == "archive.sqlite3"
+    assert "server.address" not in attributes(query)
+
+
+def test_without_a_span_of_the_projects_a_request_is_the_root(receiver, send_to):
+    send_to(receiver.endpoint)
+    request()
+    telemetry.close()
+    [whole] = [span for span in receiver.spans if not span.parent_span_id]
+    assert whole.kind == 2
+    assert {span.trace_id for span in receiver.spans} == {whole.trace_id}
+
+
+def test_inside_a_span_of_the_projects_it_joins_that_trace(receiver, send_to):
+    send_to(receiver.endpoint)
+    with TracerProvider().get_tracer("test").start_as_current_span("GET /books/") as mine:
+        response = TraceMiddleware(view)(RequestFactory().get("/books/"))
+    response.close()  # a server closes it when that span has ended
+    telemetry.close()
+    context = mine.get_span_context()
+    assert {span.trace_id.hex() for span in receiver.spans} == {f"{context.trace_id:032x}"}
+    [whole] = [span for span in receiver.spans if span.parent_span_id.hex() == f"{context.span_id:016x}"]
+    assert whole.kind == 1
+    assert attributes(whole)["dbroute.trace.id"] == response.headers["Dbroute-Trace-Id"]
+
+
+def test_inside_a_span_of_another_process_it_serves(receiver, send_to):
+    send_to(receiver.endpoint)
+    context = api.SpanContext(int("ab" * 16, 16), int("cd" * 8, 16), is_remote=True)
+    with api.use_span(api.NonRecordingSpan(context)):
+        request()
+    telemetry.close()
+    [whole] = [span for span in receiver.spans if span.parent_span_id.hex() == "cd" * 8]
+    assert (whole.kind, whole.trace_id.hex()) == (2, "ab" * 16)
+
+
+def test_what_is_not_kept_is_not_sent(receiver, send_to):
+    send_to(receiver.endpoint, KEEP="findings")
+    with trace("nothing wrong"):
+        Tag.objects.using("archive").count()
+    with trace("not kept", keep=False):
+        Tag.objects.using("archive").count()
+    telemetry.close()
+    assert receiver.requests == []
+
+
+def test_the_service_is_named_by_the_environment_or_by_the_projects_own_provider(
+    receiver, send_to, monkeypatch
+):
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    send_to(receiver.endpoint)
+    request()
+    telemetry.close()
+    assert attributes(receiver.resources[0])["service.name"] == "shop"
+    provider = TracerProvider(resource=Resource.create({"service.name": "mine"}), shutdown_on_exit=False)
+    monkeypatch.setattr(api, "get_tracer_provider", lambda: provider)
+    request()
+    telemetry.close()
+    assert attributes(receiver.resources[-1])["service.name"] == "mine"
+
+
+def test_a_failed_query_arrives_as_an_error_without_its_message(receiver, send_to):
+    send_to(receiver.endpoint)
+    with pytest.raises(OperationalError), trace("test"):
+        list(Book.objects.using("primary").raw("SELECT nothing FROM elsewhere"))
+    telemetry.close()
+    [query] = [span for span in receiver.spans if span.kind == 3]
+    assert (query.status.code, query.status.message) == (2, "OperationalError")
+    assert attributes(query)["error.type"] == "OperationalError"
+
+
+def test_a_setting_that_changes_sends_elsewhere(receiver, send_to):
+    other = Receiver()
+    try:
+        send_to(receiver.endpoint)
+        request()
+        send_to(other.endpoint)
+        request()
+        telemetry.close()
+        assert receiver.spans
+        assert other.spans
+        assert {s.trace_id for s in receiver.spans}.isdisjoint({s.trace_id for s in other.spans})
+    finally:
+        other.close()
+
+
+# A receiver that is slow, refuses, or is not there
+
+
+def test_a_slow_receiver_holds_nobody_up(receiver, send_to, monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    send_to(receiver.endpoint)
+    receiver.hold.clear()
+    request()
+    assert receiver.arrived.wait(5)
+    for _ in range(5):
+        _, seconds = timed(request)
+        assert seconds < 1
+    assert receiver.requests == []
+    receiver.hold.set()
+    telemetry.close()
+    assert len({span.trace_id for span in receiver.spans}) == 6
+    assert telemetry.lost == 0
+
+
+def test_a_dead_endpoint_costs_a_count_and_one_line(send_to, store, caplog):
+    send_to(f"http://user:password@127.0.0.1:{dead_port()}/v1/traces")
+    for _ in range(5):
+        response, seconds = timed(request)
+        assert response.content == b"fine"
+        assert seconds < 1
+    _, seconds = timed(telemetry.close)
+    assert seconds < 5
+    assert store.count() == 5
+    assert telemetry.lost == sum(len(list(spans_of(kept))) for kept in store.traces())
+    [record] = warnings(caplog)
+    assert "ConnectionError" in record.getMessage()
+    assert "password" not in record.getMessage()
+    request()
+    _, seconds = timed(telemetry.close)
+    assert len(warnings(caplog)) == 1
+
+
+def test_one_that_dies_while_the_process_runs_does_not_hold_up_its_end(send_to, monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    send_to(f"http://127.0.0.1:{dead_port()}/v1/traces")
+    request()
+    for _ in range(500):
+        if telemetry._current.session.problem:
+            break
+        time.sleep(0.01)
+    assert telemetry._current.session.problem == "ConnectionError"
+    _, seconds = timed(telemetry.close)
+    assert seconds < 3
+    assert telemetry.lost
+
+
+def test_one_that_is_busy_is_tried_again(receiver, send_to, monkeypatch):
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    send_to(receiver.endpoint)
+    receiver.statuses = [503]
+    request()
+    for _ in range(1000):
+        if receiver.spans:
+            break
+        time.sleep(0.01)
+    telemetry.close()
+    assert [status for _, _, status in receiver.requests] == [503, 200]
+    assert telemetry.lost == 0
+
+
+def test_one_that_is_busy_at_the_end_is_not_waited_for(receiver, send_to, caplog):
+    send_to(receiver.endpoint)
+    receiver.statuses = [503] * 10
+    request()
+    _, seconds = timed(telemetry.close)
+    assert seconds < 3
+    assert [status for _, _, status in receiver.requests] == [503]
+    assert telemetry.lost
+    assert "status 503" in warnings(caplog)[0].getMessage()
+
+
+def test_one_that_refuses_is_told_about(receiver, send_to, caplog):
+    send_to(receiver.endpoint)
+    receiver.statuses = [404]
+    request()
+    telemetry.close()
+    assert telemetry.lost
+    [record] = warnings(caplog)
+    assert "status 404" in record.getMessage()
+
+
+def test_what_there_is_no_room_for_is_lost_as_a_whole(receiver, send_to):
+    send_to(receiver.endpoint, MAX_EVENTS=300)
+    receiver.hold.clear()
+    telemetry.send(a_long_trace(1, events=500))
+    telemetry.send(a_long_trace(2, events=500))
+    assert telemetry.lost == 501
+    receiver.hold.set()
+    telemetry.close()
+    assert {span.trace_id.hex() for span in receiver.spans} == {f"{1:032x}"}
+    assert len(receiver.spans) == 501
+
+
+def test_the_projects_own_exporter_logs_as_ever(caplog, monkeypatch):
+    exporter = sender.trace_exporter.OTLPSpanExporter(
+        f"http://127.0.0.1:{dead_port()}/v1/traces", timeout=0.1
+    )
+    provider = TracerProvider(shutdown_on_exit=False)
+    with provider.get_tracer("mine").start_as_current_span("mine") as span:
+        pass
+    exporter.export([span])
+    exporter.shutdown()
+    assert warnings(caplog)
+
+
+# Nothing to send with
+
+
+def test_without_the_packages_it_is_said_once_and_the_check_warns(send_to, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "dbroute_panel.telemetry.sender", None)
+    send_to("http://127.0.0.1:4318/v1/traces")
+    assert request().content == b"fine"
+    request()
+    [record] = warnings(caplog)
+    assert "pip install 'dbroute-panel[otlp]'" in record.getMessage()
+    assert telemetry.lost > 2
+    assert [message.id for message in check_settings(None)] == []
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
+    assert [message.id for message in check_settings(None)] == ["dbroute_panel.W002"]
+    send_to(None)
+    assert check_settings(None) == []
+
+
+def test_an_error_of_ours_is_counted_and_reaches_nobody(send_to, monkeypatch, caplog):
+    def broken(*args):
+        raise LookupError("on purpose")
+
+    send_to(f"http://127.0.0.1:{dead_port()}/v1/traces")
+    monkeypatch.setattr(telemetry, "redacted", broken)
+    assert request().content == b"fine"
+    assert telemetry.lost > 1
+    [record] = warnings(caplog)
+    assert record.exc_info[0] is LookupError
+
+
+def test_a_span_that_cannot_be_read_is_nobodys_trouble(send_to, monkeypatch, caplog, receiver):
+    def broken():
+        raise LookupError("on purpose")
+
+    send_to(receiver.endpoint)
+    monkeypatch.setattr(api, "get_current_span", broken)
+    assert request().content == b"fine"
+    telemetry.close()
+    assert receiver.spans
+    assert len(warnings(caplog)) == 1
+
+
+def test_where_nothing_is_set_nothing_is_sent(store):
+    telemetry.send(a_trace())
+    assert telemetry._current is None
+    assert telemetry.surroundings() is None
+
+
+# In processes of their own
+
+SCRIPT = """
+import os, sys
+import django
+from django.conf import settings
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=["dbroute_panel"],
+    DBROUTE_PANEL={"OTLP_ENDPOINT": os.environ["ENDPOINT"] or None,
+                   "STORE": {"BACKEND": "dbroute_panel.stores.MemoryStore"}},
+)
+django.setup()
+from django.db import connection
+from dbroute_panel import trace, telemetry
+
+def work(name):
+    with trace(name):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    return name
+"""
+
+
+def run(code, endpoint):
+    environment = os.environ | {"ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", SCRIPT + code]
+    began = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done, time.perf_counter() - began
+
+
+def test_what_waits_at_the_end_of_a_process_is_sent_without_a_warning(receiver):
+    done, _ = run("work('last')", receiver.endpoint)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(span.name for span in receiver.spans) == [
+        "SELECT",
+        "block",
+    ]  # redacted: the kind, not the name
+
+
+def test_a_dead_endpoint_does_not_hold_up_the_end_of_a_process(receiver):
+    baseline = run("", "")[1]
+    done, seconds = run("work('last')", f"http://127.0.0.1:{dead_port()}/v1/traces")
+    assert done.returncode == 0
+    assert done.stderr.count("could not be sent") == 1
+    assert seconds < baseline + 5
+
+
+@pytest.mark.parametrize("before", ["", "work('parent')"])
+def test_processes_that_are_forked_send_their_own(receiver, before):
+    """As gunicorn's workers are, with and without --preload."""
+    code = f"""
+import warnings
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # threads and fork(), since Python 3.12
+{before}
+children = []
+for number in range(2):
+    child = os.fork()
+    if not child:
+        work("child")
+        sys.exit(0)
+    children.append(child)
+assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+"""
+    done, _ = run(code, receiver.endpoint)
+    assert (done.returncode, done.stderr) == (0, "")
+    traces = {span.trace_id for span in receiver.spans}
+    assert len(traces) == (3 if before else 2)
+    assert len(receiver.spans) == 2 * len(traces)
+
+
+def test_where_nothing_is_set_opentelemetry_is_not_even_imported():
+    done, _ = run("work('x'); assert not [m for m in sys.modules if m.startswith('opentelemetry')]", "")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_client_sees_nothing_of_it(receiver, send_to, settings):
+    settings.ROOT_URLCONF = "tests.recording.urls"
+    settings.MIDDLEWARE = ["dbroute_panel.middleware.TraceMiddleware"]
+    send_to(receiver.endpoint)
+    assert Client().get("/plain/").content == b"4"
+    telemetry.close()
+    assert "GET plain/" in {span.name for span in receiver.spans}
