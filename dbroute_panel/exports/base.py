@@ -16,7 +16,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
     ``write`` takes traces one at a time and yields the file in pieces, so that neither is ever
     whole in memory. ``extension`` is that of its files, without the first dot; no two formats have the
-    same, but one may end with another's (``json``, ``chrome.json``). ``purpose`` is what it is good
+    same, but one may end with another's (``json``, ``trace.json``). ``purpose`` is what it is good
     for, in a few words. Traces are redacted before they come here.
     """
 

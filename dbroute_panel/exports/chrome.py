@@ -191,6 +191,6 @@ FORMAT = Format(
     label="Chrome trace",
     purpose=gettext_lazy("A timeline for Perfetto, speedscope and chrome://tracing"),
     content_type="application/json",
-    extension="chrome.json",
+    extension="trace.json",  # speedscope takes .chrome.json for an older format, and fails
     write=write,
 )

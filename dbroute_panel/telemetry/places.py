@@ -45,7 +45,8 @@ def place(vendor: str, options: Mapping[str, Any], *, is_mariadb: bool = False) 
 def namespace(vendor: str, name: str) -> str | None:
     """The database's name; of SQLite the file's, without its folder. Never a connection string: passwords."""
     if vendor == "sqlite":
-        return PurePath(name).name or None
+        path = name.removeprefix("file:").partition("?")[0] if name.startswith("file:") else name
+        return PurePath(path).name or None
     return None if "=" in name or "://" in name else name or None
 
 

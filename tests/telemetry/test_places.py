@@ -32,6 +32,7 @@ from tests.traces import a_trace
         ("postgresql", {"NAME": "postgres://me:secret@db/shop"}, {}),
         ("sqlite", {"NAME": "/home/me/site/db.sqlite3"}, {"namespace": "db.sqlite3"}),
         ("sqlite", {"NAME": ":memory:"}, {"namespace": ":memory:"}),
+        ("sqlite", {"NAME": "file:/srv/replica1.sqlite3?mode=ro"}, {"namespace": "replica1.sqlite3"}),
         ("sqlite", {}, {}),
     ],
 )

@@ -67,7 +67,7 @@ def format_of(path: Path) -> Format:
     """The export format that the end of a file's name asks for. Raises ``UsageError``."""
     extensions = {f".{known.extension}": known for known in FORMATS.values()}
     ends = [extension for extension in extensions if path.name.lower().endswith(extension)]
-    if ends:  # of "json" and "chrome.json" the longer
+    if ends:  # of "json" and "trace.json" the longer
         return extensions[max(ends, key=len)]
     raise UsageError(
         _("No export format for a name like %(name)r. %(hint)s")
