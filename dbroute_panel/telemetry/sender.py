@@ -86,6 +86,7 @@ class _Exporter(trace_exporter.OTLPSpanExporter):
 
     def __init__(self, endpoint: str, session: _Session, done: Callable[[int, bool], None]) -> None:
         super().__init__(endpoint=endpoint, session=session)
+        self._asked = session
         self._done = done
         self._ended = False
 
@@ -94,10 +95,12 @@ class _Exporter(trace_exporter.OTLPSpanExporter):
         result = SpanExportResult.FAILURE
         try:
             result = super().export(spans)
-            return result
+        except Exception as error:  # noqa: BLE001 - older exporters raise where nobody listens
+            self._asked.problem = self._asked.problem or type(error).__name__
         finally:
             _sending.reset(token)
             self._done(len(spans), result is SpanExportResult.SUCCESS)
+        return result
 
     def shutdown(self) -> None:
         if not self._ended:

@@ -298,10 +298,9 @@ def test_what_there_is_no_room_for_is_lost_as_a_whole(receiver, send_to):
     assert len(receiver.spans) == 501
 
 
-def test_the_projects_own_exporter_logs_as_ever(caplog, monkeypatch):
-    exporter = sender.trace_exporter.OTLPSpanExporter(
-        f"http://127.0.0.1:{dead_port()}/v1/traces", timeout=0.1
-    )
+def test_the_projects_own_exporter_logs_as_ever(caplog, receiver):
+    receiver.statuses = [404]
+    exporter = sender.trace_exporter.OTLPSpanExporter(receiver.endpoint)
     provider = TracerProvider(shutdown_on_exit=False)
     with provider.get_tracer("mine").start_as_current_span("mine") as span:
         pass
