@@ -14,7 +14,7 @@ import msgspec
 from dbroute_panel.exports.statement import LONGEST, Statement
 from dbroute_panel.records import Callsite, Database, Decision, InstanceRef, Query, Request, Step, TypeRef
 
-Attribute = str | bool | int | float | list[str]
+Attribute = str | bool | int | list[str]
 
 SYSTEMS: Final[Mapping[str, str]] = {
     "postgresql": "postgresql",

@@ -70,8 +70,6 @@ def _value(value: Attribute) -> Json:
         return {"boolValue": value}
     if isinstance(value, int):
         return {"intValue": str(value)}
-    if isinstance(value, float):
-        return {"doubleValue": value}
     return {"stringValue": value}
 
 

@@ -342,6 +342,22 @@ def test_transactions_and_their_savepoints():
     assert [moment.name for moment in whole.events] == ["savepoint"]
 
 
+def test_what_a_router_asked_or_queried_lies_in_its_decision():
+    spans = check(
+        a_trace(
+            events=[
+                a_decision(1, duration_us=900.0),
+                a_decision(2, parent=1),
+                a_query(3, within=1, decision=2, atomic=True, transaction=1),
+                a_query(4, decision=1),
+            ]
+        )
+    )
+    found = by_event(spans)
+    assert found[2].parent_span_id == found[3].parent_span_id == found[1].span_id
+    assert found[1].parent_span_id == found[4].parent_span_id == spans[0].span_id
+
+
 def test_findings_are_events_of_the_whole_and_marks_of_what_they_are_about():
     trace = a_trace(findings=[a_finding("stale-read", 2), a_finding("empty-default")])
     whole, *spans = check(trace)

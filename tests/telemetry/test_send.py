@@ -323,6 +323,9 @@ def test_without_the_packages_it_is_said_once_and_the_check_warns(send_to, monke
     assert [message.id for message in check_settings(None)] == []
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
     assert [message.id for message in check_settings(None)] == ["dbroute_panel.W002"]
+    monkeypatch.delitem(sys.modules, "opentelemetry.sdk")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    assert [message.id for message in check_settings(None)] == ["dbroute_panel.W002"]
     send_to(None)
     assert check_settings(None) == []
 
