@@ -1,4 +1,4 @@
-"""The command's parser; and traces of the example site's scenarios, recorded once for all tests of formats."""
+"""The command's parser; and traces of the example site's scenarios, recorded once for all tests."""
 
 from __future__ import annotations
 
