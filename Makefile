@@ -2,7 +2,6 @@
 # make test    the whole test suite on all processors (JOBS=1 for one); ARGS="-k sandbox" goes to pytest
 # make test-services   the tests that need PostgreSQL, MariaDB and Chromium, with servers of their own
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
-# make test    the whole test suite; ARGS="-k sandbox" goes to pytest
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
 # make check   linters, types, layers
@@ -25,10 +24,8 @@ BIOME_DIR := .cache/biome-$(BIOME)
 # Somebody else's project may be in the environment; each tool here knows its settings.
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
-.PHONY: help demo demo-services test test-services check check-ruff check-mypy check-templates check-layers check-biome
-.PHONY: help demo test test-django test-django-short check check-ruff check-mypy check-templates check-layers check-biome
-.PHONY: help demo test test-django test-django-short test-matrix check check-ruff check-mypy check-templates check-layers check-biome
-.PHONY: help demo test test-django test-django-short test-matrix reliability check check-ruff check-mypy check-templates check-layers check-biome
+.PHONY: help demo demo-services test test-services test-django test-django-short test-matrix reliability
+.PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
 help:
@@ -77,9 +74,8 @@ demo-services: $(VENV)/.installed-services
 ifeq ($(ARGS),)
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist worksteal --junitxml=$(VENV)/.report-of-all.xml
 	@$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage run -m pytest --junitxml=$(VENV)/.report-of-all.xml
 	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total)%"
 	@$(BIN)/python -m coverage report >$(VENV)/.coverage-of-all || { cat $(VENV)/.coverage-of-all; exit 1; }
 	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \
@@ -92,6 +88,7 @@ endif
 test-services: $(VENV)/.installed-services
 	$(BIN)/python -m example_site.services --browser -- \
 	  $(BIN)/python -m pytest tests/services --ds=tests.services.settings $(ARGS)
+
 # The short list is for the continuous integration. LABELS="queries cache" takes these of Django's suites instead.
 test-django: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.django_suite $(LABELS)
