@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +19,8 @@ def main(arguments: list[str]) -> int:
     options, command = arguments[:place], arguments[place + 1 :]
     if not command or set(options) - {"--browser"}:
         return _refuse(USAGE)
+    if not shutil.which(command[0]):
+        return _refuse(f"There is no command {command[0]}.")
     environ = os.environ.copy()
     try:
         programs.require(["postgresql", "mariadb", *(["browser"] if options else [])])
@@ -32,10 +35,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(command: list[str], environ: dict[str, str]) -> int:
-    try:
-        process = subprocess.Popen(command, env=environ)
-    except OSError as error:
-        return _refuse(f"{command[0]}: {error.strerror}")
+    process = subprocess.Popen(command, env=environ)
     try:
         return process.wait()
     except BaseException:

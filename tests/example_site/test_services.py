@@ -43,13 +43,13 @@ def make_programs(folder, *names):
     ],
 )
 def test_one_line_says_what_to_install(nothing_installed, capsys, options, said):
-    assert main([*options, "--", "true"]) == 2
+    assert main([*options, "--", sys.executable]) == 2
     assert capsys.readouterr().err == f"Not installed: {said}\n"
 
 
 def test_only_what_is_missing_is_named(nothing_installed, capsys):
     make_programs(nothing_installed, *programs.MARIADB, "chromium")
-    assert main(["--browser", "--", "true"]) == 2
+    assert main(["--browser", "--", sys.executable]) == 2
     said = "Not installed: PostgreSQL. On Debian and Ubuntu: apt install postgresql\n"
     assert capsys.readouterr().err == said
 
@@ -71,10 +71,15 @@ def test_the_newest_postgresql_is_taken_and_all_of_its_programs_from_there(nothi
     assert programs.postgresql() == nothing_installed
 
 
-@pytest.mark.parametrize("arguments", [[], ["--"], ["true"], ["--firefox", "--", "true"]])
+@pytest.mark.parametrize("arguments", [[], ["--"], ["true"], ["--firefox", "--", sys.executable]])
 def test_a_wrong_command_line_is_told_what_is_right(capsys, arguments):
     assert main(arguments) == 2
     assert capsys.readouterr().err == f"{USAGE}\n"
+
+
+def test_a_command_that_is_not_there_is_named(capsys):
+    assert main(["--", "nothing-like-it"]) == 2
+    assert capsys.readouterr().err == "There is no command nothing-like-it.\n"
 
 
 @pytest.mark.parametrize(

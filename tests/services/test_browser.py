@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from example_site.library.models import Book
 from example_site.scenarios.lagging_replicas import NEW, OLD
 from tests.packaging.browser import free_port, served
 
@@ -79,3 +80,31 @@ def test_25_shows_the_row_that_the_lagging_replica_returned(page):
     expect(page.get_by_text("UPDATE").first).to_be_visible()
     keep_picture(page, "trace")
     assert errors == []
+
+
+@pytest.fixture
+def book(site):
+    """The first one, which has its title back afterwards."""
+    book = Book.objects.using("primary").get(pk=1)
+    yield book
+    book.save(using="primary")
+
+
+@pytest.mark.parametrize("page", ["dark"], indirect=True)
+def test_a_person_sees_the_old_title_until_the_replicas_have_caught_up(book, page):
+    heading = page.get_by_role("heading", level=1)
+    page.goto("/")
+    page.get_by_label("Lag").select_option("until replicate")
+    page.get_by_role("button", name="Set").click()
+    page.goto("/books/1/")
+    page.get_by_label("Another title").fill("Don't Panic")
+    page.get_by_role("button", name="Save").click()
+    expect(page).to_have_url(re.compile("/title/"))
+    expect(heading).to_have_text(book.title)
+    page.goto("/")
+    expect(page.get_by_text("replica1 and replica2 are behind the primary.")).to_be_visible()
+    keep_picture(page, "behind")
+    page.get_by_role("button", name="Replicate now").click()
+    expect(page.get_by_text("Both hold what the primary holds.")).to_be_visible()
+    page.goto("/books/1/")
+    expect(heading).to_have_text("Don't Panic")

@@ -77,14 +77,3 @@ def test_a_signal_while_the_servers_start_leaves_nothing_behind(tmp_path):
     assert runner.wait(timeout=60) == 143
     assert list(tmp_path.iterdir()) == []
     assert processes_of(tmp_path) == []
-
-
-def test_a_command_that_is_not_there_is_named():
-    done = subprocess.run(
-        [sys.executable, "-m", "example_site.services", "--", "nothing-like-it"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (2, "nothing-like-it: No such file or directory\n")
