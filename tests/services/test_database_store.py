@@ -180,7 +180,8 @@ class TestFigures:
         gc.collect()
         gc.freeze()  # what the tests have in memory, no server has
         try:
-            while len(took) < 7 or (min(took) > 100 and len(took) < 30):
+            while len(took) < 7 or (min(took) > 100 and len(took) < 60):
+                time.sleep(0.1)  # on a busy machine, it is then somebody's turn who has waited
                 start = time.perf_counter()
                 function()
                 took.append((time.perf_counter() - start) * 1000)
@@ -192,7 +193,7 @@ class TestFigures:
         long = a_long_trace(events=10_000)
         saved = self.best(lambda: store.save(long))
         opened = self.best(lambda: store.get(long.id))
-        record_property("ms", {"saved": saved, "opened": opened})
+        record_property("milliseconds", {"saved": saved, "opened": opened})
         assert store.get(long.id) == long
         assert saved < 100
         assert opened < 100
