@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def site_template(django_db_blocker, tmp_path_factory) -> Path:
 def site(site_template, django_db_blocker, settings) -> Iterator[Path]:
     """The example site with fresh data, as it is served: the folder of its files. ``DEBUG`` is on."""
     settings.DEBUG = True
+    import_module(site_settings.ROOT_URLCONF)  # it has the toolbar's URLs if DEBUG is on when it is imported
     shutil.rmtree(site_settings.DATA, ignore_errors=True)
     shutil.copytree(site_template, site_settings.DATA)
     with django_db_blocker.unblock():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+import django
 import pytest
 from debug_toolbar.middleware import show_toolbar_func_or_path
 from django.contrib.auth.models import User
@@ -25,6 +26,7 @@ OLD, NEW, NEWEST = "first horse", "second staple", "third battery"
 DATABASE_CACHE = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cached_things"}
 }
+QUEUE = "tests.security.accounts.mail.QueueBackend"
 HASHERS = {
     "pbkdf2": "tests.security.accounts.hashers.FewIterations",
     "md5": "django.contrib.auth.hashers.MD5PasswordHasher",
@@ -67,7 +69,10 @@ def project(request, site, store, settings):
     settings.DATABASE_ROUTERS = [Here(), *settings.DATABASE_ROUTERS]
     settings.CACHES = DATABASE_CACHE
     settings.SESSION_ENGINE = ENGINES[engine]
-    settings.EMAIL_BACKEND = "tests.security.accounts.mail.QueueBackend"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": QUEUE}}
+    else:
+        settings.EMAIL_BACKEND = QUEUE
     settings.LOGIN_REDIRECT_URL = "/"
     settings.DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
     show_toolbar_func_or_path.cache_clear()

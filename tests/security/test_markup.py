@@ -102,7 +102,6 @@ def test_nor_in_what_is_said_after_it_was_deleted(shape, admin, store, tmp_path)
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_nor_in_the_toolbar(shape, site, store, settings, tmp_path):
-    settings.ROOT_URLCONF = "tests.security.urls"
     settings.DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
     show_toolbar_func_or_path.cache_clear()
     toolbar_store().clear()

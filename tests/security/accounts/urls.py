@@ -58,5 +58,5 @@ urlpatterns = [
     path("api/", api),
     re_path("^own-reset/(?P<key>.+)/$", broken_reset),
     path("accounts/", include("django.contrib.auth.urls")),
-    path("", include("tests.security.urls")),
+    path("", include("example_site.urls")),
 ]
