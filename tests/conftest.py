@@ -17,6 +17,7 @@ from pathlib import Path
 
 import django
 import pytest
+from _pytest.junitxml import xml_key
 from asgiref.sync import SyncToAsync
 from django.conf import settings as site_settings
 from django.contrib.contenttypes.models import ContentType
@@ -60,11 +61,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in needing]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def named_in_the_report(record_testsuite_property) -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """A report (``--junitxml``) says what it is of: see ``tests.reliability``."""
-    record_testsuite_property("python", ".".join(platform.python_version_tuple()[:2]))
-    record_testsuite_property("django", ".".join(map(str, django.VERSION[:2])))
+    # Not record_testsuite_property: what that notes in a worker of pytest-xdist does not reach the report.
+    report = session.config.stash.get(xml_key, None)
+    if report is not None:
+        report.add_global_property("python", ".".join(platform.python_version_tuple()[:2]))
+        report.add_global_property("django", ".".join(map(str, django.VERSION[:2])))
 
 
 @pytest.fixture(scope="session")
