@@ -86,13 +86,8 @@ class Level(enum.StrEnum):
         return list(Level).index(self)
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """
-    The base of all records: immutable, made by keyword.
-
-    They hold plain facts, and so no cycles: leaving them to the garbage collector took half of the time
-    that opening a long trace takes.
-    """
+class Record(msgspec.Struct, frozen=True):
+    """The base of all records: immutable, made by keyword."""
 
 
 class TypeRef(Record, frozen=True, kw_only=True):
