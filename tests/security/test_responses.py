@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 import time
 
 import msgspec
@@ -242,7 +243,7 @@ class TestHostileFilters:
 
 
 class TestWhatAskingMayRun:
-    """Replay takes dotted paths of routers: what they name is imported, but only a router is ever called."""
+    """Replay takes dotted paths of routers: of this project's packages, and only a router is ever called."""
 
     @pytest.mark.parametrize("path", CALLABLES)
     def test_only_a_router_is_called(self, admin, monkeypatch, path):
@@ -251,6 +252,13 @@ class TestWhatAskingMayRun:
         if path and "." in path:
             assert response.status_code == 400
             assert b"Traceback" not in response.content
+
+    def test_no_module_outside_of_the_project_is_imported(self, admin):
+        sys.modules.pop("wave", None)
+        response = admin.post(url("replay"), posted("replay") | {"routers": "wave.open"})
+        assert response.status_code == 400
+        assert "is not from this project" in body(response)
+        assert "wave" not in sys.modules
 
     def test_a_real_row_needs_the_permission_to_view_its_model(self, admin):
         asking = person("staff with use_sandbox")
