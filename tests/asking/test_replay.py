@@ -971,12 +971,25 @@ def test_a_thread_that_cannot_start_leaves_nothing_behind(routers):
 
 
 def test_the_message_of_an_error_may_not_query_either(routers):
+    library = {"query": query}
+    source = "class Curious(Exception):\n    def __str__(self):\n        return str(query('primary'))"
+    exec(compile(source, "/python/site-packages/curious.py", "exec"), library)
+    routers(Constant(read=library["Curious"]("x")))
+    assert reason(read()) == "A router queried primary."
+
+
+def test_the_projects_own_message_of_an_error_is_not_asked_for(routers):
+    times = []
+
     class Curious(Exception):
         def __str__(self):
-            return str(query("primary"))
+            times.append(query("primary"))
+            return "x"
 
     routers(Constant(read=Curious("x")))
-    assert reason(read()) == "A router queried primary."
+    found = asked(read())
+    assert [change.to for change in found.changes] == ["Curious"]
+    assert (found.not_replayable, times) == (0, [])
 
 
 def test_guarding_lets_through_what_is_no_question(site):
