@@ -60,7 +60,7 @@ class WithPassword:
 
 
 def test_source_code_is_shown_as_it_is(site, settings):
-    """A router's source is on the page of the routers, and its lines in a traceback; keep passwords out of it."""
+    """A router's source is on the page of the routers, its lines in a traceback; keep passwords out of it."""
     settings.DATABASE_ROUTERS = [WithPassword()]
     told = explain("library.Book", "db_for_read").steps[0].traceback
     assert "# s3cret in a comment" in told

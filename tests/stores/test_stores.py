@@ -64,6 +64,17 @@ class TestSaving:
         assert store.get("f" * 32) is None
         assert store.get("no id \ud800 at all") is None
 
+    @pytest.mark.parametrize("own", [True, False], ids=["as it looks it up", "without a way of its own"])
+    def test_the_summary_of_one_trace(self, store, most, own):
+        summary = store.summary if own else lambda trace_id: Store.summary(store, trace_id)
+        most(200)
+        for number in range(120):  # more than a page of summaries
+            store.save(a_trace(number), imported=number == 0)
+        assert summary(a_trace(0).id).id == a_trace(0).id
+        assert summary(a_trace(0).id).imported
+        assert not summary(a_trace(119).id).imported
+        assert summary("f" * 32) is None
+
     def test_the_same_id_replaces(self, store, most):
         store.save(a_trace(1, name="before", aliases=["replica1"], findings=[a_finding("stale-read")]))
         store.save(a_trace(1, name="after", aliases=["primary"], findings=[a_finding("write-to-replica")]))

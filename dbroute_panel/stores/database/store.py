@@ -117,6 +117,12 @@ class DatabaseStore(Store):
             "JOIN dbroute_panel_store_trace t ON t.n = p.trace_id WHERE t.trace_key = %s", key(trace_id)
         )
 
+    def summary(self, trace_id: str) -> Summary | None:
+        rows = self._rows(
+            "SELECT summary FROM dbroute_panel_store_trace WHERE trace_key = %s", [key(trace_id)]
+        )
+        return self._decoded([rows[0][0]], SUMMARY.decode) if rows else None
+
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
         where, values = self._where(query)
         rows = self._rows(
