@@ -96,7 +96,7 @@ STATEMENTS = [
 ]
 
 
-@pytest.mark.parametrize("sql", STATEMENTS, ids=lambda sql: repr(sql)[:40])
+@pytest.mark.parametrize("sql", STATEMENTS, ids=lambda sql: repr(sql).partition(" at 0x")[0][:40])
 def test_a_statement_of_any_kind_comes_to_the_same_and_is_kept(site, sql):
     bare = came_to(lambda: run(sql))
     with trace("odd", keep=False) as t:
