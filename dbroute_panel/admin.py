@@ -22,8 +22,8 @@ from dbroute_panel.views.page import Admin, may
 
 View = Callable[..., HttpResponseBase]
 
-ONLY_SHOWN = frozenset({"change", "compare", "export", "finding", "routers"})
-"""The pages that take no POST."""
+METHODS = ["GET", "HEAD", "POST"]
+"""A page with nothing to do answers a POST as it does a GET."""
 
 
 @admin.register(Trace)
@@ -50,7 +50,7 @@ class TraceAdmin(Admin):
             ("<str:trace_id>/replay/", "replay", views.replay_trace, "view_trace", "use_sandbox"),
         ]
         return [
-            path(route, self._page(name, view, permissions), name=f"dbroute_panel_trace_{name}")
+            path(route, self._page(view, permissions), name=f"dbroute_panel_trace_{name}")
             for route, name, view, *permissions in pages
         ]
 
@@ -61,15 +61,14 @@ class TraceAdmin(Admin):
         """What was recorded cannot be changed, by nobody."""
         return False
 
-    def _page(self, name: str, view: View, permissions: Sequence[str]) -> View:
+    def _page(self, view: View, permissions: Sequence[str]) -> View:
         """``view`` for staff who have ``permissions``; everybody else is sent to the login or refused."""
-        methods = ["GET", "HEAD"] if name in ONLY_SHOWN else ["GET", "HEAD", "POST"]
 
         def page(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             if not all(may(request, permission) for permission in permissions):
                 raise PermissionDenied
-            if request.method not in methods:
-                return HttpResponseNotAllowed(methods)
+            if request.method not in METHODS:
+                return HttpResponseNotAllowed(METHODS)
             # Django's {% url %} takes it from here, so that links stay on this admin site.
             request.current_app = self.admin_site.name
             response = view(self, request, **kwargs)
