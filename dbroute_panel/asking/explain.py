@@ -24,7 +24,8 @@ from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.subjects import HIDDEN_APPS, AskError, find_action, find_alias, find_app, find_model
 from dbroute_panel.credentials import without_credentials
 from dbroute_panel.recording.callers import FRAMEWORK, kinds
-from dbroute_panel.recording.document import Writer, relative
+from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import RawDecision, Recorder, asking, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
 

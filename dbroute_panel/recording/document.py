@@ -7,20 +7,12 @@ Pure but for what it looks up of the project: its settings, its databases, which
 from __future__ import annotations
 
 import datetime as dt
-import json
-import math
-from collections.abc import Callable, Iterable
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Literal
 
-from django.conf import settings
-from django.db import connections, router
-from django.db.utils import load_backend
-
 from dbroute_panel import records
-from dbroute_panel.conf import replicas
 from dbroute_panel.recording.callers import Site, place
+from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
 from dbroute_panel.recording.recorder import (
     KINDS,
     RawDecision,
@@ -30,17 +22,10 @@ from dbroute_panel.recording.recorder import (
     Recorder,
     complain,
 )
-from dbroute_panel.recording.secrets import (
-    MASK,
-    Sessions,
-    is_password_hash,
-    may_keep_key,
-    without_hashes,
-    without_literals,
-    without_tokens,
-)
-from dbroute_panel.recording.snapshots import Instance, Typed, dotted, scalar
+from dbroute_panel.recording.secrets import Sessions, without_literals
+from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.recording.statements import read
+from dbroute_panel.recording.values import Values, name_of, text_of
 
 ROUTES: dict[str, records.Route] = {
     records.Settled.ROUTER: records.Route.ROUTER,
@@ -69,7 +54,8 @@ class Writer:
         self.only = only
         self.unwritten = dict.fromkeys(KINDS.values(), 0)
         self.sessions = Sessions()
-        self.base = _base_dir()
+        self.values = Values(recorder, self.sessions)
+        self.base = base_dir()
         self.places: dict[tuple[int, int], tuple[str, int, str]] = {}
         self.settled = {raw.id: raw.settled_by for raw in self.raw if type(raw) is RawDecision}
 
@@ -94,13 +80,13 @@ class Writer:
         events = self.events()
         return records.Trace(
             id=recorder.trace_id,
-            name=self.clean(name),
+            name=self.values.clean(name),
             kind=_kind(kind),
             started_at=_rfc3339(recorder, begin - recorder.started),
             duration_us=_microseconds(end - begin),
             request=self.request(),
-            databases=_databases(vendors),
-            routers=_routers(),
+            databases=databases(vendors),
+            routers=routers(),
             events=events,
             findings=[],
             dropped=records.Dropped(
@@ -111,9 +97,9 @@ class Writer:
     def request(self) -> records.Request | None:
         request = self.recorder.request
         return request and records.Request(
-            method=_text(request.method),
-            path=self.clean(request.path),
-            view=_name(request.view),
+            method=text_of(request.method),
+            path=self.values.clean(request.path),
+            view=name_of(request.view),
             status=request.status,
         )
 
@@ -123,25 +109,25 @@ class Writer:
             action=raw.action,
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
-            model=_name(raw.model),
-            args=None if raw.args is None else self.values(raw.args),
-            hints={} if raw.hints is None else self.values(raw.hints),
+            model=name_of(raw.model),
+            args=None if raw.args is None else self.values.each(raw.args),
+            hints={} if raw.hints is None else self.values.each(raw.hints),
             steps=[
                 records.Step(
-                    router=_text(dotted(step.router)),
+                    router=text_of(dotted(step.router)),
                     outcome=step.outcome,
-                    answer=self.value(step.answer),
-                    error=self.error(step.error),
+                    answer=self.values.one(step.answer),
+                    error=self.values.error(step.error),
                     duration_us=_microseconds(step.duration),
                 )
                 for step in raw.steps
             ]
             + [
-                records.Step(router=_text(dotted(router)), outcome=records.Outcome.NOT_ASKED)
+                records.Step(router=text_of(dotted(router)), outcome=records.Outcome.NOT_ASKED)
                 for router in raw.rest
             ],
             settled_by=raw.settled_by,
-            answer=self.value(raw.answer),
+            answer=self.values.one(raw.answer),
             parent=raw.parent,
             callsite=self.callsite(raw.site),
         )
@@ -151,30 +137,39 @@ class Writer:
         secret = self.sessions.concern(raw.model, raw.sql, raw.params)
         return records.Query(
             id=raw.id,
-            alias=_text(raw.alias),
+            alias=text_of(raw.alias),
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
-            sql=without_literals(_text(raw.sql), raw.vendor) if secret else self.clean(raw.sql),
-            params=self.parameters(raw.params, raw.many, secret),
+            sql=without_literals(text_of(raw.sql), raw.vendor) if secret else self.values.clean(raw.sql),
+            params=self.values.parameters(raw.params, raw.many, secret),
             many=raw.many,
             operation=statement.operation,
             writes=statement.writes,
-            model=_name(raw.model),
+            model=name_of(raw.model),
             route=self.route(raw),
             decision=raw.decision,
-            instance=None if raw.saved is None else self.instance(raw.saved),
+            instance=None if raw.saved is None else self.values.instance(raw.saved),
             atomic=raw.atomic,
             transaction=raw.transaction,
             rowcount=raw.rowcount,
-            error=None if raw.error is None else _text(raw.error[0]) if secret else self.error(raw.error[1]),
+            error=None
+            if raw.error is None
+            else text_of(raw.error[0])
+            if secret
+            else self.values.error(raw.error[1]),
             within=raw.within,
             callsite=self.callsite(raw.site),
         )
 
+    def error(self, raw: RawQuery, secret: bool) -> str | None:
+        if raw.error is None:
+            return None
+        return text_of(raw.error[0]) if secret else self.values.error(raw.error[1])
+
     def transaction(self, raw: RawTransaction) -> records.Transaction:
         return records.Transaction(
             id=raw.id,
-            alias=_text(raw.alias),
+            alias=text_of(raw.alias),
             at_us=self.at(raw.start),
             operation=raw.operation,
             transaction=raw.transaction,
@@ -191,78 +186,6 @@ class Writer:
     def at(self, moment: int) -> int:
         return max(0, (moment - self.started) // 1000)
 
-    def values(self, raw: dict[str, Any]) -> dict[str, Any]:
-        return {_text(name): self.value(value) for name, value in raw.items()}
-
-    def value(self, raw: Any) -> Any:
-        """An answer, hint or argument: an InstanceRef, a TypeRef or a JSON scalar."""
-        if type(raw) is Instance:
-            return self.instance(raw)
-        if type(raw) is Typed:
-            return records.TypeRef(type=_text(raw.path))
-        if type(raw) is str:
-            return self.clean(raw)
-        if type(raw) is float and not math.isfinite(raw):  # JSON has no infinity, and no NaN
-            return str(raw)
-        return _whole(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw
-
-    def instance(self, raw: Instance) -> records.InstanceRef:
-        return records.InstanceRef(
-            model=_text(raw.model),
-            pk=self.key(raw),
-            state_db=_name(raw.state_db),
-            adding=raw.adding,
-            origin=raw.origin,
-        )
-
-    def key(self, raw: Instance) -> str | None:
-        if raw.pk is None:
-            return None
-        if raw.model in self.sessions.keyed:
-            return MASK
-        if not self.recorder.params and not all(map(may_keep_key, raw.pk)):
-            return None
-        parts = [self.parameter(part) for part in raw.pk]
-        return parts[0] if len(parts) == 1 else json.dumps(parts)
-
-    def error(self, message: str | None) -> str | None:
-        """``Class: message``; the class alone where no values are kept."""
-        if message is None:
-            return None
-        return self.clean(message) if self.recorder.params else _text(message.partition(":")[0])
-
-    def parameters(self, raw: Any, many: bool, secret: bool) -> list[Any] | dict[str, Any] | None:
-        if raw is None:
-            return None
-        if many:
-            return [self.parameters(row, many=False, secret=secret) for row in raw]
-        if isinstance(raw, dict):
-            return {_text(name): MASK if secret else self.parameter(value) for name, value in raw.items()}
-        return [MASK if secret else self.parameter(value) for value in raw]
-
-    def parameter(self, value: Any) -> str:
-        """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""
-        if type(value) is str:
-            return self.clean(value)
-        if type(value) is tuple:
-            return f"[{', '.join(map(self.parameter, value))}]"
-        if type(value) is Typed:
-            return f"<{value.path}>"
-        if type(value) is bytes:
-            return self.clean(repr(value))
-        if type(value) is int:
-            return _whole(value)
-        return str(value)
-
-    def clean(self, text: str) -> str:
-        """A text of the user's as it may be kept."""
-        if is_password_hash(text):
-            return MASK
-        text = without_tokens(without_hashes(_text(text)))
-        for secret in self.recorder.secrets:
-            text = text.replace(secret, MASK)
-        return text
-
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:
             return None
@@ -270,10 +193,10 @@ class Writer:
         known = self.places.get((id(site[0]), site[1]))
         file, line, function = known or self.places.setdefault((id(site[0]), site[1]), place(site))
         return records.Callsite(
-            file=_relative(file, self.base),
+            file=relative_to(file, self.base),
             line=line,
-            function=_text(function),
-            template=None if site[2] is None else (_text(site[2][0]), site[2][1]),
+            function=text_of(function),
+            template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
         )
 
 
@@ -300,74 +223,3 @@ def _kind(kind: str) -> Literal["request", "block", "command", "task"]:
 def _rfc3339(recorder: Recorder, ahead: int) -> str:
     moment = recorder.started_at + dt.timedelta(microseconds=ahead // 1000)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _text(text: str) -> str:
-    """``text`` as UTF-8 can hold it: lone surrogates are escaped."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _name(text: str | None) -> str | None:
-    return None if text is None else _text(text)
-
-
-def _whole(number: int) -> str:
-    """A number of any length. Python makes decimal digits of it only up to some thousands."""
-    try:
-        return str(number)
-    except ValueError:
-        return hex(number)
-
-
-def _base_dir() -> str | None:
-    base = getattr(settings, "BASE_DIR", None)
-    return str(Path(base)) if isinstance(base, (str, Path)) else None
-
-
-def relative(file: str) -> str:
-    """``file`` as a Callsite has it: relative to ``settings.BASE_DIR`` where it is below, else absolute."""
-    return _relative(file, _base_dir())
-
-
-@lru_cache(maxsize=2048)
-def _relative(file: str, base: str | None) -> str:
-    if base is not None and Path(file).is_relative_to(base):
-        return _text(Path(file).relative_to(base).as_posix())
-    return _text(file)
-
-
-def _routers() -> list[str]:
-    """The dotted paths of the routers, in order. Where nobody was asked yet they are not made for this."""
-    made: Iterable[Any] = router.__dict__.get("routers", settings.DATABASE_ROUTERS)
-    return [_text(entry if isinstance(entry, str) else dotted(entry)) for entry in made]
-
-
-def _databases(vendors: dict[str, str]) -> dict[str, records.Database]:
-    primaries = replicas()
-    return {
-        _text(scalar(alias)): records.Database(
-            vendor=vendors.get(alias) or _vendor(options.get("ENGINE", "")),
-            engine=options.get("ENGINE", ""),
-            replica_of=None if _is_the_same(options) else primaries.get(alias),
-        )
-        for alias, options in connections.settings.items()
-    }
-
-
-def _is_the_same(options: dict[str, Any]) -> bool:
-    """Whether Django's test runner has made the database the very one that it mirrors: no replica, then."""
-    mirrored = connections.settings.get(str((options.get("TEST") or {}).get("MIRROR")))
-    return mirrored is not None and all(
-        options.get(key) == mirrored.get(key) for key in ("NAME", "HOST", "PORT")
-    )
-
-
-@lru_cache
-def _vendor(engine: str) -> str:
-    """The vendor of a database that no query of the trace ran on, without connecting to it."""
-    try:
-        return str(load_backend(engine).DatabaseWrapper.vendor)
-    except Exception:  # its driver is not installed, and nobody missed it
-        return "unknown"

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 
 from dbroute_panel.asking.explain import source_of
-from dbroute_panel.recording.document import relative
+from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.records import Action, Callsite
 from dbroute_panel.report import Experience, Piece, ShortNames, Tally, highlighted, words

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from django.db import connections, models, router
 
-from dbroute_panel.recording import document
-from dbroute_panel.recording.document import Writer, relative
+from dbroute_panel.recording import project
+from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Database, TypeRef, dumps, loads
@@ -71,7 +72,7 @@ def test_a_mirror_of_the_test_runner_is_the_database_itself_and_no_replica(site,
     }
     monkeypatch.setitem(connections.settings, "mirror", mirror)
     monkeypatch.setitem(connections.settings["archive"], "NAME", "another")
-    monkeypatch.setattr("dbroute_panel.recording.document.replicas", lambda: {"mirror": "archive"})
+    monkeypatch.setattr("dbroute_panel.recording.project.replicas", lambda: {"mirror": "archive"})
     with trace("mirrors", keep=False) as t:
         """Nothing happens."""
     assert t.document.databases["mirror"].replica_of == "archive"
@@ -229,9 +230,9 @@ def test_a_callsite_is_not_recorded_where_the_setting_says_so(site, settings):
 
 
 def test_an_engine_without_a_driver_is_of_an_unknown_vendor():
-    document._vendor.cache_clear()
-    assert document._vendor("django.db.backends.sqlite3") == "sqlite"
-    assert document._vendor("no.such") == "unknown"
+    project._vendor.cache_clear()
+    assert project._vendor("django.db.backends.sqlite3") == "sqlite"
+    assert project._vendor("no.such") == "unknown"
 
 
 def test_a_recorder_that_never_ended_can_be_written(site):

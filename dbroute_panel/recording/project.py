@@ -1,0 +1,69 @@
+"""What a document says of the project: its databases, its routers, and where its files are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connections, router
+from django.db.utils import load_backend
+
+from dbroute_panel import records
+from dbroute_panel.conf import replicas
+from dbroute_panel.recording.snapshots import dotted, scalar
+from dbroute_panel.recording.values import text_of
+
+
+def base_dir() -> str | None:
+    base = getattr(settings, "BASE_DIR", None)
+    return str(Path(base)) if isinstance(base, (str, Path)) else None
+
+
+def relative(file: str) -> str:
+    """``file`` as a Callsite has it: relative to ``settings.BASE_DIR`` where it is below, else absolute."""
+    return relative_to(file, base_dir())
+
+
+@lru_cache(maxsize=2048)
+def relative_to(file: str, base: str | None) -> str:
+    if base is not None and Path(file).is_relative_to(base):
+        return text_of(Path(file).relative_to(base).as_posix())
+    return text_of(file)
+
+
+def routers() -> list[str]:
+    """The dotted paths of the routers, in order. Where nobody was asked yet they are not made for this."""
+    made: Iterable[Any] = router.__dict__.get("routers", settings.DATABASE_ROUTERS)
+    return [text_of(entry if isinstance(entry, str) else dotted(entry)) for entry in made]
+
+
+def databases(vendors: dict[str, str]) -> dict[str, records.Database]:
+    primaries = replicas()
+    return {
+        text_of(scalar(alias)): records.Database(
+            vendor=vendors.get(alias) or _vendor(options.get("ENGINE", "")),
+            engine=options.get("ENGINE", ""),
+            replica_of=None if _is_the_same(options) else primaries.get(alias),
+        )
+        for alias, options in connections.settings.items()
+    }
+
+
+def _is_the_same(options: dict[str, Any]) -> bool:
+    """Whether Django's test runner has made the database the very one that it mirrors: no replica, then."""
+    mirrored = connections.settings.get(str((options.get("TEST") or {}).get("MIRROR")))
+    return mirrored is not None and all(
+        options.get(key) == mirrored.get(key) for key in ("NAME", "HOST", "PORT")
+    )
+
+
+@lru_cache
+def _vendor(engine: str) -> str:
+    """The vendor of a database that no query of the trace ran on, without connecting to it."""
+    try:
+        return str(load_backend(engine).DatabaseWrapper.vendor)
+    except Exception:  # its driver is not installed, and nobody missed it
+        return "unknown"
