@@ -8,11 +8,11 @@ space, and in their full-width forms: https://owasp.org/www-community/attacks/CS
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠\x00-\x1f\x7f]")  # noqa: RUF001 - the full-width forms are meant
 
 
-def harmless(cell: str) -> str:
-    """``cell`` with an apostrophe in front of it where it would be a formula; it never ends a row."""
-    cell = cell.replace("\r", "\\r")  # which Python's csv does not quote where lines end in "\n"
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+def harmless(cell: Any) -> Any:
+    """``cell``, with an apostrophe in front of it where a spreadsheet would take it for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell

@@ -316,7 +316,8 @@ class TestEveryPage:
         linked = {
             link.removeprefix("/admin/dbroute_panel/trace/") for link in re.findall(r'href="([^"]*)"', tools)
         }
-        assert linked == {"", "map/", "routers/", "sandbox/"} - {page}
+        # Where the traces are listed, more of them can be brought in.
+        assert linked == {"", "map/", "routers/", "sandbox/"} - {page} | ({"import/"} if not page else set())
 
 
 def test_a_hostile_label_is_text(admin, store):

@@ -19,12 +19,17 @@ def as_csv(routes: RoutingMap) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     header = ["model", "managed", "read", "write", *(f"migrate:{a}" for a in routes.databases), "errors"]
-    writer.writerow(map(harmless, header))
+    writer.writerow(map(_cell, header))
     words = {True: "yes", False: "no", None: ""}
     for label, model in sorted(routes.models.items()):
         cells = [words[model.migrate.get(alias)] for alias in routes.databases]
         errors = "; ".join(f"{action}: {error}" for action, error in sorted(model.errors.items()))
         managed = "yes" if model.managed else "no"
         row = [label, managed, " ".join(model.read), " ".join(model.write), *cells, errors]
-        writer.writerow(map(harmless, row))
+        writer.writerow(map(_cell, row))
     return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Python's csv quotes no carriage return where lines end in a line feed; but readers end a row there."""
+    return str(harmless(text)).replace("\r", "\\r")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -20,8 +19,8 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports.base import Format
 from dbroute_panel.records import Callsite, Decision, Event, Query, Trace, Transaction
+from dbroute_panel.spreadsheet import harmless
 
-_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠\x00-\x1f\x7f]")  # noqa: RUF001 - the full-width forms are meant
 ROWS: Final = 200
 """So many rows are handed over at a time."""
 
@@ -146,11 +145,6 @@ def _row(whole: Mapping[str, Any], event: Event) -> list[Any]:
     for name, column in columns.items():
         cells[name] = column(event)
     return [harmless(cells.get(name)) for name in COLUMNS]
-
-
-def harmless(cell: Any) -> Any:
-    """``cell``, with an apostrophe in front of it where a spreadsheet would take it for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def _taken(buffer: io.StringIO) -> bytes:
