@@ -99,7 +99,7 @@ def _record(
         end = perf_counter_ns()
         try:
             whole = sql if type(sql) is str else _text(sql)
-            text, kept = recorder.fit(whole, kept)
+            text, kept = recorder.fit(whole, kept, connection.vendor)
             recorder.events.append(
                 RawQuery(
                     event,

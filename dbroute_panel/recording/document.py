@@ -152,11 +152,7 @@ class Writer:
             atomic=raw.atomic,
             transaction=raw.transaction,
             rowcount=raw.rowcount,
-            error=None
-            if raw.error is None
-            else text_of(raw.error[0])
-            if secret
-            else self.values.error(raw.error[1]),
+            error=self.error(raw, secret),
             within=raw.within,
             callsite=self.callsite(raw.site),
         )

@@ -177,13 +177,13 @@ class Recorder:
         except TypeError:  # a metaclass with an __eq__ of its own
             return label(model)
 
-    def fit(self, sql: str, params: Any) -> tuple[str, Any]:
-        """A statement and its parameters; where there is no room left its beginning, without any literal."""
+    def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
+        """A statement and its parameters; where there is no room left its beginning, without any string."""
         size = weight(sql) + weight(params)
         if size <= min(self.room, LARGEST):
             self.room -= size
             return sql, params
-        return shortened(without_literals(sql[:LONG]), len(sql)), None
+        return shortened(without_literals(sql[:LONG], vendor), len(sql)), None
 
     def answered(self, answer: Any, model: str | None, decision: int) -> None:
         """Remember which decision answered an alias that cannot carry it."""

@@ -83,6 +83,7 @@ class RequestTrace:
         self.path = request.path_info
         self.trace = trace(self.path, kind="request").begin()
         self.recorder: Recorder = self.trace._begun()
+        self.recorder.secrets |= brought(request)  # for who looks at it meanwhile; again at the end
         self.finalizer: weakref.finalize[..., HttpResponseBase] | None = None
         self._undelivered = [True]
         if shown:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import sys
 import uuid
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -67,13 +68,13 @@ class Sessions:
 
     def concern(self, model: str | None, sql: str, params: Any = None) -> bool:
         """Whether a query reads or writes a session: its row, or where a cache keeps it in a table."""
+        if model in self.labels:
+            return True
+        folded = sql.casefold()  # names of tables may be written in either case
         return (
-            model in self.labels
-            or any(table in sql for table in self.tables)
-            or (
-                type(params) is tuple
-                and any(type(it) is str and prefix in it for it in params for prefix in self.cached)
-            )
+            any(table in folded for table in self.tables)
+            or any(prefix in sql for prefix in self.cached)
+            or any(prefix in text for text in _texts(params) for prefix in self.cached)
         )
 
 
@@ -90,8 +91,19 @@ def _sessions(models: tuple[type[Model], ...]) -> tuple[frozenset[str], frozense
     return (
         frozenset(model._meta.label for model in keyed),
         frozenset(model._meta.label for model in near),
-        tuple(model._meta.db_table for model in near),
+        tuple(model._meta.db_table.casefold() for model in near),
     )
+
+
+def _texts(params: Any) -> Iterator[str]:
+    """The strings among the parameters of a query: in a list, by name, or in rows of either."""
+    if type(params) is str:
+        yield params
+    elif isinstance(params, (tuple, list)):
+        for each in params:
+            yield from _texts(each)
+    elif isinstance(params, dict):
+        yield from _texts(tuple(params.values()))
 
 
 def is_password_hash(value: str) -> bool:
@@ -135,11 +147,16 @@ def without_literals(sql: str, vendor: str = "mysql") -> str:
 
 
 def brought(request: HttpRequest) -> set[str]:
-    """What opens something, of what is known of a request: its session's key, its Authorization header."""
+    """
+    What opens something, of what is known of a request: its session's key, its Authorization header.
+
+    And the cookie that it came with, which may not be what its session has become: it logged out, or in.
+    """
     session = vars(request).get("session")  # never made here: reading it may query
     key = getattr(session, "session_key", None) if isinstance(session, _session_base()) else None
     authorization = request.META.get("HTTP_AUTHORIZATION", "")
-    found = (key, *authorization.split()[1:])
+    cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    found = (key, cookie, *authorization.split()[1:])
     return {text for text in found if isinstance(text, str) and len(text) >= SHORTEST}
 
 

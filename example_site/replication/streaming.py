@@ -46,11 +46,13 @@ def set_lag(seconds: float | None) -> None:
 
 def replicate(replicas: list[str]) -> None:
     delays = {alias: _delay(alias) for alias in replicas}
-    for alias in replicas:
-        _configure(alias, "recovery_min_apply_delay", "0")
-    _wait_until_applied(replicas)
-    for alias, delay in delays.items():
-        _configure(alias, "recovery_min_apply_delay", _milliseconds(delay))
+    try:
+        for alias in replicas:
+            _configure(alias, "recovery_min_apply_delay", "0")
+        _wait_until_applied(replicas)
+    finally:
+        for alias, delay in delays.items():
+            _configure(alias, "recovery_min_apply_delay", _milliseconds(delay))
 
 
 def behind(alias: str) -> bool:

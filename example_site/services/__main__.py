@@ -41,7 +41,11 @@ def _run(command: list[str], environ: dict[str, str]) -> int:
     except BaseException:
         # Ctrl-C in a terminal reached the command, too; SIGTERM did not. It may have something to tidy up.
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         raise
 
 

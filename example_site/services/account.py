@@ -14,6 +14,10 @@ from typing import Any
 FOREIGN = ("PG", "MYSQL", "MARIADB")
 
 
+SECONDS = 120
+"""How long making a server's files may take, or starting it."""
+
+
 class Failed(Exception):
     """A server could not be made or started; the message ends with what it wrote itself."""
 
@@ -43,14 +47,17 @@ class Account:
         log = folder / "commands.log"
         # To a file, and not to a pipe, which a server that the command leaves behind would keep open.
         with log.open("a") as output:
-            finished = subprocess.run(
-                command,
-                stdout=output,
-                stderr=output,
-                check=False,
-                timeout=60,
-                **self.arguments(folder, environ),
-            )
+            try:
+                finished = subprocess.run(
+                    command,
+                    stdout=output,
+                    stderr=output,
+                    check=False,
+                    timeout=SECONDS,
+                    **self.arguments(folder, environ),
+                )
+            except subprocess.TimeoutExpired:
+                raise Failed(f"{Path(command[0]).name} was not done after {SECONDS} seconds.") from None
         if finished.returncode:
             raise Failed(f"{Path(command[0]).name} failed: {last_lines(log)}")
         return log.read_text(errors="replace")

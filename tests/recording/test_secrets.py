@@ -15,6 +15,7 @@ from django.db import connections, models, router
 from django.test import Client
 
 from dbroute_panel.recording import secrets
+from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.secrets import (
     Sessions,
     brought,
@@ -90,6 +91,51 @@ def test_raw_sql_about_sessions_keeps_neither_parameters_nor_literals(site):
     ]
     assert t.queries[1].sql == "SELECT '***' FROM django_session WHERE session_key = '***'"
     assert KEY not in everything(t)
+
+
+def test_the_name_of_the_table_may_be_written_in_either_case(site):
+    with trace("test", keep=False) as t, connections["auth_db"].cursor() as cursor:
+        cursor.execute("SELECT * FROM DJANGO_SESSION WHERE session_key = %s", [KEY])
+        cursor.execute(f"SELECT * FROM Django_Session WHERE session_key = '{KEY}'")
+    assert t.queries[0].params == ["***"]
+    assert KEY not in everything(t)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_session_in_a_cache_table_is_known_by_its_key_however_it_is_given(site, many):
+    key = f":1:django.contrib.sessions.cache{KEY}"
+    with trace("test", keep=False) as t, connections["auth_db"].cursor() as cursor:
+        if many:
+            cursor.executemany("DELETE FROM auth_group WHERE name = %s", [(key,), (key,)])
+        else:
+            cursor.execute("SELECT name FROM auth_group WHERE name = :key", {"key": key})
+            cursor.execute(f"SELECT name FROM auth_group WHERE name = '{key}'")
+    assert KEY not in everything(t)
+
+
+def test_the_cookie_that_a_request_came_with_is_known_after_its_session_has_changed(rf, settings):
+    request = rf.get("/", HTTP_AUTHORIZATION="Bearer 0123456789abcdef")
+    request.COOKIES[settings.SESSION_COOKIE_NAME] = "what:it:came-with"
+    request.session = SessionStore()  # it logged out
+    assert brought(request) == {"what:it:came-with", "0123456789abcdef"}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "sql"),
+    [
+        ("postgresql", "INSERT INTO t VALUES ('C:\\', 'the secret value')"),
+        ("postgresql", "INSERT INTO t VALUES ($$the secret value$$)"),
+        ("sqlite", "INSERT INTO t VALUES ('C:\\', 'the secret value')"),
+        ("mysql", "INSERT INTO t VALUES ('it\\'s', \"the secret value\")"),
+    ],
+)
+def test_the_beginning_of_a_long_statement_is_read_as_its_database_reads_it(vendor, sql):
+    recorder = Recorder("test", "block")
+    recorder.room = 0
+    kept, params = recorder.fit(sql + " " * 2000, ("a",), vendor)
+    assert params is None
+    assert kept.startswith("INSERT INTO t VALUES (")
+    assert "secret" not in kept
 
 
 def test_an_error_about_sessions_is_its_class_alone(site):

@@ -41,7 +41,7 @@ ROWS = [
     Row("A store that is locked, full, read-only, deleted or corrupt", ("tests/faults/test_store.py",)),
     Row("A clock that jumps", ("tests/faults/test_clock.py",)),
     Row("100,000 queries in a request, 10,000 requests: memory is bounded", ("tests/faults/test_load.py",)),
-    Row("Documents come back as they were, and any bytes can be imported", ("tests/faults/test_documents.py",)),
+    Row("Documents come back as they were; any bytes can be imported", ("tests/faults/test_documents.py",)),
     Row("gunicorn and uvicorn, streams, threads, Celery, Django's tasks", ("tests/hosts",)),
     Row(
         "What opens an account is never kept",
