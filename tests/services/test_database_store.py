@@ -331,6 +331,81 @@ class TestTakenAway:
         assert stores.lost == 1
 
 
+class TestLocked:
+    """The database accepts connections, and finishes nothing: somebody has locked the table."""
+
+    @pytest.fixture
+    def locked(self, store, traces, server):
+        """Locks the table until it is called, from a connection of a third."""
+        with databases.database("locking", **server) as alias:
+            locking = connections[alias]
+            with locking.cursor() as cursor:
+                if locking.vendor == "postgresql":
+                    cursor.execute("BEGIN")
+                    cursor.execute("LOCK TABLE dbroute_panel_store_trace")
+                else:
+                    cursor.execute("LOCK TABLES dbroute_panel_store_trace WRITE")
+            yield locking.close
+
+    def backends(self, traces) -> int:
+        """How many connections the store has at the server."""
+        connection = connections[traces]
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = 'dbroute_traces' "
+                    "AND query LIKE '%%store_trace WHERE trace_key%%' AND pid <> pg_backend_pid()",
+                    [],
+                )
+            else:
+                cursor.execute(
+                    "SELECT count(*) FROM information_schema.processlist WHERE db = 'dbroute_traces' "
+                    "AND info LIKE '%%store_trace WHERE trace_key%%' AND id <> connection_id()",
+                    [],
+                )
+            (count,) = cursor.fetchone()
+        return count
+
+    def test_it_is_not_sent_more_and_more_connections(self, store, as_served, traces, locked, monkeypatch):
+        monkeypatch.setattr(own, "PAUSE_SECONDS", (0.3, 30.0))
+        monkeypatch.setattr(stores, "lost", 0)
+        before = threading.active_count()
+        save = store._own.run
+        monkeypatch.setattr(store._own, "run", lambda work, then: save(work, then=then, seconds=1.0))
+        waits, seen = [], []
+        until = time.monotonic() + 12
+        while len(waits) < 4 and time.monotonic() < until:
+            assert keep(a_trace(1)) is False
+            if store._own._pause not in waits:
+                waits.append(store._own._pause)
+            seen.append(self.backends(traces))
+            assert threading.active_count() <= before + 1
+            time.sleep(0.1)
+        assert waits == [0.3, 0.6, 1.2, 2.4]
+        assert max(seen) <= 1
+        time.sleep(1.5)
+        assert self.backends(traces) == 0
+        locked()
+        time.sleep(max(store._own._again_at - time.monotonic(), 0) + 0.1)
+        assert keep(a_trace(2)) is True
+        assert store._own._pause == 0
+        assert ids(store.summaries()) == [2]
+
+    def test_a_server_that_never_answers_again_keeps_no_thread(
+        self, store, as_served, traces, server, monkeypatch
+    ):
+        proxy = Proxy(server["HOST"], int(server["PORT"]))
+        monkeypatch.setitem(connections.settings[traces], "PORT", str(proxy.port))
+        store.save(a_trace(1))
+        worker = store._own._worker
+        proxy.freeze()
+        with pytest.raises(StoreError, match="did not answer within 1 s"):
+            store._own.run(lambda cursor: cursor.execute("SELECT 1"), seconds=1.0)
+        worker.join(5)
+        assert not worker.is_alive()
+        proxy.cut()
+
+
 class TestCommands:
     @pytest.fixture(autouse=True)
     def _kept(self, store):

@@ -26,7 +26,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.db import Error, connections, router, transaction
+from django.db import Error, IntegrityError, connections, router, transaction
 from django.db.backends.signals import connection_created
 from django.http import HttpResponse
 from django.test import Client, SimpleTestCase
@@ -538,6 +538,7 @@ class TestConnection:
     def test_work_that_comes_from_its_own_thread_is_done_without_waiting(self, store):
         """A response that nobody closed is delivered where it is collected."""
         store._own.run(lambda cursor: store.save(a_trace(1)))
+        store.remember("map", b"after that")
         assert ids(store.summaries()) == [1]
 
     def test_the_last_trace_of_a_process_is_kept(self, store, traces):
@@ -613,9 +614,11 @@ class TestFork:
     def test_what_is_the_parents_is_not_closed(self, store, as_served, monkeypatch):
         store.save(a_trace(1))
         parents = store._own._worker
+        monkeypatch.setattr(own, "_abandoned", [])
         monkeypatch.setattr(os, "getpid", lambda: -1)
         store.close()
         assert parents.is_alive()
+        assert own._abandoned == [parents]
         monkeypatch.undo()
         parents.jobs.put(None)
         parents.join(5)
@@ -734,27 +737,129 @@ class TestOutOfReach:
             store._own.run(slowly, seconds=0.1)
         with pytest.raises(StoreError, match="It is tried again in 1 s"):
             store.save(a_trace(2))
+        for _ in range(3):
+            clock[0] += 2
+            with pytest.raises(StoreError, match="has yet to answer what it was asked before"):
+                store.save(a_trace(2))  # no further thread, no further connection
         assert time.perf_counter() - start < 2
-        clock[0] += 2
-        store.save(a_trace(3))  # by another thread, over another connection
         release.set()
         hung.join(5)
+        store.save(a_trace(3))  # by another thread, over another connection
         assert late == [hung]
         assert hung.connection is None
         assert ids(store.summaries()) == [3, 1]
 
-    def test_work_that_waits_behind_it_is_given_up_too(self, store, as_served):
-        release = threading.Event()
-        first = threading.Thread(target=lambda: store._own.run(lambda cursor: release.wait(10)))
-        first.start()
-        while store._own._worker is None:
-            time.sleep(0.01)
-        hung = store._own._worker
-        with pytest.raises(StoreError, match="did not answer"):
+    def hold(self, store, seconds: float) -> tuple[threading.Event, threading.Thread, list[object]]:
+        """Something is under way until the event is set; what became of it is in the list."""
+        release, began, became = threading.Event(), threading.Event(), []
+
+        def work(cursor):
+            began.set()
+            release.wait(10)
+
+        def run():
+            try:
+                became.append(store._own.run(work, seconds=seconds))
+            except StoreError as error:
+                became.append(error)
+
+        holding = threading.Thread(target=run)
+        holding.start()
+        assert began.wait(5)
+        return release, holding, became
+
+    def test_what_could_not_begin_in_time_is_given_up_and_nothing_else(self, store, as_served, monkeypatch):
+        monkeypatch.setattr(stores, "lost", 0)
+        release, holding, became = self.hold(store, 10)
+        worker = store._own._worker
+        with pytest.raises(StoreError, match=r"was busy with other traces for 0\.1 s"):
             store._own.run(lambda cursor: pytest.fail("it was given up"), seconds=0.1)
+        assert store._own._again_at == 0
+        assert store._own._worker is worker
         release.set()
-        first.join(5)
-        hung.join(5)
+        holding.join(5)
+        assert became == [None]
+        assert keep(a_trace(1)) is True
+        assert store._own._worker is worker
+
+    def test_who_waits_behind_something_that_takes_too_long_gives_it_up(self, store, as_served):
+        release, holding, became = self.hold(store, 0.2)
+        worker = store._own._worker
+        with pytest.raises(StoreError, match="did not answer"):
+            store._own.run(lambda cursor: pytest.fail("it was given up"), seconds=0.4)
+        holding.join(5)
+        assert "did not answer" in str(became[0])
+        assert store._own._worker is None
+        assert store._own._again_at > 0
+        release.set()
+        worker.join(5)
+
+    @pytest.mark.parametrize("closing", [lambda store: store.close(), lambda store: own._before_fork()])
+    def test_closing_keeps_nobody_waiting(self, store, traces, as_served, closing, monkeypatch):
+        """Neither another store, nor what is under way, which may need the lock too."""
+        monkeypatch.setattr(own, "FORK_SECONDS", 0.3)
+        release, holding, became = self.hold(store, 10)
+        worker = store._own._worker
+        ended = threading.Event()
+
+        def close():
+            closing(store)
+            ended.set()
+            if own._lock._is_owned():
+                own._after_fork()
+
+        ending = threading.Thread(target=close)
+        ending.start()
+        while store._own._worker is worker:
+            time.sleep(0.001)
+        start = time.perf_counter()
+        other = DatabaseStore(alias=traces)
+        other.save(a_trace(1))
+        assert time.perf_counter() - start < 2
+        release.set()
+        holding.join(5)
+        assert became == [None]
+        ending.join(5)
+        assert ended.is_set()
+        worker.join(5)
+        other.close()
+
+    def test_a_fork_does_not_wait_for_a_server(self, store, as_served):
+        release, holding, _became = self.hold(store, 10)
+        start = time.perf_counter()
+        own._before_fork()
+        took = time.perf_counter() - start
+        own._after_fork()
+        assert 0.5 < took < 3
+        release.set()
+        holding.join(5)
+
+    def test_a_contradiction_is_tried_again_three_times(self, store, as_served):
+        tried = []
+
+        def contradicted(cursor):
+            tried.append(1)
+            raise IntegrityError("UNIQUE constraint failed")
+
+        with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+            store._own.run(contradicted, seconds=2)
+        assert len(tried) == 4
+        assert store._own._again_at == 0
+
+    def test_only_what_was_done_shows_that_it_is_up(self, store, as_served, clock):
+        """A database may accept connections, and answer nothing."""
+        waits = []
+        for _ in range(4):
+            release, holding, _became = self.hold(store, 0.1)
+            holding.join(5)
+            waits.append(store._own._pause)
+            release.set()
+            (left,) = store._own._left
+            left.join(5)
+            clock[0] += 60
+        assert waits == [1, 2, 4, 8]
+        store.save(a_trace(1))
+        assert store._own._pause == 0
 
     def test_a_timeout_of_the_drivers_is_an_error_like_others(self, store):
         def timed_out(cursor):

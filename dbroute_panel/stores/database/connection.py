@@ -1,7 +1,7 @@
 """
 How does the store reach its database without touching a connection of the user's?
 
-By a connection of its own, one a process, on a thread of its own. ``connections[alias]`` will not do,
+By a connection of its own, on a thread of its own. ``connections[alias]`` will not do,
 since saving would then take part in whatever the user's code does there: a trace would be rolled back
 with ``ATOMIC_REQUESTS``, could not be saved in a transaction that PostgreSQL has aborted, or in a block
 that ends on an event loop (Django refuses its connections there); and a request that never needed that
@@ -9,14 +9,17 @@ database would hold a connection to it until the server's limit is reached. So t
 made anew from the settings of the alias: it is in no ``connections``, in no pool, and tells neither
 ``connection_created`` nor the SQL log of it, because a receiver may run queries, count, or reach for
 ``connections[alias]``. The thread belongs to no request and no event loop, its context is empty (so
-nothing of it is recorded), and whoever waits for it can stop waiting when a server does not answer. What
-is not used is closed soon, and under a test runner at once, which could not drop its database otherwise.
+nothing of it is recorded), and whoever waits for it can stop waiting when a server does not answer: then the
+server is told beforehand how long it may take, it is hung up on, and until the thread has come back there
+is no other, so that a server in trouble is not sent more and more connections. What is not used is closed
+soon, and under a test runner at once, which could not drop its database otherwise.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextvars
+import math
 import os
 import random
 import sys
@@ -48,8 +51,17 @@ IDLE_SECONDS: Final = 30.0
 #: A database that did not answer is left alone for so long, and twice as long each time, up to the second.
 PAUSE_SECONDS: Final = (1.0, 30.0)
 
-#: By vendor: a trace is not worth waiting for a disk, or for the replicas that a commit is made to wait for.
-BEGIN: Final = {"postgresql": "BEGIN; SET LOCAL synchronous_commit = off"}
+#: A fork waits so long for what is under way, and then leaves it to the parent.
+FORK_SECONDS: Final = 1.0
+#: How often something is tried again that contradicts another process's.
+CONFLICTS: Final = 3
+#: Clocks that are read in two threads may differ by so much.
+TOLERANCE: Final = 0.05
+
+#: PostgreSQL's. A trace is worth no waiting for a disk, or for replicas that a commit is made to wait for.
+BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = {milliseconds}"
+#: MySQL's, which has no limit for a statement that writes: what takes long is waiting for a lock.
+LIMIT: Final = "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
 
 _lock = threading.RLock()
 _used: weakref.WeakSet[OwnConnection] = weakref.WeakSet()
@@ -59,7 +71,7 @@ _random = random.Random()  # noqa: S311 - how long to wait is no secret; never t
 
 class OwnConnection:
     """
-    The connection of this process to the database ``alias``. Making one opens nothing.
+    A connection of this process to the database ``alias``. Making one opens nothing.
 
     It is opened when there is work, and again after anything went wrong with it, after a fork, and
     when the settings of the alias have changed.
@@ -68,6 +80,7 @@ class OwnConnection:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self._worker: _Worker | None = None
+        self._left: list[_Worker] = []  # they were told to end, and may not have ended yet
         self._pause = 0.0
         self._down = ""
         self._again_at = 0.0
@@ -91,14 +104,22 @@ class OwnConnection:
         try:
             return job.result(seconds)
         except TimeoutError as error:
-            job.cancel()
             text = f"The database {self.alias!r} did not answer within {seconds:g} s."
-            with _lock:
-                if self._worker is worker:
-                    self._worker = None
-                    self.is_down(text)
-            worker.jobs.put(None)  # it ends when it comes back
+            if job.cancel() and not worker.is_late():
+                text = f"The database {self.alias!r} was busy with other traces for {seconds:g} s."
+            elif self.is_late(worker, text):
+                worker.give_up()
             raise StoreError(text) from error
+
+    def is_late(self, worker: _Worker, why: str) -> bool:
+        """Leave the database alone if ``worker`` is at something for longer than that may take."""
+        with _lock:
+            if self._worker is not worker or not worker.is_late():
+                return False
+            self._worker = None
+            self._left.append(worker)
+            self.is_down(why)
+            return True
 
     def is_down(self, why: str) -> None:
         """Leave the database alone for a while."""
@@ -110,15 +131,18 @@ class OwnConnection:
     def is_up(self) -> None:
         self._pause = self._again_at = 0.0
 
-    def close(self) -> None:
+    def close(self, seconds: float = SECONDS) -> None:
         """Close the connection when what is under way is done. It can still be used afterwards."""
         with _lock:
+            self._drop_those_of_another_process()
             worker, self._worker = self._worker, None
-            if worker is None or worker.process != os.getpid():
+            if worker is None:
                 return
+            self._left.append(worker)
             worker.jobs.put(None)
-            if threading.current_thread() is not worker:
-                worker.join(SECONDS)
+        # Not under the lock: every request needs it, and perhaps what is under way.
+        if threading.current_thread() is not worker:
+            worker.join(seconds)
 
     def leave(self, worker: _Worker) -> bool:
         """Whether ``worker`` may end: no work came meanwhile."""
@@ -132,14 +156,23 @@ class OwnConnection:
             _lock.release()
 
     def _working(self) -> _Worker:
-        if self._worker is not None and self._worker.process != os.getpid():
-            # Carried over a fork without Python's hooks: the connection is the parent's to close.
-            _abandoned.append(self._worker)
-            self._worker = None
+        self._drop_those_of_another_process()
         if self._worker is None:
+            self._left = [worker for worker in self._left if worker.is_alive()]
+            if len(self._left) > 1 or any(worker.is_late() for worker in self._left):
+                raise StoreError(f"The database {self.alias!r} has yet to answer what it was asked before.")
             self._worker = _Worker(self)
             _used.add(self)
         return self._worker
+
+    def _drop_those_of_another_process(self) -> None:
+        """What came along in a fork: the connection is the parent's to close, so it is kept for ever."""
+        process = os.getpid()
+        _abandoned.extend(worker for worker in self._left if worker.process != process)
+        self._left = [worker for worker in self._left if worker.process == process]
+        if self._worker is not None and self._worker.process != process:
+            _abandoned.append(self._worker)
+            self._worker = None
 
 
 class _Job(NamedTuple):
@@ -149,6 +182,7 @@ class _Job(NamedTuple):
     work: Work[Any]
     then: Work[object] | None
     seconds: float
+    taken_at: float
 
 
 class _Worker(threading.Thread):
@@ -161,11 +195,25 @@ class _Worker(threading.Thread):
         self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self.connection: Any = None
         self.opened_for: dict[str, Any] | None = None
+        self.limit = 0  # in seconds, as MySQL knows it
+        self.free_since = 0.0
+        self.until = math.inf  # when what is under way should have been done
+        self.given_up = False
+
+    def is_late(self) -> bool:
+        return time.monotonic() >= self.until - TOLERANCE
+
+    def give_up(self) -> None:
+        """It ends, and so does what it waits for."""
+        self.given_up = True
+        self.jobs.put(None)
+        if (connection := self.connection) is not None:
+            connection.hang_up()
 
     def take(self, work: Work[T], then: Work[object] | None, seconds: float) -> Future[T]:
         """Do ``work`` when what came before is done; the thread begins with the first."""
         job: Future[T] = Future()
-        self.jobs.put(_Job(job, work, then, seconds))
+        self.jobs.put(_Job(job, work, then, seconds, time.monotonic()))
         if self.ident is None:
             try:
                 self.start()
@@ -195,30 +243,45 @@ class _Worker(threading.Thread):
     def _do(self, job: _Job) -> None:
         if not job.outcome.set_running_or_notify_cancel():
             return
-        deadline = time.monotonic() + job.seconds
+        if self.given_up:
+            job.outcome.set_exception(StoreError(self.own._down))
+            return
+        # It may take as long as it would have taken without what came before.
+        self.until = max(job.taken_at, self.free_since) + job.seconds
         try:
-            result = self._done(job.work, deadline)
+            result = self._done(job.work)
             if job.then is not None:
                 with suppress(StoreError):
-                    self._done(job.then, deadline)
+                    self._done(job.then)
         except BaseException as error:  # noqa: BLE001 - it is raised where the job came from
             outcome = partial(job.outcome.set_exception, error)
         else:
             outcome = partial(job.outcome.set_result, result)
+            if not self.is_late():
+                self.own.is_up()
+        if self.own.is_late(
+            self, f"The database {self.own.alias!r} did not answer within {job.seconds:g} s."
+        ):
+            self.give_up()
+        self.until = math.inf
+        self.free_since = time.monotonic()
         if hasattr(mail, "outbox"):  # as setup_test_environment() leaves it
             self._close()
         outcome()
 
-    def _done(self, work: Work[T], deadline: float) -> T:
+    def _done(self, work: Work[T]) -> T:
+        conflicts = 0
         try:
             while True:
                 was_open = self._connect()
                 try:
                     return self._in_transaction(work)
                 except Error as error:
+                    conflicts += isinstance(error, IntegrityError)
+                    conflict = isinstance(error, IntegrityError) and conflicts <= CONFLICTS
                     # One that was open may have been closed by the server meanwhile: try a new one.
-                    again = was_open or isinstance(error, IntegrityError) or is_one_of(error, TRANSIENT)
-                    if not again or time.monotonic() > deadline:
+                    again = was_open or conflict or is_one_of(error, TRANSIENT)
+                    if not again or self.given_up or self.is_late():
                         raise
                     self._close()
                     time.sleep(_random.uniform(0.001, 0.02))
@@ -230,10 +293,21 @@ class _Worker(threading.Thread):
 
     def _in_transaction(self, work: Work[T]) -> T:
         with self.connection.cursor() as cursor:
-            cursor.execute(BEGIN.get(self.connection.vendor, "BEGIN"))
+            self._begin(cursor)
             result = work(cursor)
             cursor.execute("COMMIT")
         return result
+
+    def _begin(self, cursor: CursorWrapper) -> None:
+        """Whoever waits will hang up, which a server that waits for a lock does not notice."""
+        rest = max(self.until - time.monotonic(), TOLERANCE)
+        if self.connection.vendor == "postgresql":
+            cursor.execute(BEGIN.format(milliseconds=math.ceil(rest * 1000)))
+            return
+        if self.connection.vendor == "mysql" and (limit := math.ceil(rest)) != self.limit:
+            cursor.execute(LIMIT.format(seconds=limit))
+            self.limit = limit
+        cursor.execute("BEGIN")
 
     def _connect(self) -> bool:
         """Whether there was a connection already."""
@@ -246,12 +320,16 @@ class _Worker(threading.Thread):
             self._close()
             self.connection = made(own.alias)
             self.opened_for = dict(given)
+            self.limit = 0
             self.connection.ensure_connection()
+            if self.given_up:
+                raise TimeoutError("it took too long to connect")
         except Exception as error:
             self._close()
-            own.is_down(f"The database {own.alias!r} cannot be reached: {one_line(error)}.")
-            raise StoreError(own._down) from error
-        own.is_up()
+            text = f"The database {own.alias!r} cannot be reached: {one_line(error)}."
+            if not self.given_up:
+                own.is_down(text)
+            raise StoreError(text) from error
         return False
 
     def _close(self) -> None:
@@ -277,14 +355,17 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _close_all() -> None:
-    for own in list(_used):
-        own.close()
+def _close_all(seconds: float = SECONDS) -> None:
+    with _lock:
+        used = list(_used)
+    until = time.monotonic() + seconds
+    for own in used:
+        own.close(max(until - time.monotonic(), 0))
 
 
 def _before_fork() -> None:
+    _close_all(FORK_SECONDS)
     _lock.acquire()
-    _close_all()
 
 
 def _after_fork() -> None:
