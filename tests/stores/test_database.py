@@ -794,6 +794,20 @@ class TestOutOfReach:
         release.set()
         worker.join(5)
 
+    def test_a_list_that_takes_long_keeps_no_trace_from_being_saved(self, store, as_served):
+        release, began = threading.Event(), threading.Event()
+        looking = threading.Thread(
+            target=lambda: store._pages.run(lambda cursor: began.set() or release.wait(10))
+        )
+        looking.start()
+        assert began.wait(5)
+        start = time.perf_counter()
+        store.save(a_trace(1))
+        assert time.perf_counter() - start < 2
+        release.set()
+        looking.join(5)
+        assert ids(store.summaries()) == [1]
+
     @pytest.mark.parametrize("closing", [lambda store: store.close(), lambda store: own._before_fork()])
     def test_closing_keeps_nobody_waiting(self, store, traces, as_served, closing, monkeypatch):
         """Neither another store, nor what is under way, which may need the lock too."""

@@ -57,14 +57,16 @@ class DatabaseStore(Store):
     """
     Keeps traces in the database ``alias``, a key of ``DATABASES``, in the tables of an app of its own.
 
-    Every statement is sent to that alias, over a connection that belongs to the store
+    Every statement is sent to that alias, over connections that belong to the store
     (``connection.py``); no router is asked. Raises ``InvalidStoreError`` if it cannot be there.
     """
 
     def __init__(self, alias: str | None = None) -> None:
         self.alias = usable_alias(alias)
         self._contains = CONTAINS[vendor(self.alias)]
+        # Two, so that no request waits behind a list that takes long.
         self._own = OwnConnection(self.alias)
+        self._pages = OwnConnection(self.alias)
         self._logged: set[str] = set()
 
     def save(self, trace: Trace, *, imported: bool = False) -> None:
@@ -163,7 +165,7 @@ class DatabaseStore(Store):
                 count += cursor.rowcount
             return count
 
-        return self._own.run(delete, seconds=READ_SECONDS)
+        return self._pages.run(delete, seconds=READ_SECONDS)
 
     def clear(self) -> int:
         def clear(cursor: CursorWrapper) -> int:
@@ -171,7 +173,7 @@ class DatabaseStore(Store):
             count: int = cursor.rowcount
             return count
 
-        return self._own.run(clear, seconds=READ_SECONDS)
+        return self._pages.run(clear, seconds=READ_SECONDS)
 
     def remember(self, name: str, document: bytes) -> None:
         body = zlib.compress(document, 1)
@@ -199,6 +201,7 @@ class DatabaseStore(Store):
 
     def close(self) -> None:
         self._own.close()
+        self._pages.close()
 
     def _where(self, query: Filter, *conditions: str) -> tuple[str, list[Any]]:
         found = list(conditions)
@@ -229,7 +232,7 @@ class DatabaseStore(Store):
             return list(cursor.fetchall())
 
         try:
-            rows = self._own.run(read, seconds=READ_SECONDS)
+            rows = self._pages.run(read, seconds=READ_SECONDS)
         except StoreError as error:
             self._log(UNREADABLE, error)
             return []
