@@ -11,11 +11,13 @@ import random
 import threading
 import time
 import tracemalloc
+import unittest
 from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
 from django.db import Error, connections, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import TestCase
 
 from dbroute_panel import stores
@@ -82,7 +84,8 @@ def server(request, postgres, mariadb, django_db_blocker) -> Iterator[dict]:
                     databases.migrate(traces)
                 yield mine
             finally:
-                cursor.execute("DROP DATABASE dbroute_traces")
+                with connections[alias].cursor() as another:  # a TestCase closes every connection
+                    another.execute("DROP DATABASE dbroute_traces")
 
 
 @pytest.fixture
@@ -118,11 +121,16 @@ class TestTransactionsOfTheUser:
             databases = {traces}
 
             def test_it(self):
+                assert connections[traces].in_atomic_block
+                with connections[traces].cursor() as cursor:
+                    cursor.execute("DELETE FROM dbroute_panel_store_remembered")
                 store.save(a_trace(1))
 
-        with transaction.atomic(using=traces):
-            Inside("test_it").test_it()
-            transaction.set_rollback(True, using=traces)
+        store.remember("map", b"one")
+        result = unittest.TestResult()
+        unittest.TestSuite([Inside("test_it")]).run(result)
+        assert (result.testsRun, result.failures, result.errors) == (1, [], [])
+        assert store.recall("map") == b"one"  # the TestCase did roll back
         assert ids(store.summaries()) == [1]
         assert store._own._worker.connection is None
 
@@ -224,8 +232,9 @@ class TestIndexes:
                 a_trace(
                     number,
                     aliases=[f"alias{number % 50}"],
-                    findings=[a_finding(f"code-{number % 50}")],
+                    findings=[a_finding(f"code-{number % 50}")] if number % 10 else [],
                     status=number,
+                    kind="task" if number % 50 == 7 else "request",
                 )
             )
         with connections[traces].cursor() as cursor:
@@ -244,6 +253,9 @@ class TestIndexes:
             (Filter(alias="alias7"), "dbroute_mark_found_by"),
             (Filter(finding="code-7"), "dbroute_mark_found_by"),
             (Filter(status=7), "dbroute_mark_found_by"),
+            (Filter(kind="task"), "dbroute_mark_found_by"),
+            (Filter(found=True), "dbroute_mark_found_by"),
+            (Filter(found=False), "dbroute_mark_found_by"),
         ],
     )
     def test_a_page_of_the_list_uses_one(self, many, traces, query, index):
@@ -255,6 +267,41 @@ class TestIndexes:
             cursor.execute(f"EXPLAIN {sql}", values)
             plan = "\n".join(" ".join(map(str, row)) for row in cursor.fetchall())
         assert index in plan
+
+
+class TestStatements:
+    @pytest.fixture
+    def sent(self, monkeypatch) -> list[str]:
+        """What a save sends, but for its transactions."""
+        sent: list[str] = []
+        execute = CursorWrapper.execute
+
+        def noted(cursor, sql, params=None):
+            if "dbroute_panel_store" in sql:
+                sent.append(" ".join(sql.split()))
+            return execute(cursor, sql, params)
+
+        monkeypatch.setattr(CursorWrapper, "execute", noted)
+        return sent
+
+    @pytest.mark.parametrize("too_many", [1, 7])
+    def test_eviction_is_one(self, store, settings, traces, sent, too_many):
+        for number in range(10):
+            store.save(a_trace(number))
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_TRACES": 11 - too_many}
+        sent.clear()
+        store.save(a_trace(10))
+        verbs = [f"{sql.split()[0]} {sql.split('dbroute_panel_store_')[1].split()[0]}" for sql in sent]
+        assert verbs == [
+            "DELETE trace",  # the one of the same id
+            "INSERT trace",
+            "SELECT trace",
+            "INSERT part",
+            "INSERT mark",
+            "DELETE trace",
+        ]
+        assert sent[-1].startswith("DELETE FROM dbroute_panel_store_trace WHERE n <= (")
+        assert store.count() == 11 - too_many
 
 
 class TestTakenAway:
