@@ -597,6 +597,7 @@ class TestFork:
 
     def test_after_a_fork_that_runs_no_python_hooks_too(self, store, as_served, monkeypatch):
         """As uWSGI forks. Here the process is said to be another: libraries may not survive it in a test."""
+        monkeypatch.setattr(own, "_abandoned", [])
         store.save(a_trace(1))
         parents = store._own._worker
         monkeypatch.setattr(os, "getpid", lambda: -1)
