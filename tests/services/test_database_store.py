@@ -262,7 +262,7 @@ class TestIndexes:
             (Filter(finding="code-7"), "dbroute_mark_found_by"),
             (Filter(status=7), "dbroute_mark_found_by"),
             (Filter(kind="task"), "dbroute_mark_found_by"),
-            # By the marks, or along the list with a look at each one's marks: it depends on how many have one.
+            # By the marks, or along the list with a look at each one's: it depends on how many have one.
             (Filter(found=True), "dbroute_"),
             (Filter(found=False), "dbroute_"),
         ],

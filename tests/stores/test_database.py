@@ -572,6 +572,11 @@ class TestConnection:
 
 
 class TestFork:
+    @pytest.fixture(autouse=True)
+    def abandoned(self, monkeypatch) -> None:
+        """None of another test, which only said that its process was another."""
+        monkeypatch.setattr(own, "_abandoned", [])
+
     def saved_in_a_child(self, store, fork) -> int:
         store.save(a_trace(1))
         sys.stdout.flush()
@@ -597,7 +602,6 @@ class TestFork:
 
     def test_after_a_fork_that_runs_no_python_hooks_too(self, store, as_served, monkeypatch):
         """As uWSGI forks. Here the process is said to be another: libraries may not survive it in a test."""
-        monkeypatch.setattr(own, "_abandoned", [])
         store.save(a_trace(1))
         parents = store._own._worker
         monkeypatch.setattr(os, "getpid", lambda: -1)
