@@ -11,11 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from hashlib import blake2b
+from secrets import token_bytes
+from threading import Lock
 from typing import Final
 
 LITERAL: Final = "?"
 REST: Final = "***"
+
+REMEMBERED: Final = 512
+"""Statements whose redacted form is kept in memory."""
+
+LONGEST: Final = 4096
+"""Characters of a statement that is remembered."""
 
 _QUERIES = frozenset(
     {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH", "VALUES", "EXPLAIN"}
@@ -25,26 +33,23 @@ _DEFINITIONS = frozenset({"CREATE", "ALTER", "DROP"})
 _DEFINED = frozenset({"TABLE", "INDEX", "UNIQUE", "VIEW", "SEQUENCE", "TEMPORARY", "TEMP", "MATERIALIZED"})
 _ACCOUNTS = frozenset({"IDENTIFIED", "PASSWORD"})
 
-# What comes right before a name in double quotes, for databases where such quotes may hold a text as well.
-_BEFORE_NAMES = frozenset(
-    {
-        "FROM",
-        "JOIN",
-        "INTO",
-        "UPDATE",
-        "TABLE",
-        "INDEX",
-        "VIEW",
-        "AS",
-        "SET",
-        "BY",
-        "EXISTS",
-        "ONLY",
-        "REFERENCES",
-    }
-    | {"COLUMN", "CONSTRAINT", "ADD", "DROP", "RENAME", "TO", "SAVEPOINT", "RELEASE", "WITH", "RECURSIVE"}
-    | {"COLLATE", "RETURNING"}
+# What an EXPLAIN may have before the statement it explains.
+_OF_EXPLAIN = frozenset(
+    {"EXPLAIN", "QUERY", "PLAN", "FOR", "ANALYZE", "VERBOSE", "COSTS", "SETTINGS", "GENERIC_PLAN", "BUFFERS"}
+    | {"SERIALIZE", "NONE", "BINARY", "WAL", "TIMING", "SUMMARY", "MEMORY", "FORMAT", "EXTENDED"}
+    | {"PARTITIONS", "TEXT", "XML", "JSON", "YAML", "TREE", "TRADITIONAL", "TRUE", "FALSE", "ON", "OFF"}
 )
+
+# What comes right before a name in double quotes, for databases where such quotes may hold a text as well:
+# where the grammar has a name and no expression. FROM, ON and EXISTS are so only at times, see ``word``.
+_BEFORE_NAMES = frozenset(
+    {"JOIN", "INTO", "UPDATE", "TABLE", "INDEX", "VIEW", "AS", "SET", "ONLY", "REFERENCES", "COLLATE"}
+    | {"COLUMN", "CONSTRAINT", "ADD", "DROP", "RENAME", "TO", "SAVEPOINT", "RELEASE", "WITH", "RECURSIVE"}
+)
+# Of these, what comes before a table's name that may have a list of columns behind it.
+_BEFORE_LISTED = frozenset({"INTO", "TABLE", "REFERENCES", "WITH", "RECURSIVE", "EXISTS", "ON"})
+_AFTER_SET = frozenset({"WHERE", "FROM", "RETURNING", "ORDER", "LIMIT", "OUTPUT", "OPTION"})
+_WITH_FROM = frozenset({"SELECT", "DELETE", "UPDATE"})
 
 _TOKEN = re.compile(
     r"""
@@ -54,7 +59,7 @@ _TOKEN = re.compile(
     | (?P<text>'(?:[^']++|'')*+')
     | (?P<dollars>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
     | (?P<name>"(?:[^"]++|"")*+"|`(?:[^`]++|``)*+`)
-    | (?P<placeholder>%s|%\(\w+\)s|%%)
+    | (?P<placeholder>%s(?:,\s?%s)*+|%\(\w+\)s|%%)
     | (?P<number>[?:$@]?(?:\d|\.\d)[\w.$]*)
     | (?P<word>[^\W\d][\w$]*)
     | (?P<other>[^'"`$/\-]|-(?!-)|/(?!\*)|\$(?=\w)(?!\w*\$))
@@ -66,20 +71,54 @@ _PREFIXES = frozenset({"", "E", "N", "B", "X", "R"})
 _STUCK = re.compile(r"[\w$\"`]")
 _CLOSING = {"[": "]", "{": "}", "(": ")", "<": ">"}
 _QUOTES = re.compile(r"['\"`]|--|/\*")
+_DOT = re.compile(r"\s*\.(?!\d)")
+_IS = re.compile(r"\s*=(?!=)")
+_WORD_FOLLOWS = re.compile(r"\s*[^\W\d]")
+_ENDS_COLUMN = re.compile(r"\s*(?:[,)]|(?:ASC|DESC|COLLATE)\b)", re.IGNORECASE)
+
+_key: Final = token_bytes(32)
+_remembered: dict[tuple[bytes, str, bool], str] = {}
+_lock: Final = Lock()
 
 
-@lru_cache(maxsize=4096)
 def without_literals(sql: str, vendor: str = "", *, failed: bool = False) -> str:
     """
     ``sql`` with ``?`` for each literal; ``vendor`` is that of its connection, empty if not known.
 
     Where it ``failed`` its quotes may be wrong (``name = 'O'Brien'``): it is kept up to its first string.
+
+    Of short statements the result is remembered, by a digest: no literal stays in memory.
     """
-    return _Statement(sql, vendor, failed).text()
+    if len(sql) > LONGEST:
+        return _Statement(sql, vendor, failed).text()
+    digest = blake2b(sql.encode("utf-8", "surrogatepass"), digest_size=32, key=_key).digest()
+    key = (digest, vendor, failed)
+    left = _remembered.get(key)
+    if left is None:
+        left = _Statement(sql, vendor, failed).text()
+        with _lock:
+            while len(_remembered) >= REMEMBERED:
+                del _remembered[next(iter(_remembered))]
+            _remembered[key] = left
+    return left
 
 
 class _Unclear(Exception):
     """From here on, what is inside a string and what is not cannot be told."""
+
+
+class _Scope:
+    """
+    Inside of one pair of parentheses.
+
+    ``columns``: whether it is a list of names; ``queried``: whether a statement with a FROM began there.
+    """
+
+    __slots__ = ("columns", "queried")
+
+    def __init__(self, columns: bool) -> None:
+        self.columns = columns
+        self.queried = False
 
 
 class _Statement:
@@ -87,8 +126,10 @@ class _Statement:
     A statement while it is read.
 
     ``before``: the last token, a word in upper case; ``stuck``: the word that ends right where the token
-    begins; ``lists``: for each open parenthesis whether it lists names; ``setting``: whether this is the
-    part of an UPDATE between SET and WHERE.
+    begins; ``closed``: whether nothing more may be shown; ``explained``: whether the statement of an EXPLAIN
+    began; ``names``: whether the last token comes right before a name; ``table``: whether it is part of a
+    table's name that may have a list of columns behind it; ``scopes``: the open parentheses; ``setting``:
+    whether this is the part of an UPDATE between SET and WHERE; ``bracket``: where the last ``[`` is closed.
     """
 
     def __init__(self, sql: str, vendor: str, failed: bool) -> None:
@@ -98,8 +139,13 @@ class _Statement:
         self.words: list[str] = []
         self.before = ""
         self.stuck = ""
-        self.lists = [False]
+        self.closed = False
+        self.names = False
+        self.table = False
+        self.scopes = [_Scope(columns=False)]
         self.setting = False
+        self.explained = False
+        self.bracket = 0
         self.readers: dict[str, Callable[[re.Match[str]], str]] = {
             "text": self.string,
             "dollars": self.dollars,
@@ -139,16 +185,24 @@ class _Statement:
             return text
         if kind == "remark":
             return self.remark(text)
-        if self.before == ";" or (self.words and not self.is_open(self.words)):
+        if self.closed:
             raise _Unclear
         shown = self.readers[kind](match)
-        self.before = text.upper() if kind in ("word", "other") else kind
+        if kind == "word":
+            self.before = self.words[-1]
+        else:
+            self.before = text if kind == "other" else kind
+            self.names = False
+            self.table = self.table and self.before in ("name", ".")
         return shown
 
     def is_open(self, words: list[str]) -> bool:
         """Whether a statement that begins so may be shown further."""
         if words[0] in _DEFINITIONS:
             return words[-1] not in _ACCOUNTS and (len(words) < 2 or words[1] in _DEFINED)
+        if words[0] == "EXPLAIN" and not self.explained:
+            self.explained = words[-1] in _QUERIES and words[-1] != "EXPLAIN"
+            return self.explained or words[-1] in _OF_EXPLAIN
         return words[0] in _QUERIES or words[0] in _OTHERS
 
     def number(self, match: re.Match[str]) -> str:
@@ -208,9 +262,27 @@ class _Statement:
     def word(self, match: re.Match[str]) -> str:
         word = match[0].upper()
         self.words.append(word)
-        if len(self.lists) == 1:
-            self.setting = word == "SET" or (self.setting and word != "WHERE")
+        scope = self.scopes[-1]
+        if word == "FROM":  # not in IS DISTINCT FROM, and not in TRIM(x FROM y)
+            self.names = scope.queried and self.before != "DISTINCT"
+        elif word == "ON":  # of CREATE INDEX
+            self.names = self.on_index()
+        elif word == "EXISTS":
+            self.names = self.words[0] in _DEFINITIONS
+        else:
+            self.names = word in _BEFORE_NAMES
+        scope.queried = scope.queried or word in _WITH_FROM
+        if len(self.scopes) == 1:
+            self.setting = word == "SET" or (self.setting and word not in _AFTER_SET)
+        self.table = self.names and word in _BEFORE_LISTED
+        self.closed = not self.is_open(self.words)
         return match[0]
+
+    def on_index(self) -> bool:
+        """Whether the ON that was just read is the one of CREATE INDEX and DROP INDEX."""
+        words = self.words
+        short = len(words) <= 8  # CREATE UNIQUE INDEX IF NOT EXISTS name ON
+        return short and words[0] in _DEFINITIONS and "INDEX" in words[1:3] and "ON" not in words[:-1]
 
     def name(self, match: re.Match[str]) -> str:
         """A name in quotes. In MySQL double quotes hold a text, in SQLite where no such name is known."""
@@ -224,23 +296,39 @@ class _Statement:
             return text
         if self.vendor == "mysql":
             return self.literal()
-        qualified = self.before == "." or self.sql.startswith(".", match.end())
-        listed = self.before in (",", "(") and self.lists[-1]
-        assigned = self.before == "," and self.setting and len(self.lists) == 1
-        defined = self.before == "ON" and self.words[0] in _DEFINITIONS
-        known = qualified or listed or assigned or defined or self.before in _BEFORE_NAMES
-        return text if known else self.literal()
+        return text if self.is_name(match.end()) else self.literal()
+
+    def is_name(self, end: int) -> bool:
+        """Whether what is in double quotes and ends there can be nothing but a name."""
+        before, scope = self.before, self.scopes[-1]
+        if before == "." or _DOT.match(self.sql, end):
+            return True
+        if before in (",", "(") and scope.columns:
+            typed = "TABLE" in self.words[1:3] and _WORD_FOLLOWS.match(self.sql, end)
+            return bool(typed or _ENDS_COLUMN.match(self.sql, end))
+        if before == "," and self.setting and len(self.scopes) == 1:
+            return bool(_IS.match(self.sql, end))
+        return self.names
 
     def other(self, match: re.Match[str]) -> str:
         mark = match[0]
         if mark == "(":  # behind a table's name: INSERT INTO "t" ("a", "b")
-            self.lists.append(self.before == "name")
-        elif mark == ")" and len(self.lists) > 1:
-            self.lists.pop()
+            self.scopes.append(_Scope(columns=self.table and self.before == "name"))
+        elif mark == ")" and len(self.scopes) > 1:
+            self.scopes.pop()
+        elif mark == ";":
+            self.closed = True
         elif mark == "#" and self.vendor not in ("postgresql", "sqlite", "oracle"):  # MySQL's remark
             raise _Unclear
         elif mark == "[" and self.vendor not in ("postgresql", "mysql", "oracle"):  # a name in brackets
-            inside = self.sql[match.end() :].partition("]")[0]
-            if _QUOTES.search(inside):
-                raise _Unclear
+            self.open_bracket(match.end())
         return mark
+
+    def open_bracket(self, start: int) -> None:
+        """Raises ``_Unclear`` where a quote would be part of a name in brackets."""
+        if start <= self.bracket:  # inside of one that was looked at
+            return
+        end = self.sql.find("]", start)
+        self.bracket = len(self.sql) if end < 0 else end
+        if _QUOTES.search(self.sql, start, self.bracket):
+            raise _Unclear

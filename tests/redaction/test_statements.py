@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
+import time
+from contextlib import closing
+
 import pytest
 import sqlparse
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dbroute_panel.redaction import without_literals
+from dbroute_panel.redaction import statements, without_literals
+from tests.redaction.positions import ELSEWHERE, POSITIONS, TABLES
 
 VENDORS = ["sqlite", "postgresql", "mysql", "oracle", "microsoft", ""]
 
@@ -71,6 +77,11 @@ def test_literals_are_marks_and_names_stay(vendor, sql, left):
         ("oracle", "CREATE TABLE x IDENTIFIED BY secret"),
         ("mysql", "SET PASSWORD = secret"),
         ("sqlite", "PRAGMA key=secret"),
+        ("sqlite", "EXPLAIN PRAGMA key=secret"),
+        ("postgresql", "EXPLAIN ANALYZE ALTER USER bob PASSWORD secret"),
+        ("sqlite", "EXPLAIN VACUUM INTO secret"),
+        ("sqlite", 'PRAGMA key = "secret"'),
+        ("sqlite", 'ATTACH DATABASE "secret" AS x'),
         ("postgresql", "DO $$ BEGIN secret END $$"),
         ("postgresql", "SELECT 1; ALTER USER bob PASSWORD secret"),
         ("sqlite", "SELECT 1 /* secret"),
@@ -135,3 +146,94 @@ def test_of_a_statement_that_failed_nothing_behind_the_first_string_is_shown():
     assert without_literals(sql, "sqlite", failed=True) == "SELECT a FROM b WHERE n = ? AND c = ***"
     assert without_literals('SELECT "a"."b" = "O"Brien', "sqlite", failed=True) == 'SELECT "a"."b" = ***'
     assert without_literals("SELECT $$O$$ Brien", "postgresql", failed=True) == "SELECT ***"
+
+
+@pytest.mark.parametrize("vendor", ["sqlite", "microsoft", ""])
+@pytest.mark.parametrize("sql", [*POSITIONS, *ELSEWHERE])
+def test_a_text_in_double_quotes_is_no_name_where_an_expression_may_be(sql, vendor):
+    assert "secret" not in without_literals(sql.replace("{}", '"secret"'), vendor)
+
+
+@pytest.fixture
+def database():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(TABLES)
+        yield connection
+
+
+@pytest.mark.parametrize("sql", POSITIONS)
+def test_sqlite_takes_it_for_a_text_there(sql, database):
+    """Else the test above and the property test would be about nothing."""
+    explained = sql if sql.startswith("EXPLAIN") else f"EXPLAIN {sql}"
+    try:
+        database.execute(explained.replace("{}", "'secret'"))
+    except sqlite3.OperationalError as error:
+        if sqlite3.sqlite_version_info < (3, 39):
+            pytest.skip(f"this SQLite is older than the notation: {error}")
+        raise
+    try:
+        database.execute(explained.replace("{}", '"secret"'))
+    except sqlite3.OperationalError as error:
+        if "DQS=0" in {option for (option,) in database.execute("PRAGMA compile_options")}:
+            pytest.skip(f"this SQLite was built without strings in double quotes: {error}")
+        raise
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT DISTINCT "t"."a" FROM "t" JOIN "u" AS "x" ON ("t"."a" = "x"."b")',
+        'SELECT COUNT(*) FROM (SELECT "t"."a" AS "c" FROM "t") AS "s"',
+        'INSERT INTO "t" ("a", "b") SELECT "x"."a" FROM "x"',
+        'INSERT INTO "main"."t" ("a", "b") VALUES (%s, %s), (%s, %s)',
+        'UPDATE "t" SET "a" = %s, "b" = CASE WHEN "t"."a" = %s THEN %s END WHERE "t"."id" IN (%s, %s)',
+        'CREATE TABLE IF NOT EXISTS "t" ("a" integer NOT NULL REFERENCES "x" ("id") DEFERRABLE, "b" text)',
+        'CREATE UNIQUE INDEX IF NOT EXISTS "i" ON "t" ("a" DESC, "b" COLLATE "n")',
+        'ALTER TABLE "t" RENAME COLUMN "a" TO "b"',
+        'DROP TABLE IF EXISTS "t"',
+        'WITH RECURSIVE "x" ("a", "b") AS (SELECT %s, %s) SELECT "x"."a" FROM "x"',
+        'DELETE FROM "t" WHERE "t"."a" IS NOT DISTINCT FROM %s',
+        'EXPLAIN QUERY PLAN SELECT "t"."a" FROM "t"',
+    ],
+)
+@pytest.mark.parametrize("vendor", ["sqlite", "microsoft"])
+def test_names_in_double_quotes_stay(sql, vendor):
+    assert without_literals(sql, vendor) == sql
+
+
+def test_no_statement_stays_in_memory_with_its_literals():
+    for number in range(statements.REMEMBERED + 100):
+        without_literals(f"SELECT 'planted{number}'", "sqlite")
+    gc.collect()
+    remembered = repr(statements._remembered)
+    assert len(statements._remembered) == statements.REMEMBERED
+    assert "planted" not in remembered
+
+
+def test_a_long_statement_is_not_remembered():
+    statements._remembered.clear()
+    assert without_literals("SELECT a" + " " * statements.LONGEST).startswith("SELECT a")
+    assert not statements._remembered
+    assert without_literals("SELECT \ud800 'a'") == without_literals("SELECT \ud800 'a'")
+    assert len(statements._remembered) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a FROM t WHERE a IN (" + ", ".join(["%s"] * 60_000) + ")",
+        "INSERT INTO t VALUES " + ", ".join(["(%s, 1, 'a')"] * 20_000),
+        "SELECT " + "[" * 240_000,
+        "SELECT " + "(" * 240_000,
+        "SELECT " + '"a"' * 80_000,
+        "SELECT " + "$a " * 80_000,
+        "SELECT " + " " * 240_000 + '"a"' + " " * 240_000,
+    ],
+    ids=["placeholders", "rows", "brackets", "parentheses", "names", "dollars", "spaces"],
+)
+@pytest.mark.parametrize("vendor", ["sqlite", "postgresql", ""])
+def test_the_time_grows_with_the_length_and_no_faster(sql, vendor):
+    """It takes a few tenths of a second; where the time grows with the square, a minute."""
+    began = time.process_time()
+    without_literals(sql, vendor)
+    assert time.process_time() - began < 3
