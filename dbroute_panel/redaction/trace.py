@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dbroute_panel import findings
 from dbroute_panel.recording.secrets import MASK
-from dbroute_panel.records import Decision, Event, Finding, InstanceRef, Query, Step, Trace, TypeRef
+from dbroute_panel.records import Action, Decision, Event, Finding, InstanceRef, Query, Step, Trace, TypeRef
 
 from .requests import route_of
 from .statements import without_literals
@@ -78,7 +78,7 @@ class _Redactor:
     def decision(self, decision: Decision) -> Decision:
         return replace(
             decision,
-            args=decision.args and {name: self.argument(value) for name, value in decision.args.items()},
+            args=decision.args and self.arguments(decision.action, decision.args),
             hints={name: self.hint(value) for name, value in decision.hints.items()},
             steps=[self.step(step) for step in decision.steps],
         )
@@ -88,9 +88,9 @@ class _Redactor:
             return step
         return replace(step, error=step.error and _class(step.error), traceback=None)
 
-    def argument(self, value: Any) -> Any:
-        """Of ``allow_relation`` an object; of ``allow_migrate`` an alias, an app label or a model's name."""
-        return self.instance(value) if isinstance(value, InstanceRef) else value
+    def arguments(self, action: Action, args: dict[str, Any]) -> dict[str, Any]:
+        """Of ``allow_migrate`` an alias, an app label and a model's name; else objects, or what was given."""
+        return args if action is Action.MIGRATE else {name: self.hint(value) for name, value in args.items()}
 
     def hint(self, value: Any) -> Any:
         if isinstance(value, InstanceRef):

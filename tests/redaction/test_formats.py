@@ -23,6 +23,7 @@ from dbroute_panel.records import (
     loads,
 )
 from dbroute_panel.redaction import redacted
+from tests.redaction.positions import ELSEWHERE, POSITIONS
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
 # Digits and letters, so that no format has to escape it, and as no id, time or hash in a file has it.
@@ -75,6 +76,8 @@ STATEMENTS = [
 
 @st.composite
 def statements(draw, secret, number, vendor):
+    if vendor not in ("postgresql", "oracle") and draw(st.booleans()):
+        return draw(st.sampled_from(POSITIONS + ELSEWHERE)).replace("{}", f'"{secret}"') + f" -- {number}"
     choices = LITERALS[""] + LITERALS.get(vendor, [])
     statement = draw(st.sampled_from(STATEMENTS))
     for _ in range(statement.count("{}")):
@@ -108,6 +111,7 @@ def traces(draw):
     events = [
         a_decision(1, action=Action.WRITE, hints=hints, answer="primary"),
         a_decision(2, action=Action.RELATION, args={"obj1": ref, "obj2": ref}, hints={}, answer=False),
+        a_decision(2, action=Action.RELATION, args={"obj1": secret, "obj2": number}, hints={}, answer=True),
         a_decision(3, hints=hints, steps=[raised], settled_by=Settled.ERROR, answer=None),
         *(
             a_query(

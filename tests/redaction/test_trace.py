@@ -95,6 +95,17 @@ def test_an_object_without_a_key_keeps_none():
     assert left.events[0].hints == {"instance": new}
 
 
+def test_what_a_relation_was_asked_about_that_is_no_object_is_masked_like_a_hint():
+    typed = TypeRef(type="a.B")
+    for args, shown in (
+        ({"obj1": SECRET, "obj2": 5}, {"obj1": "***", "obj2": "***"}),
+        ({"obj1": None, "obj2": typed}, {"obj1": None, "obj2": typed}),
+    ):
+        left = redacted(a_trace(1, events=[a_decision(1, action=Action.RELATION, args=args, hints={})]))
+        assert left.events[0].args == shown
+        assert redacted(left) == left
+
+
 @pytest.mark.parametrize("error", [f"{SECRET} happened", f"no such {SECRET}: x", "", None])
 def test_an_error_that_has_no_class_has_no_text(error):
     left = redacted(a_trace(1, events=[a_query(1, error=error)])).events[0].error
