@@ -611,6 +611,7 @@ class TestFork:
         assert parents.connection is not None
         store.close()
         monkeypatch.undo()
+        store._own._left.clear()
         own._abandoned.clear()
         parents.jobs.put(None)
         parents.join(5)

@@ -259,9 +259,9 @@ class _Worker(threading.Thread):
             outcome = partial(job.outcome.set_result, result)
             if not self.is_late():
                 self.own.is_up()
-        if self.own.is_late(
-            self, f"The database {self.own.alias!r} did not answer within {job.seconds:g} s."
-        ):
+        late = f"The database {self.own.alias!r} did not answer within {job.seconds:g} s."
+        # Asked first without the lock: its holder may be waiting for this.
+        if self.is_late() and self.own.is_late(self, late):
             self.give_up()
         self.until = math.inf
         self.free_since = time.monotonic()
