@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports.reading import ReadError, read
 from dbroute_panel.records import Trace, dumps
-from dbroute_panel.stores import Store, Summary
+from dbroute_panel.stores import Store
 
 
 class NotImportedError(Exception):
@@ -90,7 +90,6 @@ def _look(name: str, traces: Iterator[Trace], store: Store) -> tuple[set[str], i
     new: set[str] = set()
     others: list[str] = []
     for trace in traces:
-        _check_time(name, trace)
         body = hashlib.sha256(dumps(trace)).digest()
         if (twin := seen.get(trace.id)) is None:
             seen[trace.id] = body
@@ -112,14 +111,6 @@ def _look(name: str, traces: Iterator[Trace], store: Store) -> tuple[set[str], i
     if not seen:
         raise UnreadableError(_("%(name)s has no traces.") % {"name": name})
     return new, len(seen) - len(new)
-
-
-def _check_time(name: str, trace: Trace) -> None:
-    """A store could not sort a trace that says no time zone."""
-    try:
-        Summary.of(trace).started_us  # noqa: B018
-    except ValueError as error:
-        raise UnreadableError(f"{name}: {trace.id}: started_at: {error}.") from error
 
 
 def _save(traces: Iterator[Trace], store: Store, new: set[str]) -> None:

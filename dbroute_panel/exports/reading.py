@@ -8,7 +8,6 @@ is ever in memory, of an array as of lines, and a mistake is known by its line.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import IO, Any, Final, NoReturn
@@ -16,10 +15,11 @@ from typing import IO, Any, Final, NoReturn
 import msgspec
 from django.utils.translation import gettext as _
 
+from dbroute_panel.exports.bounds import wrong
 from dbroute_panel.records import SCHEMA, Trace, loads
 
 CHUNK: Final = 1 << 18
-LARGEST: Final = 1 << 30
+LARGEST: Final = 128 << 20
 """A document of more bytes is taken for something else: a trace of 10,000 events has 6 MB."""
 
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
@@ -195,11 +195,9 @@ class _File:
             self.fail(_("This is no trace document: it is nested too deeply."), line=began)
         if not _ID.fullmatch(trace.id):
             self.fail(_("The id %(id)r is not 32 hexadecimal digits.") % {"id": trace.id}, line=began)
-        try:
-            dt.datetime.fromisoformat(trace.started_at)
-        except ValueError:
-            time = {"time": trace.started_at}
-            self.fail(_("The trace's started_at, %(time)r, is no time as in RFC 3339.") % time, line=began)
+        if (reason := wrong(trace)) is not None:
+            broken = {"id": trace.id, "reason": reason}
+            self.fail(_("The trace %(id)s: %(reason)s") % broken, line=began)
         return trace
 
     def fail(self, reason: str, *, line: int | None = None) -> NoReturn:

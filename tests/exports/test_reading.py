@@ -197,7 +197,9 @@ def test_an_id_that_is_none_is_refused(id):
 
 def test_a_time_that_is_none_is_refused():
     error = failure(dumps(a_trace(started_at="yesterday")))
-    assert error.reason == "The trace's started_at, 'yesterday', is no time as in RFC 3339."
+    assert error.reason == (
+        f"The trace {a_trace().id}: the trace's started_at, 'yesterday', is no time as in RFC 3339."
+    )
 
 
 def test_a_file_cut_off_is_not_complete():
