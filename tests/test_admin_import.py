@@ -105,16 +105,31 @@ def test_a_hostile_file_name_is_text(admin):
 def test_a_store_that_breaks_half_way_keeps_none(admin, store, monkeypatch):
     real = type(store).save
 
-    def save(self, trace, *, imported=False):
+    def save(self, trace, *, imported=False, evict=True):
         if trace.id == a_trace(2).id:
             raise StoreError("The disk is full.")
-        real(self, trace, imported=imported)
+        real(self, trace, imported=imported, evict=evict)
 
     monkeypatch.setattr(type(store), "save", save)
     response = upload(admin, dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)))
     assert response.status_code == 503
     assert "Nothing was imported: The disk is full." in text(response)
     assert store.count() == 0
+
+
+def test_what_is_left_of_a_file_is_told(admin, store, monkeypatch):
+    def full(self, trace, **options):
+        raise StoreError("The disk is full.")
+
+    def locked(self, ids):
+        raise StoreError("The file is locked.")
+
+    monkeypatch.setattr(type(store), "save", full)
+    monkeypatch.setattr(type(store), "delete", locked)
+    response = upload(admin, dumps(a_trace(1)))
+    assert response.status_code == 503
+    assert "The disk is full. What had been imported until then could not be deleted:" in text(response)
+    assert "Nothing was imported" not in text(response)
 
 
 def test_a_large_file_goes_over_the_disk_and_is_never_whole_in_memory(admin, store, monkeypatch):

@@ -147,12 +147,17 @@ class Store(abc.ABC):
     alias: str | None = None
 
     @abc.abstractmethod
-    def save(self, trace: Trace, *, imported: bool = False) -> None:
+    def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         """
         Keep ``trace``, in place of one with the same id, and let the oldest beyond ``MAX_TRACES`` go.
 
+        Without ``evict`` none goes: whoever saves several that belong together calls ``evict()`` at the end.
         Raises ``StoreError`` if it cannot be kept, ``ValueError`` if ``started_at`` is no time.
         """
+
+    @abc.abstractmethod
+    def evict(self) -> None:
+        """Let the oldest beyond ``MAX_TRACES`` go. Raises ``StoreError``."""
 
     @abc.abstractmethod
     def get(self, trace_id: str) -> Trace | None:

@@ -17,12 +17,17 @@ class MemoryStore(Store):
         self._kept: dict[str, tuple[Summary, int, bytes]] = {}
         self._lock = threading.Lock()
 
-    def save(self, trace: Trace, *, imported: bool = False) -> None:
+    def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         summary = Summary.of(trace, imported=imported)
         kept = (summary, summary.started_us, dumps(trace))
         with self._lock:
             self._kept.pop(trace.id, None)
             self._kept[trace.id] = kept
+        if evict:
+            self.evict()
+
+    def evict(self) -> None:
+        with self._lock:
             beyond = len(self._kept) - panel_settings.MAX_TRACES
             for trace_id in list(self._kept)[: max(0, beyond)]:
                 del self._kept[trace_id]

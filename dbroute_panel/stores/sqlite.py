@@ -96,7 +96,7 @@ class SQLiteStore(Store):
         self._file = StoreFile(self.path, schema=SCHEMA, version=VERSION, private_folder=path is None)
         self._logged = False
 
-    def save(self, trace: Trace, *, imported: bool = False) -> None:
+    def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         summary = Summary.of(trace, imported=imported)
         row = (
             trace.id,
@@ -123,9 +123,14 @@ class SQLiteStore(Store):
                 ("INSERT INTO finding (code, n) VALUES (?, ?)", codes),
             ):
                 connection.executemany(sql, [(name, n) for name in names])
-            connection.execute(EVICT, (most,))
+            if evict:
+                connection.execute(EVICT, (most,))
 
         self._file.run(insert, write=True)
+
+    def evict(self) -> None:
+        most = panel_settings.MAX_TRACES
+        self._file.run(lambda connection: connection.execute(EVICT, (most,)), write=True)
 
     def get(self, trace_id: str) -> Trace | None:
         sql = "SELECT body FROM document JOIN trace USING (n) WHERE id = ?"

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import ImportForm
-from dbroute_panel.imports import NotImportedError, put
+from dbroute_panel.imports import NotImportedError, PartlyImportedError, put
 from dbroute_panel.stores import StoreError, get_store
 
 from .page import Admin, may, page, url_of
@@ -26,6 +26,9 @@ def import_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     except NotImportedError as error:
         form.add_error("file", str(error))
         return _form(admin, request, form, status=400)
+    except PartlyImportedError as error:
+        form.add_error("file", str(error))
+        return _form(admin, request, form, status=503)
     except StoreError as error:
         form.add_error("file", _("Nothing was imported: %(error)s") % {"error": error})
         return _form(admin, request, form, status=503)

@@ -213,7 +213,9 @@ def test_more_traces_than_the_store_keeps_are_refused(dbroute, store, file, sett
     file.write_bytes(b"\n".join(dumps(a_trace(number)) for number in (1, 2, 3)))
     done = dbroute("import", file)
     assert (done.out, done.code) == ("", 1)
-    assert done.err == f"CommandError: {file} has 3 new traces, and the store keeps 2: raise MAX_TRACES.\n"
+    assert done.err == (
+        f"CommandError: {file} has more new traces than the 2 that are kept: raise MAX_TRACES.\n"
+    )
     assert get_store().count() == 0
 
 
@@ -228,10 +230,10 @@ def test_a_store_that_breaks_half_way_keeps_none(dbroute, store, file, monkeypat
     file.write_bytes(b"\n".join(dumps(a_trace(number)) for number in (1, 2, 3)))
     real = type(store).save
 
-    def save(self, trace, *, imported=False):
+    def save(self, trace, *, imported=False, evict=True):
         if trace.id == f"{3:032x}":
             raise StoreError("The disk is full.")
-        real(self, trace, imported=imported)
+        real(self, trace, imported=imported, evict=evict)
 
     monkeypatch.setattr(type(store), "save", save)
     assert dbroute("import", file) == ("", "CommandError: The disk is full.\n", 1)

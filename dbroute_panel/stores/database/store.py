@@ -69,7 +69,7 @@ class DatabaseStore(Store):
         self._pages = OwnConnection(self.alias)
         self._logged: set[str] = set()
 
-    def save(self, trace: Trace, *, imported: bool = False) -> None:
+    def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         summary = Summary.of(trace, imported=imported)
         trace_key = key(trace.id)
         row = (
@@ -109,10 +109,12 @@ class DatabaseStore(Store):
                     [value for kind, name in some for value in (n, kind, key(name), as_bytes(name))],
                 )
 
-        most = panel_settings.MAX_TRACES
         # After the commit, so that of several processes the last sees the traces of all. Whatever is in
         # its way, the trace is saved: what should go goes with the next.
-        self._own.run(insert, then=lambda cursor: cursor.execute(EVICT, [most]))
+        self._own.run(insert, then=evicting() if evict else None)
+
+    def evict(self) -> None:
+        self._own.run(evicting(), seconds=READ_SECONDS)
 
     def get(self, trace_id: str) -> Trace | None:
         return self._document(
@@ -253,6 +255,12 @@ class DatabaseStore(Store):
 
 
 SUMMARY: Final = msgspec.json.Decoder(Summary)
+
+
+def evicting() -> Callable[[CursorWrapper], object]:
+    """Lets the oldest traces go, beyond as many as are kept now."""
+    most = panel_settings.MAX_TRACES
+    return lambda cursor: cursor.execute(EVICT, [most])
 
 
 def as_bytes(text: str) -> bytes:
