@@ -36,6 +36,14 @@ def test_redacted_goes_to_the_standard_output_too(dbroute, two):
     assert "/books/42/" not in done.out
 
 
+def test_a_dash_is_the_standard_output(dbroute, two, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = dbroute("export", two[0].id, "--output", "-")
+    assert (done.out.encode(), done.err, done.code) == (dumps(two[0]) + b"\n", "", 0)
+    assert dbroute("map", "--format", "json", "--output", "-").out.startswith("{")
+    assert not (tmp_path / "-").exists()
+
+
 def test_an_unknown_format_names_the_nearest(dbroute, two):
     done = dbroute("export", "--all", "--format", "ndjsn")
     assert (done.out, done.code) == ("", 2)

@@ -22,7 +22,9 @@ def arguments(parser: CommandParser) -> None:
     parser.add_argument("ids", metavar="ID", nargs="*", help=_("As 'dbroute traces' lists it."))
     parser.add_argument("--all", action="store_true", help=_("Every trace in the store."))
     parser.add_argument("--format", metavar="|".join(FORMATS), default="json", help=_("Of the file."))
-    parser.add_argument("--output", metavar="F", help=_("Write to this file, not to the standard output."))
+    parser.add_argument(
+        "--output", metavar="F", help=_("Write to this file; '-' is the standard output, as without it.")
+    )
     parser.add_argument("--redact", action="store_true", help=_("Leave out parameters, literals and keys."))
 
 
@@ -31,7 +33,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
     ids: list[str] = list(options["ids"])
     if bool(ids) == bool(options["all"]):
         raise UsageError(_("Give the ids of traces, or --all."))
-    path = files.writable(options["output"]) if options["output"] is not None else None
+    path = files.output(options["output"])
     with opened() as store:
         found = list(dict.fromkeys(find(store, str(trace_id)).id for trace_id in ids))
         total = store.count() if options["all"] else len(found)

@@ -14,6 +14,11 @@ from dbroute_panel.management.dbroute.subcommand import UsageError, chosen, one_
 from dbroute_panel.spelling import did_you_mean
 
 
+def output(name: str | None) -> Path | None:
+    """Where ``--output`` says to write; None is the standard output. Raises ``UsageError``."""
+    return None if name in (None, "-") else writable(str(name))
+
+
 def writable(name: str) -> Path:
     """``name`` as a path where a file can be written. Raises ``UsageError``."""
     path = Path(name).expanduser()

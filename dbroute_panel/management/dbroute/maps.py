@@ -30,7 +30,9 @@ from dbroute_panel.records import Action
 
 def arguments(parser: CommandParser) -> None:
     add_format(parser, "text", "json", "csv")
-    parser.add_argument("--output", metavar="F", help=_("Write to this file, not to the standard output."))
+    parser.add_argument(
+        "--output", metavar="F", help=_("Write to this file; '-' is the standard output, as without it.")
+    )
     parser.add_argument(
         "--check", metavar="F", help=_("Exit with 1 where the map is not what this file (JSON) has.")
     )
@@ -38,7 +40,7 @@ def arguments(parser: CommandParser) -> None:
 
 def run(console: Console, options: dict[str, Any]) -> None:
     output = chosen(options["format"], WRITERS, _("format"))
-    path = None if options["output"] is None else files.writable(options["output"])
+    path = files.output(options["output"])
     expected = None if options["check"] is None else committed(options["check"])
     routes = routing_map()
     if path is not None:
