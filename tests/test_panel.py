@@ -14,9 +14,10 @@ from django.contrib import admin as django_admin
 from django.contrib.auth.models import User
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
-from django.urls import include, path
+from django.urls import include, path, reverse
 
 from dbroute_panel import recording
+from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel import EVENTS
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User as Reader
@@ -295,6 +296,14 @@ class TestShowing:
         assert f'href="{page}"' in content(client, toolbar)
         client.force_login(User.objects.get(username="admin"))
         assert client.get(page).status_code == 200
+
+    def test_it_links_every_export_as_it_is_and_redacted(self, client, store, toolbar):
+        client.get("/books/")
+        shown, trace_id = content(client, toolbar), stats(toolbar)["trace_id"]
+        for name in FORMATS:
+            file = reverse("admin:dbroute_panel_trace_export", args=(trace_id, name))
+            assert f'href="{file}"' in shown
+            assert f'href="{file}?redact=1"' in shown
 
     def test_without_the_admin_there_is_no_link(self, client, store, toolbar, settings):
         settings.ROOT_URLCONF = WithoutAdmin
