@@ -1,9 +1,9 @@
 """
 How do kept traces get to an OpenTelemetry collector (``OTLP_ENDPOINT``)?
 
-``send()`` redacts a trace, makes its spans and hands them to OpenTelemetry's own batch processor, which
-sends them from a thread of its own. OpenTelemetry is an extra (``dbroute-panel[otlp]``): it is imported
-when the first trace is sent, and nothing else in the package imports it.
+``send()`` hands a trace to a thread of ours, which redacts it, makes its spans and hands those to
+OpenTelemetry's own batch processor, which sends them from another. OpenTelemetry is an extra
+(``dbroute-panel[otlp]``): it is imported when the first trace is sent, and nothing else here imports it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.exports.spans import Parent, spans_of
+from dbroute_panel.exports.spans import Parent
 from dbroute_panel.records import Trace
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction.requests import route_of
 from dbroute_panel.telemetry.places import places_of
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ EXTRA = "dbroute-panel[otlp]"
 lost = 0
 
 _making = threading.RLock()
-_counting = threading.Lock()
+_counting = threading.RLock()
 _current: Sender | None = None
 _complained = False
 
@@ -66,7 +68,10 @@ def surroundings() -> Parent | None:
 
 
 def send(trace: Trace, parent: Parent | None = None) -> None:
-    """Send ``trace``, redacted, inside of ``parent``. Never raises and never waits for the network."""
+    """
+    Send ``trace``, redacted, inside of ``parent``. Never raises, and waits neither for the network nor for
+    what depends on the size of the trace.
+    """
     endpoint = panel_settings.OTLP_ENDPOINT
     if endpoint is None:
         return
@@ -76,8 +81,9 @@ def send(trace: Trace, parent: Parent | None = None) -> None:
         if sender is None:
             lose(spans, f"DBROUTE_PANEL['OTLP_ENDPOINT'] needs OpenTelemetry. Run: pip install '{EXTRA}'")
         else:
-            made = spans_of(redacted(trace), places_of(trace), parent)
-            sender.send(parent.trace_id if parent else trace.id, made)
+            if trace.request is not None:  # this thread knows the URLconf and the script's prefix
+                trace = replace(trace, request=replace(trace.request, path=route_of(trace.request)))
+            sender.send(trace, places_of(trace), parent)
     except Exception:  # noqa: BLE001 - the user's response is more important than our spans
         lose(spans, "A trace could not be sent")
 
@@ -118,9 +124,9 @@ def _sender(endpoint: str) -> Sender | None:
 
 
 def _forked() -> None:
-    """In a child process a lock that another thread held is never released; and nothing is lost yet."""
-    global lost, _making, _counting
-    lost, _making, _counting = 0, threading.RLock(), threading.Lock()
+    """In a child process a lock that another thread held is never released; and nothing is lost or said."""
+    global lost, _making, _counting, _complained
+    lost, _making, _counting, _complained = 0, threading.RLock(), threading.RLock(), False
     if _current is not None:
         _current.forked()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -66,3 +67,25 @@ def dead_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextmanager
+def silent():
+    """An endpoint that accepts and never answers, and an event: whether it was asked."""
+    asked = threading.Event()
+    taken = []
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                taken.append(server.accept()[0])
+                asked.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces", asked
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    for connection in taken:
+        connection.close()

@@ -12,6 +12,7 @@ import pytest
 from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from django.test.utils import override_script_prefix
 from opentelemetry import trace as api
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -24,8 +25,8 @@ from dbroute_panel.redaction import redacted
 from dbroute_panel.telemetry import sender
 from example_site.library.models import Book, Tag
 from tests.exports.protobuf import attributes
-from tests.telemetry.receiver import Receiver, dead_port
-from tests.traces import a_long_trace, a_trace
+from tests.telemetry.receiver import Receiver, dead_port, silent
+from tests.traces import a_long_trace, a_query, a_trace
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,14 @@ def timed(function):
     began = time.perf_counter()
     result = function()
     return result, time.perf_counter() - began
+
+
+def until(true):
+    for _ in range(1000):
+        if true():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def view(request):
@@ -200,6 +209,57 @@ def test_a_setting_that_changes_sends_elsewhere(receiver, send_to):
         other.close()
 
 
+# What it costs the request
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        a_trace(7, events=[a_query(1, sql="SELECT " + "'a secret', " * 400_000 + "1 FROM library_tag")]),
+        a_long_trace(7, events=10_000),
+    ],
+    ids=["a statement of 5 MB", "10,000 events"],
+)
+def test_handing_over_takes_a_few_milliseconds_of_the_request(receiver, send_to, monkeypatch, given):
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    send_to(receiver.endpoint, MAX_EVENTS=10_000)
+    request()  # the first one imports OpenTelemetry
+    began = time.thread_time()
+    telemetry.send(given)
+    seconds = time.thread_time() - began
+    spans = len(given.events) + 1
+    assert until(lambda: [span.trace_id.hex() for span in receiver.spans].count(given.id) == spans)
+    assert telemetry.lost == 0
+    assert seconds < 0.02
+
+
+def test_the_route_is_that_of_the_requests_thread(receiver, send_to, settings):
+    """Its URLconf and its script's prefix are known to no other."""
+    settings.ROOT_URLCONF = "tests.recording.urls"
+    settings.MIDDLEWARE = ["dbroute_panel.middleware.TraceMiddleware"]
+    send_to(receiver.endpoint)
+    with override_script_prefix("/app/"):
+        assert Client().get("/plain/", SCRIPT_NAME="/app").status_code == 200
+    telemetry.close()
+    [whole] = [span for span in receiver.spans if span.kind == 2]
+    assert attributes(whole)["http.route"] == "plain/"
+
+
+def test_what_waits_is_bounded_by_its_size_too(receiver, send_to, monkeypatch, caplog):
+    monkeypatch.setattr(sender, "SQL_WAITING", 10_000)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    send_to(receiver.endpoint)
+    made = [a_trace(number, events=[a_query(1, sql="SELECT " + "x" * 6000)]) for number in (1, 2)]
+    for one in made:
+        telemetry.send(one)
+    assert telemetry.lost == 2
+    assert "Too much waits" in warnings(caplog)[0].getMessage()
+    current = telemetry._current
+    telemetry.close()
+    assert {span.trace_id.hex() for span in receiver.spans} == {made[0].id}
+    assert (current.waiting, current.sql_waiting) == (0, 0)
+
+
 # A receiver that is slow, refuses, or is not there
 
 
@@ -335,8 +395,9 @@ def test_an_error_of_ours_is_counted_and_reaches_nobody(send_to, monkeypatch, ca
         raise LookupError("on purpose")
 
     send_to(f"http://127.0.0.1:{dead_port()}/v1/traces")
-    monkeypatch.setattr(telemetry, "redacted", broken)
+    monkeypatch.setattr(sender, "redacted", broken)
     assert request().content == b"fine"
+    telemetry.close()
     assert telemetry.lost > 1
     [record] = warnings(caplog)
     assert record.exc_info[0] is LookupError
@@ -384,12 +445,24 @@ def work(name):
 """
 
 
-def run(code, endpoint):
+def begun(code, endpoint):
     environment = os.environ | {"ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", SCRIPT + code]
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", SCRIPT + code],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(code, endpoint):
     began = time.perf_counter()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    process = begun(code, endpoint)
+    out, err = process.communicate(timeout=60)
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
     return done, time.perf_counter() - began
 
 
@@ -408,6 +481,41 @@ def test_a_dead_endpoint_does_not_hold_up_the_end_of_a_process(receiver):
     assert done.returncode == 0
     assert done.stderr.count("could not be sent") == 1
     assert seconds < baseline + 5
+
+
+@pytest.mark.parametrize("wait", [60000, 1], ids=["tried at the end", "in flight at the end"])
+def test_an_endpoint_that_never_answers_does_not_hold_up_the_end_of_a_process(wait):
+    """Three seconds in all, as docs/opentelemetry.md says."""
+    with silent() as (endpoint, asked):
+        code = f"""
+import atexit, time
+os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "{wait}"
+work("last")
+if {wait} == 1:
+    sys.stdin.readline()  # until the request is on its way
+began = time.perf_counter()
+telemetry.close()
+print(time.perf_counter() - began, telemetry.lost)
+"""
+        process = begun(code, endpoint)
+        if wait == 1:
+            assert asked.wait(30)
+        out, err = process.communicate("go on\n", timeout=60)
+    seconds, lost = out.split()
+    assert float(seconds) < sender.END + 0.5
+    assert int(lost) == 2
+    assert process.returncode == 0
+    assert err.count("could not be sent") == 1
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_process_whose_endpoint_never_answers_ends_in_time():
+    baseline = run("", "")[1]
+    with silent() as (endpoint, _):
+        done, seconds = run("work('last')", endpoint)
+    assert done.returncode == 0
+    assert done.stderr.count("could not be sent") == 1
+    assert seconds < baseline + sender.END + 2  # and OpenTelemetry's import
 
 
 @pytest.mark.parametrize("before", ["", "work('parent')"])
