@@ -215,6 +215,10 @@ class Finding(Record, frozen=True, kw_only=True):
         return cls(code=code, level=level, message=message, events=[event.id for event in events])
 
 
+NO_ROUTE: Final = "(no route)"
+"""The path of a request that no URL pattern matches, where paths are not kept."""
+
+
 class Request(Record, frozen=True, kw_only=True):
     """The HTTP request of a trace. ``path`` has no query string; ``view`` is dotted, or None."""
 

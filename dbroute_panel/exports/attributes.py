@@ -12,7 +12,17 @@ from typing import Any, Final
 import msgspec
 
 from dbroute_panel.exports.statement import LONGEST, Statement
-from dbroute_panel.records import Callsite, Database, Decision, InstanceRef, Query, Request, Step, TypeRef
+from dbroute_panel.records import (
+    NO_ROUTE,
+    Callsite,
+    Database,
+    Decision,
+    InstanceRef,
+    Query,
+    Request,
+    Step,
+    TypeRef,
+)
 
 Attribute = str | bool | int | list[str]
 
@@ -53,15 +63,28 @@ def given(attributes: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
+def route_of(request: Request) -> str | None:
+    """
+    The route, where it is known: a path begins with a slash; Django's routes do not, and stand for it where
+    values are not kept.
+    """
+    return None if request.path.startswith("/") or request.path == NO_ROUTE else request.path
+
+
+def name_of(request: Request) -> str:
+    """``GET books/<int:pk>/``. Never a path: each would be a name of its own."""
+    method = request.method if request.method in METHODS else "HTTP"
+    return f"{method} {route_of(request) or ''}".rstrip()
+
+
 def of_request(request: Request) -> dict[str, Attribute]:
-    """A path begins with a slash; Django's routes do not, and stand for it where values are not kept."""
     known = request.method in METHODS
     return given(
         {
             "http.request.method": request.method if known else "_OTHER",
             "http.request.method_original": None if known else request.method,
             "url.path": request.path if request.path.startswith("/") else None,
-            "http.route": None if request.path.startswith(("/", "(")) else request.path,
+            "http.route": route_of(request),
             "http.response.status_code": request.status,
             "error.type": str(request.status) if (request.status or 0) >= 500 else None,
             "code.function.name": request.view,

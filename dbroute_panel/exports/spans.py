@@ -23,6 +23,7 @@ from dbroute_panel.exports.attributes import (
     Place,
     given,
     in_words,
+    name_of,
     of_answer,
     of_callsite,
     of_database,
@@ -139,7 +140,7 @@ class _Spans:
         return Span(
             id=self.id("trace"),
             parent=parent.span_id if parent else None,
-            name=f"{request.method} {request.path}".strip() if request else trace.name,
+            name=name_of(request) if request else trace.name,
             kind=Kind.SERVER if entered else Kind.INTERNAL,
             start=self.start,
             end=self.at(trace.duration_us),
@@ -216,7 +217,7 @@ class _Spans:
         )
 
     def query(self, event: Query) -> Span:
-        statement = read(event.sql)
+        said = of_statement(event, read(event.sql))
         decision = self.decisions.get(event.decision or 0)
         around = self.transactions.around.get(event.id)
         if event.within is not None:
@@ -228,14 +229,14 @@ class _Spans:
         return Span(
             id=self.id("event", event.id),
             parent=parent,
-            name=statement.summary or event.alias,
+            name=str(said.get("db.query.summary", event.alias)),
             kind=Kind.CLIENT,
             start=self.at(event.at_us),
             end=self.at(event.at_us + event.duration_us),
             attributes=of_database(
                 event.alias, self.trace.databases.get(event.alias), self.places.get(event.alias, NOWHERE)
             )
-            | of_statement(event, statement)
+            | said
             | given(
                 {
                     "dbroute.event": event.id,

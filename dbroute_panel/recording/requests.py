@@ -24,11 +24,10 @@ from dbroute_panel.recording.recorder import Recorder, complain, resumed
 from dbroute_panel.recording.secrets import brought, without_tokens
 from dbroute_panel.recording.streams import Ending, Stream
 from dbroute_panel.recording.traces import trace
-from dbroute_panel.records import Request
+from dbroute_panel.records import NO_ROUTE, Request
 
 HEADER = "Dbroute-Trace-Id"
-UNRESOLVED = "(no route)"
-"""The path of a request that no URL pattern matches, where paths are not kept."""
+UNRESOLVED = NO_ROUTE
 
 SECRET_ARGUMENTS = frozenset({"token"})
 """URL arguments that open something (Django's password reset): the route is kept in place of the path."""

@@ -170,7 +170,7 @@ def test_the_same_trace_gives_the_same_file_and_no_two_traces_share_a_span():
 
 def test_a_request_is_a_server_span():
     whole = exported(a_trace())[0]
-    assert (whole.kind, whole.name) == (Proto.SPAN_KIND_SERVER, "GET /books/42/")
+    assert (whole.kind, whole.name) == (Proto.SPAN_KIND_SERVER, "GET")
     said = attributes(whole)
     assert (said["http.request.method"], said["url.path"]) == ("GET", "/books/42/")
     assert said["http.response.status_code"] == 200
@@ -179,7 +179,15 @@ def test_a_request_is_a_server_span():
     assert whole.status.code == Status.STATUS_CODE_UNSET
 
 
-@pytest.mark.parametrize(("path", "name"), [("books/<int:pk>/", "GET books/<int:pk>/"), ("", "GET")])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("books/<int:pk>/", "GET books/<int:pk>/"),
+        ("(?P<lang>de|en)/books/", "GET (?P<lang>de|en)/books/"),
+        ("^books/$", "GET ^books/$"),
+        ("", "GET"),
+    ],
+)
 def test_a_route_in_the_place_of_a_path_is_a_route(path, name):
     whole = exported(a_trace(path=path))[0]
     said = attributes(whole)
@@ -189,7 +197,9 @@ def test_a_route_in_the_place_of_a_path_is_a_route(path, name):
 
 
 def test_no_route_is_none():
-    said = attributes(exported(a_trace(path="(no route)"))[0])
+    whole = exported(a_trace(path="(no route)"))[0]
+    said = attributes(whole)
+    assert whole.name == "GET"
     assert not {"http.route", "url.path"} & set(said)
 
 
@@ -200,6 +210,9 @@ def test_a_failed_request_and_a_method_of_its_own():
     assert whole.status.code == Status.STATUS_CODE_ERROR
     assert (said["error.type"], said["http.response.status_code"]) == ("503", 503)
     assert (said["http.request.method"], said["http.request.method_original"]) == ("_OTHER", "BREW")
+    assert whole.name == "HTTP"
+    routed = a_trace(request=Request(method="BREW", path="pot/", view=None, status=200))
+    assert exported(routed)[0].name == "HTTP pot/"
     assert "code.function.name" not in said
 
 
@@ -294,8 +307,10 @@ def test_parameters_are_there_only_where_the_document_has_them():
 )
 def test_executemany_is_a_batch_as_far_as_is_known(params, size, batch):
     query = a_query(1, sql="INSERT INTO t VALUES (%s)", operation="INSERT", many=True, params=params)
-    said = attributes(exported(a_trace(events=[query]))[1])
+    span = exported(a_trace(events=[query]))[1]
+    said = attributes(span)
     assert said.get("db.operation.batch.size") == size
+    assert span.name == said["db.query.summary"]
     prefix = "BATCH " if batch else ""
     assert said["db.operation.name"] == f"{prefix}INSERT"
     assert said["db.query.summary"] == f"{prefix}INSERT t"
