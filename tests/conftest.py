@@ -23,6 +23,7 @@ from django.conf import settings as site_settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections
+from django.test import override_settings
 
 from dbroute_panel import stores
 from example_site import replication
@@ -70,6 +71,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         report.add_global_property("django", ".".join(map(str, django.VERSION[:2])))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def urls_as_served() -> None:
+    """The URLs have the toolbar's own if ``DEBUG`` is on when they are imported, by whatever test that is."""
+    with override_settings(DEBUG=True):
+        import_module(site_settings.ROOT_URLCONF)
+
+
 @pytest.fixture(scope="session")
 def site_template(django_db_blocker, tmp_path_factory) -> Path:
     """The folder of the databases as ``setup_demo`` makes them, made once."""
@@ -85,7 +93,6 @@ def site_template(django_db_blocker, tmp_path_factory) -> Path:
 def site(site_template, django_db_blocker, settings) -> Iterator[Path]:
     """The example site with fresh data, as it is served: the folder of its files. ``DEBUG`` is on."""
     settings.DEBUG = True
-    import_module(site_settings.ROOT_URLCONF)  # it has the toolbar's URLs if DEBUG is on when it is imported
     shutil.rmtree(site_settings.DATA, ignore_errors=True)
     shutil.copytree(site_template, site_settings.DATA)
     with django_db_blocker.unblock():
