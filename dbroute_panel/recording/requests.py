@@ -27,7 +27,6 @@ from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import NO_ROUTE, Request
 
 HEADER = "Dbroute-Trace-Id"
-UNRESOLVED = NO_ROUTE
 
 SECRET_ARGUMENTS = frozenset({"token"})
 """URL arguments that open something (Django's password reset): the route is kept in place of the path."""
@@ -183,7 +182,7 @@ def status_of(outcome: HttpResponseBase | BaseException) -> int | None:
 def described(request: HttpRequest, status: int | None, *, params: bool) -> Request:
     """The facts about a request: its path, or where values are not kept (or open something) its route."""
     match = _resolved(request)
-    path, route, view = request.path, UNRESOLVED, None
+    path, route, view = request.path, NO_ROUTE, None
     if match is not None:
         route, view = match.route, match._func_path
     else:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.urls import ResolverMatch, get_script_prefix, resolve
 
-from dbroute_panel.recording.requests import UNRESOLVED
-from dbroute_panel.records import Request
+from dbroute_panel.records import NO_ROUTE, Request
 
 
 def route_of(request: Request) -> str:
@@ -24,9 +23,9 @@ def route_of(request: Request) -> str:
     match = _resolved(path)
     if match is None and request.view is None:  # CommonMiddleware sent it there
         match = _resolved(f"{path}/")
-        return UNRESOLVED if match is None else str(match.route)
+        return NO_ROUTE if match is None else str(match.route)
     if match is None or match._func_path != request.view:
-        return UNRESOLVED
+        return NO_ROUTE
     return str(match.route)
 
 
