@@ -46,10 +46,14 @@ def distributions(
     tmp_path_factory: pytest.TempPathFactory, clean_environment: dict[str, str]
 ) -> tuple[Path, Path]:
     """The sdist, and the wheel that was built from it and not from the checkout."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment)
-    assert built.returncode == 0, built.stdout + built.stderr
+    return built(ROOT, tmp_path_factory.mktemp("dist"), clean_environment)
+
+
+def built(source: Path, out: Path, environment: dict[str, str]) -> tuple[Path, Path]:
+    """The sdist of ``source``, and the wheel that is built from it, in ``out``."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
     (sdist,) = out.glob("*.tar.gz")
     (wheel,) = out.glob("*.whl")
     return sdist, wheel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import zipfile
 from email.parser import HeaderParser
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import ROOT
+from tests.packaging.conftest import ROOT, built
 
 PACKAGE = ROOT / "dbroute_panel"
 HTMX = ROOT / "static/dbroute_panel/vendor/htmx"
@@ -88,6 +89,7 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test_again(distributions: t
         names = {member.name.partition("/")[2] for member in archive if member.isfile()}
 
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"} <= names
+    assert {"CONTRIBUTING.md", "SECURITY.md"} <= names
     assert {
         "dbroute_panel/records.py",
         "example_site/settings.py",
@@ -99,6 +101,27 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test_again(distributions: t
         if name.startswith(("dbroute_panel/static", "dbroute_panel/templates", "dbroute_panel/docs"))
     }
     assert not {name for name in names if name.startswith("example_site/data/") or "__pycache__" in name}
+
+
+@pytest.mark.slow
+def test_two_builds_are_identical(
+    distributions: tuple[Path, Path], clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Also a build of other times, in another folder: the second is made from what the first sdist holds."""
+    sdist, wheel = distributions
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    for path in source.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    (source / "PKG-INFO").unlink()  # an sdist's own, which a checkout does not have
+    for name in ("docs", "static", "templates"):  # the links, which an sdist does not have
+        (source / "dbroute_panel" / name).symlink_to(Path("..", name))
+    again = built(source, tmp_path / "dist", clean_environment)
+
+    assert [hashlib.sha256(file.read_bytes()).hexdigest() for file in again] == [
+        hashlib.sha256(file.read_bytes()).hexdigest() for file in (sdist, wheel)
+    ]
 
 
 @pytest.mark.slow
