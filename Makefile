@@ -1,9 +1,11 @@
 # make demo    an example site with several databases on http://127.0.0.1:8000/ (PORT=8001 for another port)
 # make test    the whole test suite on all processors (JOBS=1 for one); ARGS="-k sandbox" goes to pytest
+# make test-browser    every page in Chromium: keyboard, contrast, policies, narrow screens and all
 # make test-services   the tests that need PostgreSQL, MariaDB and Chromium, with servers of their own
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
+# make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -16,15 +18,19 @@ DJANGO ?=
 ARGS ?=
 JOBS ?= auto
 BIOME := 2.6.8
+AXE := 4.14.1
+HTMX2 := 2.0.11
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BIOME_DIR := .cache/biome-$(BIOME)
+BROWSER_DIR := .cache/browser
 
 # Somebody else's project may be in the environment; each tool here knows its settings.
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
-.PHONY: help demo demo-services test test-services test-django test-django-short test-matrix reliability
+.PHONY: help demo demo-services test test-browser test-services test-django test-django-short test-matrix
+.PHONY: screenshots reliability
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
@@ -52,13 +58,18 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@$(INSTALL) -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@ $(VENV)/.installed-demo
 
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
+	@echo "Installing Playwright into $(VENV)"
+	@$(INSTALL) -e '.[dev,browser]' $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
 # mysqlclient is what most people use, but it has to be built; PyMySQL is installed already.
 $(VENV)/.installed-services: $(VENV)/.installed-dev
 	@echo "Installing the drivers of PostgreSQL and MariaDB, and Playwright, into $(VENV)"
 	@$(INSTALL) -e '.[dev,services]' $(if $(DJANGO),'$(DJANGO)')
 	@$(INSTALL) 'mysqlclient>=2.2.1' >$(VENV)/.mysqlclient-log 2>&1 || \
 	  echo "mysqlclient cannot be built here (on Debian and Ubuntu: apt install gcc libmariadb-dev pkg-config): taking PyMySQL"
-	@touch $@
+	@touch $@ $(VENV)/.installed-browser
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/python -m example_site setup_demo --port $(PORT)
@@ -85,9 +96,27 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
+# Each worker has a Chromium and a site of its own.
+test-browser: $(VENV)/.installed-browser $(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2)
+	$(BIN)/python -m pytest tests/browser -n $(JOBS) --dist worksteal $(ARGS)
+
+screenshots: $(VENV)/.installed-browser
+	$(BIN)/python -m tests.browser.screenshots $(ALL)
+
+# What the pages are looked at with, and a page that has an htmx of its own.
+$(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2):
+	@command -v npm >/dev/null || { \
+	  echo "The tests of the pages need npm: install Node.js, on Debian and Ubuntu: apt install npm" >&2; exit 1; }
+	@rm -rf $(BROWSER_DIR) && mkdir -p $(BROWSER_DIR)
+	@npm install --silent --no-audit --no-fund --no-save --prefix $(BROWSER_DIR) axe-core@$(AXE) htmx.org@$(HTMX2)
+	@touch $@
+
 test-services: $(VENV)/.installed-services
 	$(BIN)/python -m example_site.services --browser -- \
 	  $(BIN)/python -m pytest tests/services --ds=tests.services.settings $(ARGS)
+ifeq ($(ARGS),)
+	@$(MAKE) --no-print-directory test-browser
+endif
 
 # The short list is for the continuous integration. LABELS="queries cache" takes these of Django's suites instead.
 test-django: $(VENV)/.installed-dev

@@ -21,13 +21,10 @@ def main(arguments: list[str]) -> int:
         return _refuse(USAGE)
     if not shutil.which(command[0]):
         return _refuse(f"There is no command {command[0]}.")
-    environ = os.environ.copy()
     try:
         programs.require(["postgresql", "mariadb", *(["browser"] if options else [])])
-        if options:
-            environ["EXAMPLE_SITE_BROWSER"] = str(programs.browser())
         with Services() as services:
-            return _run(command, environ | services.environ)
+            return _run(command, os.environ | services.environ)
     except (programs.Missing, Failed) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:

@@ -99,9 +99,11 @@ def test_the_header_of_the_makefile_names_the_public_targets(
     assert [line.split()[1] for line in shown.splitlines()] == [
         "demo",
         "test",
+        "test-browser",
         "test-services",
         "demo-services",
         "test-django",
         "test-matrix",
+        "screenshots",
         "check",
     ]

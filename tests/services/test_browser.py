@@ -12,18 +12,10 @@ from playwright.sync_api import expect, sync_playwright
 
 from example_site.library.models import Book
 from example_site.scenarios.lagging_replicas import NEW, OLD
+from tests.browser.chromium import launch
 from tests.packaging.browser import free_port, served
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-QUIET = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-sandbox",
-]
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def address(site, tmp_path):
 @pytest.fixture(params=["light", "dark"])
 def page(request, address):
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ["EXAMPLE_SITE_BROWSER"], args=QUIET)
+        browser = launch(playwright)
         page = browser.new_page(base_url=address, color_scheme=request.param)
         page.set_default_timeout(20_000)
         yield page

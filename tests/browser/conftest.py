@@ -1,0 +1,124 @@
+"""
+Pages in Chromium, on a site of their own: ``make test-browser``.
+
+Each process (each worker of pytest-xdist) has one browser and one site; every test has a context of its own
+in that browser, logged in, whose pages are all watched.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from example_site.services import programs
+from tests.browser import site as sites
+from tests.browser.chromium import launch
+from tests.browser.site import Site
+from tests.browser.watch import Watch
+
+TIMEOUT = 20_000  # ms; generous, because another process may have the processor
+
+
+class Browse(Protocol):
+    """
+    Makes a page in a context of its own: light, 1280 pixels wide, with JavaScript, logged in at ``site``.
+
+    ``options`` are Playwright's for a context, such as ``reduced_motion`` or ``locale``.
+    """
+
+    def __call__(
+        self,
+        site: Site,
+        *,
+        scheme: str = "light",
+        javascript: bool = True,
+        width: int = 1280,
+        height: int = 900,
+        logged_in: bool = True,
+        **options: Any,
+    ) -> Page: ...
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            browser = launch(playwright)
+        except programs.Missing as error:
+            pytest.exit(str(error), returncode=2)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The data, made once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return sites.seeded((base if worker_id == "master" else base.parent) / "seeded")
+
+
+@pytest.fixture(scope="session")
+def site(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site with traces in it. A test that adds one or takes one away leaves the others as they were."""
+    folder = tmp_path_factory.mktemp("site")
+    with sites.running(shutil.copytree(seeded, folder / "data"), folder / "log") as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def fresh_site(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site on which nothing was recorded and nothing asked yet. It must stay so."""
+    folder = tmp_path_factory.mktemp("fresh")
+    with sites.running(sites.without_traces(seeded, folder / "data"), folder / "log") as site:
+        yield site
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def browse(browser: Browser, watch: Watch) -> Iterator[Browse]:
+    """See :class:`Browse`. At the end of the test nothing unexpected must have been noticed on any page."""
+    with ExitStack() as contexts:
+
+        def browse(
+            site: Site,
+            *,
+            scheme: str = "light",
+            javascript: bool = True,
+            width: int = 1280,
+            height: int = 900,
+            logged_in: bool = True,
+            **options: Any,
+        ) -> Page:
+            context = browser.new_context(
+                base_url=site.address,
+                color_scheme=scheme,
+                java_script_enabled=javascript,
+                viewport={"width": width, "height": height},
+                timezone_id="UTC",
+                **options,
+            )
+            contexts.callback(context.close)
+            context.set_default_timeout(TIMEOUT)
+            if logged_in:
+                context.add_cookies(site.session["cookies"])
+            watch.listen_to(context)
+            return context.new_page()
+
+        yield browse
+    assert watch.unexpected == []
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browse: Browse, site: Site) -> Page:
+    """A page of ``site``; ``parametrize("page", [{"scheme": "dark"}], indirect=True)`` for another kind."""
+    return browse(site, **getattr(request, "param", {}))

@@ -1,0 +1,79 @@
+"""The example site in a process of its own, with data of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.packaging.browser import free_port, served
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS = 60
+ADMIN = "/admin/dbroute_panel/trace/"
+
+
+@dataclass(frozen=True)
+class Site:
+    """``traces``: ids by the names of ``tests.browser.seed``. ``session``: the login, for Playwright."""
+
+    address: str
+    data: Path
+    traces: dict[str, str]
+    session: dict[str, Any]
+
+    def trace(self, name: str) -> str:
+        """The path of a trace's page."""
+        return f"{ADMIN}{self.traces[name]}/change/"
+
+
+def seeded(folder: Path) -> Path:
+    """``folder`` with the data in it. The first process that asks makes it, the others wait."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "traces.json").exists():
+            subprocess.run(
+                [sys.executable, "-m", "tests.browser.seed"],
+                cwd=ROOT,
+                env=environment(folder),
+                check=True,
+                timeout=SECONDS,
+            )
+    return folder
+
+
+@contextmanager
+def running(data: Path, log: Path) -> Iterator[Site]:
+    """Serve a folder of data, and log in as the administrator."""
+    port = free_port()
+    command = [sys.executable, "-m", "example_site", "runserver", "--noreload", f"127.0.0.1:{port}"]
+    with served(
+        command, port=port, folder=ROOT, environment=environment(data), log=log, seconds=SECONDS
+    ) as client:
+        client.log_in("admin", "admin")
+        cookies = [
+            {"name": cookie.name, "value": cookie.value, "url": client.address} for cookie in client.cookies
+        ]
+        traces = json.loads((data / "traces.json").read_text())
+        yield Site(client.address, data, traces, {"cookies": cookies})
+
+
+def without_traces(data: Path, folder: Path) -> Path:
+    """A copy of the data in which nothing was recorded and nothing asked yet."""
+    shutil.copytree(data, folder)
+    for file in folder.glob("traces.sqlite3*"):
+        file.unlink()
+    return folder
+
+
+def environment(data: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EXAMPLE_SITE_")}
+    return kept | {"DJANGO_SETTINGS_MODULE": "tests.browser.settings", "EXAMPLE_SITE_DATA": str(data)}

@@ -1,0 +1,34 @@
+"""The example site's URLs, and pages that are wrong on purpose."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from example_site.urls import urlpatterns as those_of_the_site
+
+WRONG = {
+    "inline-style": '<p style="color: red">red</p>',
+    "inline-script": "<script>window.ran = true</script>",
+    "other-host": '<img alt="" src="http://127.0.0.2:9/picture.png">',
+    "missing-image": '<img alt="" src="/static/missing.png">',
+    "message": '<script src="/wrong/script/message.js"></script>',
+    "error": '<script src="/wrong/script/error.js"></script>',
+    "nothing": "<p>Nothing is wrong here.</p>",
+}
+SCRIPTS = {"message.js": "console.warn('deprecated')", "error.js": "null.length"}
+
+
+def wrong(request: HttpRequest, kind: str) -> HttpResponse:
+    return HttpResponse(f"<!doctype html><title>{kind}</title><h1>{kind}</h1>{WRONG[kind]}")
+
+
+def script(request: HttpRequest, name: str) -> HttpResponse:
+    return HttpResponse(SCRIPTS[name], content_type="text/javascript")
+
+
+urlpatterns = [
+    *those_of_the_site,
+    path("wrong/script/<str:name>", script),
+    path("wrong/<slug:kind>/", wrong),
+]
