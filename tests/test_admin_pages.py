@@ -287,6 +287,8 @@ class TestOneTrace:
             ("action=db_for_read&db=replica1", {2}),
             ("model=library.Book", {2, 3}),
             ("q=&db=&route=&model=&action=", {2, 3, 4}),
+            ("from_us=300&to_us=400", {2, 3}),
+            ("from_us=&to_us=", {2, 3, 4}),
         ],
     )
     def test_the_filter_is_in_the_url(self, admin, store, query, ids):
@@ -297,6 +299,25 @@ class TestOneTrace:
         assert part.lstrip().startswith('<div id="dbroute-events">')
         if not ids:
             assert "No event matches this filter." in part
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("from_us=300&to_us=400", "at 0.3–0.4 ms"),
+            ("from_us=300", "at 0.3–84.0 ms"),
+            ("to_us=400", "at 0.0–0.4 ms"),
+        ],
+    )
+    def test_a_time_is_said_and_kept_by_the_form_and_can_be_taken_away(self, admin, store, query, said):
+        store.save(a_trace(1))
+        response = page_of(admin, a_trace(1), f"?db=replica1&{query}&page=1")
+        assert said in text(response).replace("\N{NO-BREAK SPACE}", " ")
+        body = response.content.decode()
+        assert '<a href="?db=replica1&amp;">at any time</a>' in body
+        for given in query.split("&"):
+            name, value = given.split("=")
+            assert f'<input type="hidden" name="{name}" value="{value}"' in body
+        assert "at any time" not in text(page_of(admin, a_trace(1), "?db=replica1"))
 
     def test_links_keep_the_filter(self, admin, store):
         store.save(a_trace(1, aliases=["replica1", "primary"]))
@@ -325,6 +346,13 @@ class TestOneTrace:
             assert response.status_code == 400
             assert message in text(response)
         assert query.partition("=")[2] in response.content.decode()
+
+    @pytest.mark.parametrize("query", ["from_us=noon", "to_us=-1", "to_us=9999999999999999"])
+    def test_a_time_that_cannot_be_is_400(self, admin, store, query):
+        store.save(a_trace(1))
+        response = page_of(admin, a_trace(1), f"?{query}")
+        assert response.status_code == 400
+        assert "from_us and to_us: whole microseconds from the start of the trace." in text(response)
 
     @pytest.mark.parametrize("event", ["99", "x", "", "-1", "9" * 30, "٣"])
     def test_an_unknown_event_is_404(self, admin, store, event):

@@ -36,7 +36,7 @@ from dbroute_panel.report import (
 from dbroute_panel.report import sql as sql_report
 from dbroute_panel.report.rows import FOLDED, PAGE, what
 from dbroute_panel.report.timeline import COLUMNS, HEIGHT
-from dbroute_panel.templatetags.dbroute import at, duration, moment
+from dbroute_panel.templatetags.dbroute import at, duration, moment, span
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
 ROOT = Path(__file__).parent.parent
@@ -233,6 +233,23 @@ class TestFilter:
         ],
     )
     def test_every_condition_holds(self, wanted, ids):
+        assert [row.id for row in rows_of(self.EVENTS, **wanted)] == ids
+
+    @pytest.mark.parametrize(
+        ("wanted", "ids"),
+        [
+            ({"from_us": 0}, [2, 3, 4, 5]),
+            ({"from_us": 450}, [2, 3, 5]),
+            ({"from_us": 451}, [3, 5]),
+            ({"to_us": 300}, [2]),
+            ({"to_us": 301}, [2, 3]),
+            ({"from_us": 300, "to_us": 401, "alias": "archive"}, [3]),
+            ({"from_us": 101, "to_us": 200}, []),
+            ({"from_us": 101, "to_us": 200, "questions": True}, [2]),
+        ],
+    )
+    def test_of_a_time_is_what_went_on_in_it(self, wanted, ids):
+        """Query 2 from 200 to 450 µs, after decision 1 from 100 to 101.5."""
         assert [row.id for row in rows_of(self.EVENTS, **wanted)] == ids
 
     def test_an_error_is_found_by_its_text(self):
@@ -588,6 +605,17 @@ class TestTimes:
     )
     def test_durations_are_short_and_rounded(self, microseconds, shown):
         assert duration(microseconds).replace("\N{NO-BREAK SPACE}", " ") == shown
+
+    @pytest.mark.parametrize(
+        ("ends", "shown"),
+        [
+            ((12_000, 14_520), "12.0–14.5 ms"),
+            ((12_010, 12_060), "12.01–12.06 ms"),
+            ((12_000, 12_001), "12.000–12.001 ms"),
+        ],
+    )
+    def test_both_ends_of_a_time_can_be_told_apart(self, ends, shown):
+        assert span(ends).replace("\N{NO-BREAK SPACE}", " ") == shown
 
     def test_moments_are_in_the_time_zone_of_the_site(self, settings):
         settings.USE_TZ, settings.TIME_ZONE = True, "Europe/Berlin"

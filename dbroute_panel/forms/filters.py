@@ -71,6 +71,20 @@ class TraceFilterForm(forms.Form):
         return Filter(**given)
 
 
+def _moment() -> forms.IntegerField:
+    """Microseconds from the trace's start: nobody types them, the timeline's links have them."""
+    return forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=10**15,
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            gettext_lazy("from_us and to_us: whole microseconds from the start of the trace."),
+        ),
+    )
+
+
 class EventFilterForm(forms.Form):
     """The filter of the events of one trace; its choices are what occurs in that trace."""
 
@@ -86,9 +100,12 @@ class EventFilterForm(forms.Form):
     action = Choice(label=gettext_lazy("Action"), valid=((action, action.value) for action in Action))
     findings = forms.BooleanField(required=False, label=gettext_lazy("only findings"))
     questions = forms.BooleanField(required=False, label=gettext_lazy("every question"))
+    from_us = _moment()
+    to_us = _moment()
 
     def __init__(self, *args: Any, index: Index, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.end_us = index.end_us
         offer(self, "db", index.palette.order(index.aliases))
         offer(self, "model", sorted(index.models))
 
@@ -104,4 +121,14 @@ class EventFilterForm(forms.Form):
             action=given["action"],
             questions=given["questions"],
             findings=given["findings"],
+            from_us=given["from_us"],
+            to_us=given["to_us"],
         )
+
+    @property
+    def between(self) -> tuple[int, int] | None:
+        """The time that a valid form asks for, in microseconds; None if it asks for all of it."""
+        first, last = self.cleaned_data.get("from_us"), self.cleaned_data.get("to_us")
+        if first is None and last is None:
+            return None
+        return first or 0, self.end_us if last is None else last

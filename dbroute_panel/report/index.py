@@ -5,6 +5,7 @@ What hangs together in a trace? Built once, so that no row has to look through a
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 
 from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace
 
@@ -37,6 +38,12 @@ class Index:
             for number in finding.events:
                 self.findings_of.setdefault(number, []).append(finding)
         self.routers = ShortNames(trace.routers)
+
+    @property
+    def end_us(self) -> int:
+        """When the last of it was over: of a trace that is still recorded, later than its duration says."""
+        ends = (event.at_us + getattr(event, "duration_us", 0.0) for event in self.trace.events)
+        return ceil(max(self.trace.duration_us, 1.0, max(ends, default=0.0)))
 
     def decision(self, number: int | None) -> Decision | None:
         """The decision with this id, or None."""

@@ -34,7 +34,8 @@ _UNQUOTED = str.maketrans("", "", '"`[]')
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """The filter; "" means all. ``questions``: decisions without a query are rows of their own;
-    ``findings``: only rows that a finding is about."""
+    ``findings``: only rows that a finding is about; ``from_us`` and ``to_us``: only what went on between
+    the two, in microseconds from the trace's start."""
 
     text: str = ""
     alias: str = ""
@@ -43,6 +44,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     action: str = ""
     questions: bool = False
     findings: bool = False
+    from_us: int | None = None
+    to_us: int | None = None
 
     @property
     def unfolded(self) -> bool:
@@ -179,6 +182,8 @@ def _matches(index: Index, event: Event, wanted: Wanted) -> bool:
         return False
     if wanted.alias and wanted.alias != _alias(event):
         return False
+    if not _meanwhile(index, event, wanted):
+        return False
     decision = event if isinstance(event, Decision) else None
     if isinstance(event, Query):
         decision = index.decision_of(event)
@@ -191,6 +196,20 @@ def _matches(index: Index, event: Event, wanted: Wanted) -> bool:
     if wanted.model and getattr(event, "model", None) != wanted.model:
         return False
     return not wanted.text or wanted.text.casefold() in _text(event, decision).casefold()
+
+
+def _meanwhile(index: Index, event: Event, wanted: Wanted) -> bool:
+    """Whether it went on in the wanted time; with ``questions``, the decision in a query's row counts too."""
+    if wanted.from_us is None and wanted.to_us is None:
+        return True
+    shown: list[Event] = [event]
+    if wanted.questions and isinstance(event, Query) and (decision := index.decision_of(event)) is not None:
+        shown.append(decision)
+    return any(
+        (wanted.to_us is None or one.at_us < wanted.to_us)
+        and (wanted.from_us is None or one.at_us + getattr(one, "duration_us", 0.0) >= wanted.from_us)
+        for one in shown
+    )
 
 
 def _alias(event: Event) -> str:

@@ -31,6 +31,14 @@ def at(microseconds: int) -> str:
 
 
 @register.filter
+def span(ends: tuple[int, int]) -> str:
+    """``12.0–14.5 ms`` for two times in microseconds, with as many decimals as tell them apart."""
+    first, last = ends
+    decimals = next((n for n, width in ((1, 100), (2, 10)) if last - first >= width), 3)
+    return f"{_rounded(first / 1000, decimals)}–{_rounded(last / 1000, decimals)}\N{NO-BREAK SPACE}ms"
+
+
+@register.filter
 def moment(started_at: str) -> str:
     """An RFC 3339 time in the current time zone, to the second; unchanged if it is none."""
     try:

@@ -81,6 +81,7 @@ def _respond(
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
         "unfiltered": request.path,
+        "anytime": query_without(request.GET, "event", "fold", "page", "from_us", "to_us"),
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
     return page(admin, request, "trace.html", context, title=title, status=status)
