@@ -255,7 +255,7 @@ class TestOneTrace:
         response = admin.get(url("change", a_trace(1).id) + "?event=5", headers=PARTIAL)
         assert len(formatted) == 1
         assert "<html" not in response.content.decode()
-        assert re.search(r'<span class="dbroute-sql-keyword">SELECT\s*</span>', response.content.decode())
+        assert re.search(r'<span class="dbroute-hl-keyword">SELECT\s*</span>', response.content.decode())
 
     def test_questions_are_folded_and_unfold(self, admin, store):
         trace = a_trace(1, events=[a_decision(n) for n in range(1, 131)])

@@ -58,9 +58,8 @@ class TestChain:
     def test_the_source_is_highlighted_and_complete(self, admin):
         body = admin.get(url("routers")).content.decode()
         source = re.search(r"<pre[^>]*><code>(.*?)</code></pre>", body, re.DOTALL)[1]
-        assert (
-            '<span class="dbroute-py-keyword">class</span> <span class="dbroute-py-name">AuthRouter' in source
-        )
+        keyword, name = '<span class="dbroute-hl-keyword">class </span>', '<span class="dbroute-hl-name">'
+        assert f"{keyword}{name}AuthRouter</span>" in source
         plain = html.unescape(re.sub(r"<[^>]+>", "", source))
         assert plain.startswith("class AuthRouter:\n")
         assert plain.endswith('return db == "auth_db"\n        return None\n')
@@ -293,12 +292,12 @@ class TestHighlighting:
         assert "".join(piece.text for piece in highlighted(source)) == source
 
     def test_kinds(self):
-        css = {piece.text: piece.css for piece in highlighted("class A:  # note\n    x = 'y'\n")}
+        css = {piece.text.strip(): piece.css for piece in highlighted("class A:  # note\n    x = 'y'\n")}
         assert css == css | {
-            "class": "dbroute-py-keyword",
-            "A": "dbroute-py-name",
-            "# note": "dbroute-py-comment",
-            "'y'": "dbroute-py-string",
+            "class": "dbroute-hl-keyword",
+            "A": "dbroute-hl-name",
+            "# note": "dbroute-hl-comment",
+            "'y'": "dbroute-hl-literal",
         }
 
     def test_what_is_very_long_is_cut(self):

@@ -488,11 +488,11 @@ class TestDetail:
 
 class TestSQL:
     def test_formatted_over_lines_with_keywords_marked(self):
-        pieces = sql_report.formatted('SELECT "a", 5 FROM "b" WHERE c = \'x\' -- why')
+        pieces = sql_report.formatted('SELECT "a", 5 FROM "b" WHERE "c" = \'x\' -- why')
         assert "\n" in "".join(piece.text for piece in pieces)
         css = {piece.text.strip(): piece.css for piece in pieces}
-        assert css["SELECT"] == css["WHERE"] == "dbroute-sql-keyword"
-        assert css["5"] == css["'x'"] == "dbroute-sql-literal"
+        assert css["SELECT"] == css["WHERE"] == "dbroute-hl-keyword"
+        assert css["5"] == css["'x'"] == "dbroute-hl-literal"
         assert all(before.css != after.css for before, after in pairwise(pieces))
 
     def test_nothing_is_lost(self):

@@ -11,11 +11,11 @@ from . import words
 from .detail import Chain, Detail, detail_of, detail_of_decision
 from .documents import document, documented
 from .experience import Experience, Tally
+from .highlight import Piece
 from .index import Index, ShortNames
 from .palette import Palette, Swatch
 from .python_source import highlighted
 from .rows import Fold, Listing, Page, Row, Wanted
-from .sql import Piece
 from .sql import plain as plain_sql
 from .timeline import Timeline, timeline_of
 from .totals import Share, Totals, totals_of

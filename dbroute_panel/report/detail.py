@@ -21,6 +21,7 @@ from dbroute_panel.records import (
 )
 
 from . import sql, why, words
+from .highlight import Piece
 from .index import Index, ShortNames
 from .palette import Swatch
 
@@ -91,7 +92,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
     chain: Chain | None = None
     database: Swatch | None = None
-    sql: tuple[sql.Piece, ...] = ()
+    sql: tuple[Piece, ...] = ()
     statement: str = ""
     params: tuple[str, ...] = ()
     params_kept: bool = True

@@ -134,5 +134,6 @@ def test_the_metadata_says_what_is_needed(distributions: tuple[Path, Path]) -> N
     assert metadata["Name"] == "dbroute-panel"
     assert metadata["Requires-Python"] == ">=3.11"
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert [line.partition(">=")[0] for line in required] == ["django", "msgspec", "platformdirs", "sqlparse"]
+    names = ["django", "msgspec", "platformdirs", "pygments", "sqlparse"]
+    assert [line.partition(">=")[0] for line in required] == names
     assert {"toolbar", "otlp"} <= set(metadata.get_all("Provides-Extra", []))

@@ -1,0 +1,91 @@
+"""
+How is code coloured? Pygments cuts it into pieces; each kind of piece has one of a few CSS classes of ours.
+
+The template makes the markup, so that no HTML is made here and no page needs an inline style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from pygments.token import Comment, Keyword, Name, Number, String, _TokenType
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A piece of text and its CSS class ("" for none)."""
+
+    text: str
+    css: str = ""
+
+
+CLASSES: Final[tuple[tuple[_TokenType, str], ...]] = (
+    (Keyword.Type, ""),  # to SQL's lexer also a column called "date" or "text"
+    (Keyword, "dbroute-hl-keyword"),
+    (Name.Variable, "dbroute-hl-placeholder"),
+    (Name.Function, "dbroute-hl-name"),
+    (Name.Class, "dbroute-hl-name"),
+    (String.Symbol, ""),  # "library_book": a quoted name
+    (String, "dbroute-hl-literal"),
+    (Number, "dbroute-hl-literal"),
+    (Comment, "dbroute-hl-comment"),
+)
+"""The first that a token is of is taken."""
+
+
+def sql(text: str) -> tuple[Piece, ...]:
+    """SQL as Django sends it, the placeholders of all drivers marked."""
+    return _pieces(_sql_lexer().get_tokens_unprocessed(text))
+
+
+def python(text: str) -> tuple[Piece, ...]:
+    """Python, also a part of a file or a version that is not this one's: a lexer never fails."""
+    return _pieces(_python_lexer().get_tokens_unprocessed(text))
+
+
+# Both lexers are made when the first code is shown: their modules take some 20 ms to import.
+
+
+@cache
+def _sql_lexer() -> Any:
+    from pygments.lexer import inherit
+    from pygments.lexers.sql import SqlLexer
+
+    class Lexer(SqlLexer):  # type: ignore[misc]
+        """With placeholders (``%s``, ``%(name)s``, ``:name``, ``$1``, ``?``) and MySQL's quoted names."""
+
+        tokens = {
+            "root": [
+                (r"%s|%\(\w+\)s|(?<!:):[A-Za-z_]\w*|\$\d+|\?(?!\|)", Name.Variable),
+                (r"`[^`]*`", String.Symbol),
+                inherit,
+            ]
+        }
+
+    return Lexer()
+
+
+@cache
+def _python_lexer() -> Any:
+    from pygments.lexers.python import PythonLexer
+
+    return PythonLexer()
+
+
+@cache
+def _css(kind: _TokenType) -> str:
+    return next((name for token, name in CLASSES if kind in token), "")
+
+
+def _pieces(stream: Iterable[tuple[int, _TokenType, str]]) -> tuple[Piece, ...]:
+    """Neighbours of one class as one piece; a blank belongs to what is before it."""
+    pieces: list[tuple[str, list[str]]] = []
+    for _at, kind, text in stream:
+        css = _css(kind)
+        if pieces and (pieces[-1][0] == css or text.isspace()):
+            pieces[-1][1].append(text)
+        else:
+            pieces.append((css, [text]))
+    return tuple(Piece("".join(texts), css) for css, texts in pieces)
