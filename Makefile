@@ -6,6 +6,7 @@
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
+# make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -30,7 +31,7 @@ BROWSER_DIR := .cache/browser
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
 .PHONY: help demo demo-services test test-browser test-services test-django test-django-short test-matrix
-.PHONY: screenshots reliability
+.PHONY: screenshots reliability bench bench-here
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
@@ -70,6 +71,11 @@ $(VENV)/.installed-services: $(VENV)/.installed-dev
 	@$(INSTALL) 'mysqlclient>=2.2.1' >$(VENV)/.mysqlclient-log 2>&1 || \
 	  echo "mysqlclient cannot be built here (on Debian and Ubuntu: apt install gcc libmariadb-dev pkg-config): taking PyMySQL"
 	@touch $@ $(VENV)/.installed-browser
+
+$(VENV)/.installed-bench: $(VENV)/.made pyproject.toml
+	@echo "Installing dbroute_panel and the tools it is measured against into $(VENV)"
+	@$(INSTALL) -e '.[bench]' $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/python -m example_site setup_demo --port $(PORT)
@@ -133,6 +139,14 @@ test-matrix: $(VENV)/.installed-dev
 REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json)
 reliability: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.reliability $(REPORTS)
+
+# The tables of docs/performance.md; fails where a target is missed. In an environment of its own: some tools watch
+# whatever else is installed.
+bench:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-bench bench-here
+
+bench-here: $(VENV)/.installed-bench
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome

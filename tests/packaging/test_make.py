@@ -105,5 +105,6 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         "test-django",
         "test-matrix",
         "screenshots",
+        "bench",
         "check",
     ]
