@@ -86,8 +86,12 @@ class Level(enum.StrEnum):
         return list(Level).index(self)
 
 
-class Record(msgspec.Struct, frozen=True):
-    """The base of all records: immutable, made by keyword."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """
+    The base of all records: immutable, made by keyword.
+
+    They hold plain facts and, downwards alone, each other: there is no cycle for the collector to look for.
+    """
 
 
 class TypeRef(Record, frozen=True, kw_only=True):
