@@ -44,12 +44,11 @@ def _times_recording(variant: str) -> Callable[[Results], Series]:
 
 
 def _growth(part: str) -> Callable[[Results], Series]:
-    """The steepest step of ten times the events, in each round."""
+    """The steepest step of ten times the events, by the middle of its rounds."""
 
     def read(results: Results) -> Series:
         sizes = [results[f"growth/{10**power}/{part}"] for power in range(1, 6)]
-        steps = [more.over(fewer).values for fewer, more in pairwise(sizes)]
-        return Series(tuple(max(step) for step in zip(*steps, strict=True)))
+        return max((more.over(fewer) for fewer, more in pairwise(sizes)), key=lambda step: step.median)
 
     return read
 
