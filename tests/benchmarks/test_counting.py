@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks.counting import calls
+
+
+def one() -> int:
+    return len("one")
+
+
+def two() -> None:
+    one()
+    one()
+
+
+def test_calls_in_python_and_in_c_are_counted_with_all_that_these_call():
+    # The last one of all is the end of the counting itself.
+    assert calls(two) - calls(one) == 3
+    assert calls(two) - calls(lambda: None) == 4
+
+
+def test_what_profiled_before_goes_on_profiling():
+    def profiles(frame, event, argument):
+        return
+
+    sys.setprofile(profiles)
+    try:
+        calls(one)
+        assert sys.getprofile() is profiles
+    finally:
+        sys.setprofile(None)
+
+
+def test_it_ends_with_an_exception_too():
+    def fails():
+        raise ValueError
+
+    try:
+        calls(fails)
+    except ValueError:
+        assert sys.getprofile() is None
+    else:
+        raise AssertionError
