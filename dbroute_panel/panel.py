@@ -200,6 +200,7 @@ class RoutingPanel(Panel):
                 "lines": lines,
                 "more": sum(map(len, listing.units)) - shown,
                 "page": page,
+                "lanes": f"{page}?" if page else "",
                 "formats": FORMATS.values(),
             },
         )

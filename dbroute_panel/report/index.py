@@ -41,9 +41,8 @@ class Index:
 
     @property
     def end_us(self) -> int:
-        """When the last of it was over: of a trace that is still recorded, later than its duration says."""
-        ends = (event.at_us + getattr(event, "duration_us", 0.0) for event in self.trace.events)
-        return ceil(max(self.trace.duration_us, 1.0, max(ends, default=0.0)))
+        """The end of the trace, in microseconds from its start."""
+        return end_of(self.trace)
 
     def decision(self, number: int | None) -> Decision | None:
         """The decision with this id, or None."""
@@ -72,6 +71,12 @@ class Index:
         """The worst level of the findings in the row of this event, or None."""
         levels = [finding.level for finding in self.findings_in_row(number)]
         return max(levels, key=lambda level: level.rank, default=None)
+
+
+def end_of(trace: Trace) -> int:
+    """When all of it was over, in whole microseconds: an event may last longer than its trace."""
+    ends = (event.at_us + getattr(event, "duration_us", 0.0) for event in trace.events)
+    return ceil(max(trace.duration_us, 1.0, max(ends, default=0.0)))
 
 
 class ShortNames:

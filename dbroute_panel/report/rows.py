@@ -207,7 +207,11 @@ def _meanwhile(index: Index, event: Event, wanted: Wanted) -> bool:
         shown.append(decision)
     return any(
         (wanted.to_us is None or one.at_us < wanted.to_us)
-        and (wanted.from_us is None or one.at_us + getattr(one, "duration_us", 0.0) >= wanted.from_us)
+        and (
+            wanted.from_us is None
+            or one.at_us >= wanted.from_us
+            or one.at_us + getattr(one, "duration_us", 0.0) > wanted.from_us
+        )
         for one in shown
     )
 

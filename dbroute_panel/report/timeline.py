@@ -1,48 +1,102 @@
 """
 Where is the time, per database? One lane a database and one for the routers, as columns.
 
-The trace's time is cut into ``COLUMNS`` equal columns, so that a picture of ten thousand events is no
-larger than one of ten. A column is as high as the share of its time that was spent; one in which
-anything happened at all has at least ``LOWEST``.
+The trace's time is cut into equal columns, so that a picture of ten thousand events is no larger than one
+of a few hundred. A bar is as high as the share of its time that was spent; where anything happened at all
+it has at least ``LOWEST``. One long query is one bar over all its columns.
 """
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from dbroute_panel.records import Operation, Query, Trace, Transaction
+from dbroute_panel.records import Decision, Query, Settled, Trace, Transaction
 
+from .brackets import Bracket, Brackets
+from .columns import Columns, Tick
+from .index import end_of
 from .palette import Palette, Swatch
 
-COLUMNS: Final = 120
+CELLS: Final = 180
+"""So many columns all lanes have together, as long as each has between ``FEWEST`` and ``MOST``."""
+FEWEST: Final = 12
+MOST: Final = 60
+
 HEIGHT: Final = 16
 LOWEST: Final = 4
+TOP: Final = 7
+"""In pixels; above the bars is room for the mark of what failed."""
+BRACKETS: Final = TOP + HEIGHT + 3
 
-_ENDS = {Operation.COMMIT, Operation.ROLLBACK}
 
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    ``width`` columns from ``x`` on, ``height`` of ``HEIGHT`` high, in which ``count`` events went on.
 
-class Bar(msgspec.Struct, frozen=True):
-    """``width`` columns from ``x`` on, ``height`` of ``HEIGHT`` high, standing on the ground."""
+    ``failed`` of them raised. ``ends`` are microseconds, ``spent_us`` those of them that were spent.
+    The events are queries or, with ``routers``, decisions.
+    """
 
     x: int
     width: int
     height: int
+    ends: tuple[int, int]
+    count: int
+    failed: int
+    spent_us: float
+    routers: bool
+
+    @property
+    def said(self) -> str:
+        """``24 queries, 1 failed``."""
+        if self.routers:
+            said = ngettext("%(n)d decision", "%(n)d decisions", self.count) % {"n": self.count}
+        else:
+            said = ngettext("%(n)d query", "%(n)d queries", self.count) % {"n": self.count}
+        if self.failed:
+            said += ", " + _("%(n)d failed") % {"n": self.failed}
+        return said
 
     @property
     def y(self) -> int:
-        return HEIGHT - self.height
+        return TOP + HEIGHT - self.height
+
+    @property
+    def query(self) -> str:
+        """What the filter of the trace's page has to be to show these events, without the lane."""
+        return urlencode({"from_us": self.ends[0], "to_us": self.ends[1]})
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
-    """One database's bars and the spans of its transactions; ``database`` is None for the routers."""
+    """One database's bars and the brackets of its transactions; ``database`` is None for the routers."""
 
     database: Swatch | None
     count: int
+    failed: int
     duration_us: float
     bars: tuple[Bar, ...]
-    atomic: tuple[Bar, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """What the filter of the trace's page has to be to show this lane."""
+        return urlencode({"db": self.database.alias} if self.database else {"questions": "on"})
+
+    @property
+    def tall(self) -> int:
+        """The height of its picture, in pixels: the bars, and below them the brackets."""
+        return BRACKETS + 4 * self.depth + 2
+
+    @property
+    def depth(self) -> int:
+        """How many brackets lie below each other at most."""
+        return max((bracket.level + 1 for bracket in self.brackets), default=0)
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,109 +104,123 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
     lanes: tuple[Lane, ...]
     duration_us: float
-    columns: int = COLUMNS
+    columns: int
+    ticks: list[Tick]
+    grid: str
+    brackets_at: int = BRACKETS
 
     @property
-    def atomic(self) -> bool:
-        """Whether there was a transaction at all."""
-        return any(lane.atomic for lane in self.lanes)
+    def legend(self) -> list[str]:
+        """What the marks mean that are there."""
+        brackets = [bracket for lane in self.lanes for bracket in lane.brackets]
+        said = []
+        if brackets:
+            said.append(_("╞═╡ transaction"))
+        if any(bracket.level for bracket in brackets):
+            said.append(_("below it: savepoints"))
+        if any(bracket.crossed for bracket in brackets):
+            said.append(_("dashed and crossed: rolled back"))
+        if any(lane.failed for lane in self.lanes):
+            said.append(_("▼ failed"))
+        return said
+
+
+class _Cell(msgspec.Struct):
+    """One column: how many events go on in it, how many of them began before it, and the time spent."""
+
+    count: int = 0
+    earlier: int = 0
+    failed: int = 0
+    spent_us: float = 0.0
 
 
 class _Track:
     """Counts what is put on it, and the time spent in each column."""
 
-    def __init__(self, scale: float) -> None:
-        self.scale = scale  # columns per microsecond
-        self.count = 0
+    def __init__(self, columns: Columns, *, routers: bool = False) -> None:
+        self.columns = columns
+        self.routers = routers
+        self.count = self.failed = 0
         self.duration_us = 0.0
-        self.spent: list[float] = [0.0] * COLUMNS
-        self.touched: set[int] = set()
+        self.cells: dict[int, _Cell] = {}
 
-    def put(self, at_us: int, duration_us: float) -> None:
+    def put(self, at_us: int, duration_us: float, *, failed: bool) -> None:
         self.count += 1
+        self.failed += failed
         self.duration_us += duration_us
-        start, end = at_us * self.scale, (at_us + duration_us) * self.scale
-        first, last = min(int(start), COLUMNS - 1), min(int(end), COLUMNS - 1)
-        self.touched.update(range(first, last + 1))
+        end = at_us + duration_us
+        first = self.columns.at(at_us)
+        last = max(first, self.columns.at(ceil(end) - 1))
         for column in range(first, last + 1):
-            self.spent[column] += max(0.0, min(end, column + 1) - max(start, column))
+            cell = self.cells.setdefault(column, _Cell())
+            cell.count += 1
+            cell.earlier += column > first
+            cell.failed += failed
+            within = min(end, self.columns.edge(column + 1)) - max(at_us, self.columns.edge(column))
+            cell.spent_us += max(0.0, within)
 
     def bars(self) -> tuple[Bar, ...]:
-        heights = [0] * COLUMNS
-        for column in self.touched:
-            heights[column] = LOWEST + round((HEIGHT - LOWEST) * min(1.0, self.spent[column]))
-        return _runs(heights)
+        """A column is a bar, together with the next ones as long as nothing else begins in them."""
+        runs: list[list[int]] = []
+        for column, cell in sorted(self.cells.items()):
+            if runs and runs[-1][-1] == column - 1 and cell.earlier == cell.count == 1:
+                runs[-1].append(column)
+            else:
+                runs.append([column])
+        return tuple(self._bar(run) for run in runs)
 
-
-def _runs(heights: list[int]) -> tuple[Bar, ...]:
-    """Neighbouring columns of one height as one bar; empty ones left out."""
-    bars: list[Bar] = []
-    for x, height in enumerate(heights):
-        if height and bars and bars[-1].x + bars[-1].width == x and bars[-1].height == height:
-            bars[-1] = Bar(bars[-1].x, bars[-1].width + 1, height)
-        elif height:
-            bars.append(Bar(x, 1, height))
-    return tuple(bars)
-
-
-class _Transactions:
-    """Which columns of which database lie inside a transaction."""
-
-    def __init__(self, scale: float) -> None:
-        self.scale = scale
-        self.begun: dict[str, int] = {}
-        self.covered: dict[str, list[int]] = {}
-
-    def put(self, event: Transaction) -> None:
-        if event.operation is Operation.BEGIN:
-            self.begun[event.alias] = event.at_us
-        elif event.operation in _ENDS:  # one that began before the trace covers it from the start
-            self.cover(event.alias, self.begun.pop(event.alias, 0), event.at_us)
-
-    def end(self, at_us: float) -> None:
-        """Those still open at the end of the trace last until there."""
-        for alias, since_us in self.begun.items():
-            self.cover(alias, since_us, at_us)
-
-    def cover(self, alias: str, first_us: float, last_us: float) -> None:
-        columns = self.covered.setdefault(alias, [0] * COLUMNS)
-        first, last = (min(int(at * self.scale), COLUMNS - 1) for at in (first_us, last_us))
-        columns[first : last + 1] = [1] * (last + 1 - first)
+    def _bar(self, run: list[int]) -> Bar:
+        ends = self.columns.edge(run[0]), self.columns.edge(run[-1] + 1)
+        spent = sum(self.cells[column].spent_us for column in run)
+        return Bar(
+            x=run[0],
+            width=len(run),
+            height=LOWEST + round((HEIGHT - LOWEST) * min(1.0, spent / (ends[1] - ends[0]))),
+            ends=ends,
+            count=self.cells[run[0]].count,
+            failed=self.cells[run[0]].failed,
+            spent_us=spent,
+            routers=self.routers,
+        )
 
 
 def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
     """The timeline of ``trace``."""
     palette = palette or Palette(trace.databases)
-    ends = (event.at_us + getattr(event, "duration_us", 0.0) for event in trace.events)
-    whole_us = max(trace.duration_us, 1.0, max(ends, default=0.0))
-    scale = COLUMNS / whole_us
-    tracks: dict[str, _Track] = {}
-    routers, transactions = _Track(scale), _Transactions(scale)
+    aliases = palette.order({event.alias for event in trace.events if not isinstance(event, Decision)})
+    asked = any(isinstance(event, Decision) for event in trace.events)
+    columns = Columns(end_of(trace), max(FEWEST, min(MOST, CELLS // max(1, len(aliases) + asked))))
+    tracks = {alias: _Track(columns) for alias in aliases}
+    brackets = {alias: Brackets(columns) for alias in aliases}
+    routers = _Track(columns, routers=True)
     for event in trace.events:
         if isinstance(event, Query):
-            tracks.setdefault(event.alias, _Track(scale)).put(event.at_us, event.duration_us)
+            tracks[event.alias].put(event.at_us, event.duration_us, failed=event.error is not None)
         elif isinstance(event, Transaction):
-            transactions.put(event)
+            brackets[event.alias].put(event)
         elif event.parent is None:
-            routers.put(event.at_us, event.duration_us)
+            failed = event.settled_by is Settled.ERROR
+            routers.put(event.at_us, event.duration_us, failed=failed)
         else:  # the time of an inner question is part of the outer's
             routers.count += 1
-    transactions.end(whole_us)
-    covered = transactions.covered
-    lanes = []
-    for alias in palette.order(set(tracks) | set(covered)):
-        track, spans = tracks.get(alias, _Track(scale)), _runs(covered.get(alias, []))
-        lanes.append(_lane(palette[alias], track, spans))
-    if routers.count:
+    lanes = [_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
+    if asked:
         lanes.append(_lane(None, routers))
-    return Timeline(lanes=tuple(lanes), duration_us=whole_us)
+    return Timeline(
+        lanes=tuple(lanes),
+        duration_us=columns.end_us,
+        columns=columns.number,
+        ticks=columns.ticks,
+        grid=columns.grid,
+    )
 
 
-def _lane(database: Swatch | None, track: _Track, atomic: tuple[Bar, ...] = ()) -> Lane:
+def _lane(database: Swatch | None, track: _Track, brackets: tuple[Bracket, ...] = ()) -> Lane:
     return Lane(
         database=database,
         count=track.count,
+        failed=track.failed,
         duration_us=track.duration_us,
         bars=track.bars(),
-        atomic=atomic,
+        brackets=brackets,
     )

@@ -18,6 +18,9 @@ from dbroute_panel.stores import StoreError, get_store
 from .download import download, unknown_format
 from .page import Admin, message, page, part, query_without, url_of, wants_part, whole
 
+LISTED = ("event", "fold", "page")
+"""What a URL says of the place in the list of events, and not of which events are listed."""
+
 
 def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """
@@ -37,7 +40,7 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
     if opened is None and "event" in request.GET:
         text = _("There is no event #%(event)s in this trace.") % {"event": request.GET["event"]}
         return message(admin, request, title=_("No such event"), text=text, status=404)
-    links = query_without(request.GET, "event", "fold", "page")
+    links = query_without(request.GET, *LISTED)
     fold = whole(request.GET.get("fold")) or opened
     if wants_part(request):
         if detail is not None:
@@ -81,7 +84,8 @@ def _respond(
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
         "unfiltered": request.path,
-        "anytime": query_without(request.GET, "event", "fold", "page", "from_us", "to_us"),
+        "lanes": query_without(request.GET, *LISTED, "db", "questions", "from_us", "to_us"),
+        "anytime": query_without(request.GET, *LISTED, "from_us", "to_us"),
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
     return page(admin, request, "trace.html", context, title=title, status=status)
