@@ -42,8 +42,8 @@ class Columns:
 
     @property
     def grid(self) -> str:
-        """An SVG path: a line down at every round time, in columns."""
-        return "".join(f"M{at * self.number / self.end_us:.2f} 0v99" for at in self._round())
+        """An SVG path: a line of length 1 down at every round time, in columns."""
+        return "".join(f"M{at * self.number / self.end_us:.2f} 0v1" for at in self._round())
 
     def _round(self) -> Iterator[int]:
         step = next(
