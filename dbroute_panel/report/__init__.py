@@ -7,7 +7,7 @@ changed, and nothing is formatted for a row that nobody opened. ``Index`` is bui
 
 from __future__ import annotations
 
-from . import words
+from . import alike, words
 from .detail import Chain, Detail, detail_of, detail_of_decision
 from .documents import document, documented
 from .experience import Experience, Tally
@@ -38,6 +38,7 @@ __all__ = [
     "Timeline",
     "Totals",
     "Wanted",
+    "alike",
     "detail_of",
     "detail_of_decision",
     "document",

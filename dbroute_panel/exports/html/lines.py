@@ -9,12 +9,12 @@ values, and a link to the first. So is what comes when the file has no more room
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from dbroute_panel.records import Decision, Event, InstanceRef, Query
-from dbroute_panel.report import Index, Listing, Row, detail_of, plain_sql, words
+from dbroute_panel.records import Event, Query
+from dbroute_panel.report import Index, Listing, Row, alike, detail_of, plain_sql, words
 
 FEW: Final = 300
 """So many events are all shown with everything."""
@@ -98,21 +98,25 @@ class _Lines:
 
     def shown(self, row: Row) -> Line | Short:
         event = self.index.events[row.id]
-        decision = self.index.decision_of(event) if isinstance(event, Query) else None
-        like = 0 if self.few else self.seen.get(_kind(event, decision, row), 0)
+        kind = self.kind(row)
+        like = 0 if self.few else self.seen.get(kind, 0)
         if not like and self.room > 0:
             html = self.whole(row, event)
             self.room -= len(html.encode())
             if self.room > 0:  # else nothing is tried any more: the rest of the rows is short
-                self.seen[_kind(event, decision, row)] = row.id
+                self.seen[kind] = row.id
                 return Line(html=html)
         return Short(
             row=row,
             what=words.cut(row.what, 60),
             why="" if like else words.cut(row.why, 40),
             like=like,
-            values=words.cut(_values(event, decision), 48) if like else "",
+            values=words.cut(alike.values(self.index, event), 48) if like else "",
         )
+
+    def kind(self, row: Row) -> Hashable:
+        """What is the same for events that are alike. A finding or an error makes an event one of its own."""
+        return row.id if row.level or row.error else alike.kind(self.index, row)
 
     def whole(self, row: Row, event: Event) -> str:
         formatted = self.formatted < FORMATTED
@@ -121,68 +125,3 @@ class _Lines:
         if not formatted and isinstance(event, Query):
             detail = msgspec.structs.replace(detail, sql=plain_sql(event.sql))
         return self.render("file_row.html", {"row": row, "detail": detail, "here": self.here})
-
-
-def _kind(event: Event, decision: Decision | None, row: Row) -> Hashable:
-    """What is the same for events that are alike. A finding or an error makes an event one of its own."""
-    if row.level or row.error:
-        return event.id
-    if isinstance(event, Query):
-        asked = None if decision is None else _asked(decision)
-        saved = event.instance and _without_key(event.instance)
-        return (
-            event.sql,
-            event.route,
-            event.many,
-            event.atomic,
-            event.within,
-            saved,
-            asked,
-            *_place(event, row),
-        )
-    if isinstance(event, Decision):
-        return (_asked(event), event.parent, *_place(event, row))
-    return (event.operation, *_place(event, row))
-
-
-def _place(event: Event, row: Row) -> tuple[Hashable, ...]:
-    return (row.database.alias if row.database else "", event.callsite)
-
-
-def _asked(decision: Decision) -> Hashable:
-    """The question and who said what."""
-    values = {**(decision.args or {}), **decision.hints}
-    return (
-        decision.action,
-        decision.model,
-        decision.settled_by,
-        repr(decision.answer),
-        tuple((step.router, step.outcome, repr(step.answer), step.error) for step in decision.steps),
-        tuple((name, repr(_without_key(value))) for name, value in values.items()),
-        decision.callsite,
-    )
-
-
-def _without_key(value: Any) -> Any:
-    """An object by all but its key; of what ``_values()`` shows the name alone would do, too."""
-    return (value.model, value.state_db, value.adding) if isinstance(value, InstanceRef) else value
-
-
-def _values(event: Event, decision: Decision | None) -> str:
-    """What an event has of its own: parameters, and the keys of the objects in question."""
-    asked = event if isinstance(event, Decision) else decision
-    given = [*(asked.args or {}).values(), *asked.hints.values()] if asked is not None else []
-    objects = [words.thing(value) for value in given if isinstance(value, InstanceRef)]
-    if isinstance(event, Query):
-        if event.instance is not None:
-            objects.append(words.thing(event.instance))
-        if event.params:
-            shown = (
-                [f"{k}={v}" for k, v in event.params.items()]
-                if isinstance(event.params, dict)
-                else event.params
-            )
-            objects.insert(0, ", ".join(map(str, shown)))
-    if not isinstance(event, Decision) and event.transaction is not None:
-        objects.append(f"T{event.transaction}")
-    return "; ".join(dict.fromkeys(objects))
