@@ -18,7 +18,7 @@ from django.urls import include, path, reverse
 
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.panel import EVENTS
+from dbroute_panel.panel.rows import EVENTS
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User as Reader
 

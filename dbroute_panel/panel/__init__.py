@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import ExitStack
 from inspect import isawaitable
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 from debug_toolbar.panels import Panel
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -27,19 +26,10 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.recording import requests, server_timing
 from dbroute_panel.recording.recorder import RawQuery, complain
 from dbroute_panel.records import Finding, Level
-from dbroute_panel.report import Detail, Index, Listing, Row, detail_of, timeline_of, totals_of
+from dbroute_panel.report import Index, timeline_of, totals_of
 from dbroute_panel.stores import get_store
 
-EVENTS: Final = 100
-"""So many events are shown; the page in the admin has them all."""
-
-
-class Line(msgspec.Struct, frozen=True):
-    """A row with its detail already in it, or a fold with its lines: there is no htmx in the user's page."""
-
-    row: Row
-    detail: Detail | None
-    inside: tuple[Line, ...] = ()
+from .rows import lines_of
 
 
 class RoutingPanel(Panel):
@@ -184,13 +174,8 @@ class RoutingPanel(Panel):
         if trace is None:
             return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
         index = Index(trace)
-        listing = Listing(index)
         page = _page_of(trace.id)
-        lines = tuple(
-            _line(index, row) if not inside else Line(row, None, tuple(_line(index, one) for one in inside))
-            for row, inside in listing.first(EVENTS)
-        )
-        shown = sum(len(line.inside) or 1 for line in lines)
+        lines, more = lines_of(index, page)
         return render_to_string(
             self.template,
             {
@@ -198,16 +183,12 @@ class RoutingPanel(Panel):
                 "totals": totals_of(trace, index.palette),
                 "timeline": timeline_of(trace, index.palette),
                 "lines": lines,
-                "more": sum(map(len, listing.units)) - shown,
+                "more": more,
                 "page": page,
                 "lanes": f"{page}?" if page else "",
                 "formats": FORMATS.values(),
             },
         )
-
-
-def _line(index: Index, row: Row) -> Line:
-    return Line(row, detail_of(index, index.events[row.id], format_sql=False))
 
 
 def _page_of(trace_id: str) -> str | None:

@@ -1,0 +1,169 @@
+"""
+How do a hundred events fit into a panel that opens at once, each with its chain, hints, SQL and place?
+
+The first of its kind is the row that the trace's page has, with its detail in it. One that is like it (same
+SQL, answers, steps and line of code) names it, and has what is its own. When the first ones have filled the
+room, the others say the same in a few lines, without the time of each router. Nothing is fetched later:
+there is no htmx in the user's page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from django.template.loader import get_template
+from django.utils.safestring import SafeString
+
+from dbroute_panel.report import Detail, Index, Listing, Row, alike, detail_of, words
+
+EVENTS: Final = 100
+"""So many events are shown; the page in the admin has them all."""
+
+FEW: Final = 20
+"""So many events are all shown with everything."""
+
+LARGEST: Final = 115_000
+"""So many characters all rows have at most, about."""
+
+SHORT: Final = 1_000
+"""So many characters a short row has at most, about."""
+
+SQL: Final = 240
+"""So many characters of its statement a short row has at most."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A whole row, or a fold (``row``) with the ``lines`` in it."""
+
+    html: str = ""
+    row: Row | None = None
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def events(self) -> int:
+        """How many events of the list it shows."""
+        return len(self.lines) or 1
+
+
+class Short(msgspec.Struct, frozen=True, kw_only=True):
+    """What a short row shows once it is opened. ``like``: the id of the row that has the rest, or 0."""
+
+    like: int = 0
+    settled: str = ""
+    facts: tuple[str, ...] = ()
+    sql: str = ""
+    params: str = ""
+    codes: tuple[str, ...] = ()
+    error: str = ""
+    site: str = ""
+
+
+def lines_of(index: Index, here: str | None) -> tuple[list[Line], int]:
+    """
+    The rows of the first ``EVENTS`` events of the list, and how many more there are.
+
+    ``here``: the trace's page in the admin, or None.
+    """
+    listing = Listing(index)
+    lines = list(_Lines(index, here).all(listing))
+    return lines, sum(map(len, listing.units)) - sum(line.events for line in lines)
+
+
+class _Lines:
+    def __init__(self, index: Index, here: str | None) -> None:
+        self.index = index
+        self.here = here
+        self.few = len(index.events) <= FEW
+        self.room = LARGEST - SHORT * min(EVENTS, len(index.events))
+        self.seen: dict[Hashable, int] = {}
+        self.rendered = cache(_rendered)  # of this panel alone: the next may be in another language
+
+    def all(self, listing: Listing) -> Iterator[Line]:
+        for row, inside in listing.first(EVENTS):
+            if inside:
+                yield Line(row=row, lines=tuple(self.line(one) for one in inside))
+            else:
+                yield self.line(row)
+
+    def line(self, row: Row) -> Line:
+        kind = self.kind(row)
+        like = 0 if self.few else self.seen.get(kind, 0)
+        if not like and self.room > 0:
+            html = self.whole(row)
+            self.room -= len(html)
+            if self.few or self.room > 0:  # else nothing is tried any more: the rest is short
+                self.seen[kind] = row.id
+                return Line(html)
+        self.seen.setdefault(kind, row.id)
+        return Line(self.short(row, like))
+
+    def kind(self, row: Row) -> Hashable:
+        """What is the same for events that are alike: what was found about them, too."""
+        codes = tuple(finding.code for finding in self.index.findings_in_row(row.id))
+        return row.id if row.error else (codes, alike.kind(self.index, row))
+
+    def whole(self, row: Row) -> SafeString:
+        detail = detail_of(self.index, self.index.events[row.id], format_sql=False)
+        context = {"row": row, "inline": detail, "here": self.here}
+        return _rendered("_row.html", **context)
+
+    def short(self, row: Row, like: int) -> SafeString:
+        detail = detail_of(self.index, self.index.events[row.id], format_sql=False)
+        database, level = "", ""
+        if row.database is not None:
+            database = self.rendered("_database.html", database=row.database)
+        if row.level:
+            level = self.rendered("_level.html", level=row.level)
+        context = {
+            "row": row,
+            "database": database,
+            "level": level,
+            "detail": _like(detail, like) if like else _alone(detail),
+            "here": self.here,
+        }
+        return _rendered("_panel_row.html", **context)
+
+
+def _rendered(template: str, **context: Any) -> SafeString:
+    html: SafeString = get_template(f"dbroute_panel/{template}").render(context)  # type: ignore[assignment]
+    return html
+
+
+def _like(detail: Detail, like: int) -> Short:
+    """What an event has of its own; the rest is that of the event ``like``."""
+    return Short(
+        like=like,
+        facts=_facts(detail),
+        params=_params(detail),
+    )
+
+
+def _alone(detail: Detail) -> Short:
+    sql = "".join(piece.text for piece in detail.sql)
+    return Short(
+        settled=detail.chain.settled if detail.chain else detail.sentence,
+        facts=_facts(detail),
+        sql=words.cut(sql, SQL),
+        params=_params(detail),
+        codes=tuple(finding.code for finding in detail.findings),
+        error=words.cut(detail.error),
+        site=f"{words.full_place(detail.site)} {detail.site.function}" if detail.site else "",
+    )
+
+
+def _facts(detail: Detail) -> tuple[str, ...]:
+    """Arguments, hints and the object saved, each with where its database comes from."""
+    given = [*detail.chain.arguments, *detail.chain.hints] if detail.chain else []
+    if detail.instance is not None:
+        given.append(detail.instance)
+    return tuple(
+        words.cut(" ".join(filter(None, (fact.name, fact.value, fact.note and f"({fact.note})"))), 240)
+        for fact in given[:10]
+    )
+
+
+def _params(detail: Detail) -> str:
+    return words.cut(", ".join(detail.params), 120)
