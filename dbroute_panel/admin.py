@@ -41,6 +41,7 @@ class TraceAdmin(Admin):
             ("", "changelist", views.trace_list, "view_trace"),
             ("sandbox/", "sandbox", views.sandbox, "use_sandbox"),
             ("import/", "import", views.import_traces, "add_trace"),
+            ("compare/", "compare", views.compare_traces, "view_trace"),
             ("finding/<str:code>/", "finding", views.finding_page, "view_trace"),
             ("map/", "map", views.routing_map, "view_trace"),
             ("routers/", "routers", views.routers, "view_trace"),

@@ -8,6 +8,7 @@ changed, and nothing is formatted for a row that nobody opened. ``Index`` is bui
 from __future__ import annotations
 
 from . import alike, words
+from .comparison import Comparison, compared
 from .detail import Chain, Detail, detail_of, detail_of_decision
 from .documents import document, documented
 from .experience import Experience, Tally
@@ -22,6 +23,7 @@ from .totals import Share, Totals, totals_of
 
 __all__ = [
     "Chain",
+    "Comparison",
     "Detail",
     "Experience",
     "Fold",
@@ -39,6 +41,7 @@ __all__ = [
     "Totals",
     "Wanted",
     "alike",
+    "compared",
     "detail_of",
     "detail_of_decision",
     "document",

@@ -8,6 +8,7 @@ for. One view serves the page and, to htmx, the part of it that changes (see ``p
 from __future__ import annotations
 
 from .chain import routers
+from .compare import compare_traces
 from .finding import finding_page
 from .imports import import_traces
 from .replay import replay_trace
@@ -17,6 +18,7 @@ from .trace import delete_trace, export_trace, trace_page
 from .traces import trace_list
 
 __all__ = [
+    "compare_traces",
     "delete_trace",
     "export_trace",
     "finding_page",

@@ -1,0 +1,79 @@
+"""Two traces side by side: what was routed differently, ``?a=<id>&b=<id>``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.records import Trace
+from dbroute_panel.report import Comparison, compared
+from dbroute_panel.report.comparison import Difference, Row
+
+from .page import Admin, message, page
+from .trace import stored_trace, unknown_trace
+
+SHOWN: Final = 100
+"""So many rows of each section are shown, so that the page does not grow with the traces."""
+
+TITLES: Final = {
+    Difference.ELSEWHERE: gettext_lazy("Went to other databases"),
+    Difference.REPLICA: gettext_lazy("Went to another replica of the same primary"),
+    Difference.DECIDER: gettext_lazy("Went to the same database, but somebody else decided"),
+    Difference.ONLY_A: gettext_lazy("Only in A"),
+    Difference.ONLY_B: gettext_lazy("Only in B"),
+    Difference.COUNT: gettext_lazy("Went to the same databases, another number of times"),
+    Difference.SAME: gettext_lazy("The same in both"),
+}
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that differ in one way; ``hidden`` is how many more there are."""
+
+    kind: Difference
+    title: str
+    rows: tuple[Row, ...]
+    total: int
+
+    @property
+    def hidden(self) -> int:
+        return self.total - len(self.rows)
+
+
+def compare_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """The comparison of two stored traces; of anything else one message that says what is needed."""
+    wanted = request.GET.get("a", ""), request.GET.get("b", "")
+    if not all(wanted):
+        text = _(
+            "Two traces are needed, ?a=… and ?b=…. Select two in the list of traces, then press “Compare”."
+        )
+        return message(admin, request, title=_("Nothing to compare"), text=text, status=400)
+    found: list[Trace] = []
+    for trace_id in wanted:
+        trace = stored_trace(trace_id)
+        if trace is None:
+            return unknown_trace(admin, request, trace_id)
+        found.append(trace)
+    if found[0].id == found[1].id:
+        text = _("A and B are the same trace. Select two different ones in the list of traces.")
+        return message(admin, request, title=_("Nothing to compare"), text=text, status=200)
+    result = compared(*found)
+    context = {
+        "a": found[0],
+        "b": found[1],
+        "comparison": result,
+        "sections": sections(result),
+        "swapped": f"?a={found[1].id}&b={found[0].id}",
+    }
+    return page(admin, request, "compare.html", context, title=_("Compare two traces"))
+
+
+def sections(comparison: Comparison) -> list[Section]:
+    """What differs and what does not, the weightiest first."""
+    return [
+        Section(kind=kind, title=str(TITLES[kind]), rows=rows[:SHOWN], total=len(rows))
+        for kind, rows in comparison.rows.items()
+    ]
