@@ -57,7 +57,7 @@ class TestList:
         store.save(a_trace(3, kind="block", name="nightly", request=None))
         response = admin.get(url("changelist"))
         table = re.search(r'<table id="result_list".*?</table>', response.content.decode(), re.DOTALL)[0]
-        lines = re.findall(r"<tr>.*?</tr>", table, re.DOTALL)[1:]
+        lines = re.findall(r"<tr\b.*?</tr>", table, re.DOTALL)[1:]
         assert ["nightly" in lines[0], "/new/" in lines[1], "/old/" in lines[2]] == [True] * 3
         assert "imported" in lines[1]
         assert "dbroute-bad" in lines[1]

@@ -17,6 +17,7 @@ from .index import Index, ShortNames
 from .palette import Palette, Swatch
 from .python_source import highlighted
 from .rows import Fold, Listing, Page, Row, Wanted
+from .shares import Used, shares_of
 from .sql import plain as plain_sql
 from .timeline import Timeline, timeline_of
 from .totals import Share, Totals, totals_of
@@ -39,6 +40,7 @@ __all__ = [
     "Tally",
     "Timeline",
     "Totals",
+    "Used",
     "Wanted",
     "alike",
     "compared",
@@ -48,6 +50,7 @@ __all__ = [
     "documented",
     "highlighted",
     "plain_sql",
+    "shares_of",
     "timeline_of",
     "totals_of",
     "words",

@@ -51,6 +51,18 @@ def moment(started_at: str) -> str:
 
 
 @register.filter
+def short_moment(started_at: str) -> str:
+    """``moment`` for a list: today's without the day, all others without the seconds."""
+    try:
+        when = timezone.localtime(datetime.fromisoformat(started_at))
+    except ValueError:  # no time, or one without a time zone
+        return started_at
+    if when.date() == timezone.localdate():
+        return f"{when:%H:%M:%S}"
+    return f"{date_format(when, 'SHORT_DATE_FORMAT')} {when:%H:%M}"
+
+
+@register.filter
 def documented(code: str) -> bool:
     """Whether the documentation has a page about this finding; not about a project's own."""
     return code in report.documented()

@@ -1,82 +1,53 @@
-"""The list of traces: find one, export or forget some or all."""
+"""
+The list of traces: find one, see new ones come, choose some.
+
+While it is open, its first page asks again every few seconds with what it shows already (``seen``), and
+is answered 204 as long as that is all there is.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-
-import msgspec
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import TraceFilterForm
-from dbroute_panel.records import Level
-from dbroute_panel.report import Palette, Swatch
-from dbroute_panel.stores import Filter, StoreError, Summary, get_store
+from dbroute_panel.stores import Filter, Store, Summary, get_store
 
-from .download import download, unknown_format
-from .page import Admin, may, message, page, part, query_without, url_of, wants_part, whole
+from .page import Admin, may, page, part, query_without, wants_part, whole
+from .trace_actions import act
+from .trace_lines import Line
 
 PAGE = 50
-
-
-class Used(msgspec.Struct, frozen=True):
-    """A database in one line of the list."""
-
-    database: Swatch
-    queries: int
-
-
-class Count(msgspec.Struct, frozen=True):
-    """The findings of one level in one line of the list."""
-
-    level: Level
-    count: int
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One trace in the list."""
-
-    summary: Summary
-    used: tuple[Used, ...]
-    levels: tuple[Count, ...]
-
-    @classmethod
-    def of(cls, summary: Summary) -> Line:
-        palette = Palette(summary.databases)
-        aliases = palette.order(set(summary.aliases))
-        counts = Counter(finding.level for finding in summary.findings)
-        return cls(
-            summary,
-            tuple(Used(palette[alias], summary.aliases[alias]) for alias in aliases),
-            tuple(Count(level, counts[level]) for level in reversed(Level) if level in counts),
-        )
 
 
 def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET: the traces that the filter selects, newest first. POST: ask about, then do, an action."""
     if request.method == "POST":
-        return _act(admin, request)
+        return act(admin, request)
     store = get_store()
     form = TraceFilterForm(request.GET, codes=store.codes())
     valid = form.is_valid()
     wanted = form.wanted if valid else Filter()
     total = store.count(wanted) if valid else 0
+    if valid and "seen" in request.GET and request.GET["seen"] == _state(store, wanted, total):
+        return HttpResponse(status=204)
     pages = max(1, -(-total // PAGE))
     number = min(max(whole(request.GET.get("page")) or 1, 1), pages)
     summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
+    since, new = _new(store, summaries, request.GET.get("since"))
+    links = query_without(request.GET, "page", "seen", "since")
     context = {
         "form": form,
-        "lines": [Line.of(summary) for summary in summaries],
+        "lines": [Line.of(summary, new=place < new) for place, summary in enumerate(summaries)],
+        "new": new,
         "total": total,
         "number": number,
         "pages": pages,
         "filtered": not valid or wanted != Filter(),
-        "links": query_without(request.GET, "page"),
-        "problem": store.problem(),
+        "links": links,
+        # Further pages stay as they are: what somebody reads there would move with every new trace.
+        "again": f"{links}since={since}&seen={_seen(summaries, total)}" if valid and number == 1 else "",
         "formats": FORMATS.values(),
         "may": {"delete_trace": may(request, "delete_trace")},
     }
@@ -84,70 +55,28 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if wants_part(request):
         return part(request, "_traces.html", context, status=status)
     del context["may"]
+    context["problem"] = store.problem()
     return page(admin, request, "trace_list.html", context, title=_("Traces"), status=status)
 
 
-def _act(admin: Admin, request: HttpRequest) -> HttpResponseBase:
-    """Do the action with the selected traces or all of them."""
-    action = request.POST.get("action", "")
-    actions = {
-        "export_selected": _export,
-        "export_all": _export,
-        "delete_selected": _delete,
-        "clear": _delete,
-    }
-    if action not in actions:
-        text = _("There is no action “%(action)s”. Valid are %(valid)s.") % {
-            "action": action,
-            "valid": ", ".join(actions),
-        }
-        return message(admin, request, title=_("Unknown action"), text=text, status=400)
-    return actions[action](admin, request, action, request.POST.getlist("_selected_action"))
+def _state(store: Store, wanted: Filter, total: int) -> str:
+    """What ``_seen()`` said of the first page if nothing has come or gone since, from two cheap questions."""
+    return _seen(store.summaries(wanted, limit=1), total)
 
 
-def _export(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
-    """The traces as one file, those of the list oldest first."""
-    name = request.POST.get("format", "json")
-    if name not in FORMATS:
-        return unknown_format(admin, request, name)
-    store = get_store()
-    found = [trace_id for trace_id in chosen if store.summary(trace_id) is not None]
-    if action == "export_selected" and not found:
-        messages.warning(request, _("No trace was selected, nothing was exported."))
-        return HttpResponseRedirect(url_of(admin, "changelist"))
-    selected = (trace for trace_id in found[::-1] if (trace := store.get(trace_id)) is not None)
-    return download(
-        request,
-        store.traces() if action == "export_all" else selected,
-        into=FORMATS[name],
-        redact="redact" in request.POST,
-        name="dbroute-traces",
-    )
+def _seen(summaries: list[Summary], total: int) -> str:
+    """A new trace changes the newest one, and any that is imported or deleted their number."""
+    return f"{summaries[0].id if summaries else ''}-{total}"
 
 
-def _delete(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
-    """Delete, once the person has said that they are sure."""
-    if not may(request, "delete_trace"):
-        raise PermissionDenied
-    if action == "delete_selected" and not chosen:
-        messages.warning(request, _("No trace was selected, nothing was deleted."))
-        return HttpResponseRedirect(url_of(admin, "changelist"))
-    store = get_store()
-    if request.POST.get("post") != "yes":
-        context = {
-            "action": action,
-            "chosen": chosen,
-            "count": store.count() if action == "clear" else len(chosen),
-        }
-        return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
-    try:
-        count = store.clear() if action == "clear" else store.delete(chosen)
-    except StoreError as error:
-        messages.error(request, _("Nothing was deleted: %(error)s") % {"error": error})
-    else:
-        messages.success(
-            request,
-            ngettext("%(count)d trace was deleted.", "%(count)d traces were deleted.", count)
-            % {"count": count},
-        )
-    return HttpResponseRedirect(url_of(admin, "changelist"))
+def _new(store: Store, summaries: list[Summary], since: str | None) -> tuple[str, int]:
+    """The newest trace when the page was opened, and how many on this page have come since."""
+    newest = summaries[0].id if summaries else ""
+    if since is None:
+        return newest, 0
+    for place, summary in enumerate(summaries):
+        if summary.id == since:
+            return since, place
+    # It is further down, or the list was empty; else it was deleted, and nobody knows what is new.
+    known = not since or store.summary(since) is not None
+    return (since, len(summaries)) if known else (newest, 0)
