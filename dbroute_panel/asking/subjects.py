@@ -70,9 +70,14 @@ def all_models() -> list[type[Model]]:
 
 def find_model(label: str) -> type[Model]:
     """The model that ``label`` ("library.Book") names, in any case. Raises ``AskError``."""
+    try:  # the registry knows at once; a question may be asked a thousand times about one of a thousand
+        model = apps.get_model(label.strip())
+    except (LookupError, ValueError):
+        pass
+    else:
+        if model._meta.app_label not in HIDDEN_APPS and not model._meta.swapped:
+            return model
     models = {model._meta.label: model for model in all_models()}
-    if label in models:
-        return models[label]
     folded = {name.casefold(): model for name, model in models.items()}
     if label.strip().casefold() in folded:
         return folded[label.strip().casefold()]
