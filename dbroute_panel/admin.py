@@ -40,6 +40,7 @@ class TraceAdmin(Admin):
         pages: list[tuple[str, str, View, *tuple[str, ...]]] = [
             ("", "changelist", views.trace_list, "view_trace"),
             ("sandbox/", "sandbox", views.sandbox, "use_sandbox"),
+            ("sandbox/models/", "models", views.model_labels, "use_sandbox"),
             ("import/", "import", views.import_traces, "add_trace"),
             ("compare/", "compare", views.compare_traces, "view_trace"),
             ("finding/<str:code>/", "finding", views.finding_page, "view_trace"),

@@ -26,6 +26,7 @@ PAGES = {
     "ask whether to delete": ("get", f"{ID}/delete/", {}, "delete_trace"),
     "delete": ("post", f"{ID}/delete/", {"post": "yes"}, "delete_trace"),
     "sandbox": ("get", "sandbox/", {}, "use_sandbox"),
+    "models": ("get", "sandbox/models/?model=book", {}, "use_sandbox"),
     "ask": ("post", "sandbox/", ASK, "use_sandbox"),
 }
 PERMISSIONS = ("view_trace", "delete_trace", "use_sandbox", "add_trace")

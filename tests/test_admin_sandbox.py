@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from itertools import pairwise
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -14,11 +15,17 @@ from django.urls import reverse
 
 from dbroute_panel import explain
 from dbroute_panel.asking import aside as aside_module
+from dbroute_panel.asking.labels import MOST
 from dbroute_panel.asking.question import Question
 from dbroute_panel.asking.subjects import Source, Subject
+from dbroute_panel.records import Action
+from dbroute_panel.views import offers
 from dbroute_panel.views.calls import as_command, as_python
+from dbroute_panel.views.offers import examples
 from example_site.library.models import Book
-from tests.test_admin_pages import PARTIAL, text
+from tests.test_admin_pages import PARTIAL, text, url
+from tests.thousand.apps import APPS
+from tests.timing import quickest
 
 BOOK = {"model": "library.Book", "action": "db_for_write", "repeat": "1"}
 asked: list[str] = []
@@ -59,6 +66,16 @@ def routers(settings):
         asked.clear()
 
     return use
+
+
+@pytest.fixture
+def thousand(settings):
+    """The project has a thousand models more."""
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
+
+
+def offered(response) -> list[str]:
+    return re.findall(r'<option value="([\w]+\.[\w.]+)">', response.content.decode())
 
 
 def ask(client, **data):
@@ -156,11 +173,102 @@ class TestAnswers:
         assert "csrfmiddlewaretoken" in body
         assert "<html" not in body
 
-    def test_hundreds_of_models_are_offered_but_not_the_tool_s_own(self, admin):
-        body = admin.get(reverse("admin:dbroute_panel_trace_sandbox")).content.decode()
-        offered = re.findall(r'<option value="([\w.]+\.[\w.]+)">', body)
-        assert {"library.Book", "library.Book_tags", "auth.User"} <= set(offered)
-        assert not [label for label in offered if label.startswith(("dbroute_panel", "debug_toolbar"))]
+    def test_headings_leave_no_level_out(self, admin):
+        for response in (ask(admin, action="db_for_read", repeat="9"), admin.get(url("sandbox"))):
+            below = response.content.decode().partition('id="dbroute"')[2]
+            levels = [1, *map(int, re.findall(r"<h(\d)", below))]
+            assert len(levels) > 1
+            assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+class TestModels:
+    """Which models are offered for what is typed."""
+
+    def test_the_few_of_a_small_project_are_on_the_page_but_not_the_tool_s_own(self, admin):
+        labels = offered(admin.get(url("sandbox")))
+        assert {"library.Book", "library.Book_tags", "auth.User"} <= set(labels)
+        assert not [label for label in labels if label.startswith(("dbroute_panel", "debug_toolbar"))]
+
+    def test_of_a_thousand_some_are_sent_and_the_others_when_they_are_typed(self, admin, thousand, settings):
+        settings.DEBUG = False  # no toolbar
+        page = admin.get(url("sandbox"))
+        assert len(offered(page)) == 2 * MOST  # one list for each of two objects
+        assert len(page.content) < 30_000
+        typed = admin.get(url("models"), {"model": "ment31.article1"}, headers=PARTIAL)
+        assert offered(typed) == [f"department31.Article{number}" for number in range(10, 20)]
+        assert offered(admin.get(url("models"), {"other_model": "LIBRARY.B"}))[0] == "library.Book"
+        assert len(offered(admin.get(url("models")))) == MOST
+
+    def test_they_are_answered_while_somebody_types(self, admin, thousand):
+        for typed in ("", "a", "department17.Art", "nothing like it"):
+            assert quickest(lambda typed=typed: admin.get(url("models"), {"model": typed}), enough=0.1) < 0.1
+
+    def test_a_list_belongs_to_each_field_and_asks_for_what_is_typed_there(self, admin):
+        body = admin.get(url("sandbox")).content.decode()
+        for field in ("model", "other_model"):
+            (name,) = re.findall(rf'<input[^>]*name="{field}"[^>]*list="([^"]+)"', body) or re.findall(
+                rf'<input[^>]*list="([^"]+)"[^>]*name="{field}"', body
+            )
+            (attributes,) = re.findall(rf'<datalist id="{name}"([^>]*)>', body)
+            assert f'hx-get="{url("models")}"' in attributes
+            assert f'from:#id_{field}"' in attributes
+            assert f'hx-include="#id_{field}"' in attributes
+
+    def test_what_is_in_the_form_is_offered_first(self, admin, thousand):
+        page = admin.get(url("sandbox"), {"model": "department39.Article24", "other_model": "auth.User"})
+        assert offered(page)[0] == "department39.Article24"
+        assert "auth.User" in offered(page)
+
+    def test_a_wrong_one_names_the_nearest_as_links_to_the_same_question(self, admin, thousand):
+        response = ask(admin, model="departmnt31.Articl07", hints='{"a": 1}')
+        assert response.status_code == 400
+        links = re.findall(r'<li><a href="(\?[^"]*)">([\w.]+)</a>', response.content.decode())
+        assert 1 < len(links) <= 5
+        assert "department31.Article07" in [label for _link, label in links]
+        link, label = links[0]
+        again = admin.get(url("sandbox") + link.replace("&amp;", "&")).content.decode()
+        assert f'value="{label}"' in again
+        assert re.search(r'<option value="db_for_write"\s+selected', again)
+        assert "&quot;a&quot;: 1" in again
+
+    def test_the_second_of_two_models_and_an_app(self, admin):
+        given = {"action": "allow_relation", "other_model": "Person"}
+        shown = ask(admin, **given).content.decode()
+        assert "model=library.Book&amp;action=allow_relation&amp;other_model=library.Person" in shown
+        shown = ask(admin, action="allow_migrate", model="libary", db="primary").content.decode()
+        assert '">library</a>' in shown
+        # Where the models are right, something else is wrong, and no model is named.
+        assert "dbroute-meant" not in ask(admin, action="allow_migrate").content.decode()
+
+
+class TestExamples:
+    def test_one_of_each_question_that_can_be_pressed_as_it_is(self, admin, routers):
+        routers("Noting")
+        body = admin.get(url("sandbox")).content.decode()
+        links = re.findall(r'<dd><a href="(\?action[^"]*|\?model[^"]*)">', body)
+        assert asked == []
+        given = [QueryDict(link.replace("&amp;", "&").removeprefix("?")).dict() for link in links]
+        assert [each["action"] for each in given] == list(Action)
+        for each in given:
+            filled = admin.get(url("sandbox"), each)
+            assert "Nothing was asked yet." in text(filled)
+            response = ask(admin, **{"repeat": "1"} | each)
+            assert response.status_code == 200, text(response)
+        assert "library.Book" in text(admin.get(url("sandbox")))
+        assert "that was read from replica1 be written?" in text(admin.get(url("sandbox")))
+
+    def test_they_make_way_for_the_answer_and_for_what_is_wrong(self, admin):
+        assert "What can be asked" not in text(ask(admin))
+        assert "What can be asked" not in text(ask(admin, model="x"))
+
+    def test_without_replicas_models_or_databases(self, site, settings, monkeypatch):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
+        monkeypatch.setattr(offers, "replicas", dict)
+        assert "new_users" in examples()[1].text
+        monkeypatch.setattr(offers, "all_models", lambda: [User])
+        assert "a auth.User of" in examples()[2].text
+        monkeypatch.setattr(offers, "all_models", list)
+        assert examples() == []
 
 
 class TestPermalink:

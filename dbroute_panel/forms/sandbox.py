@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.asking.question import Question
-from dbroute_panel.asking.subjects import Source, Subject, all_models
+from dbroute_panel.asking.subjects import Source, Subject
 from dbroute_panel.records import Action
 
 from .choice import Choice, offer
@@ -59,7 +59,7 @@ class SandboxForm(forms.Form):
     model = forms.CharField(
         max_length=200,
         label=gettext_lazy("Model"),
-        help_text=gettext_lazy("Type to search. For allow_migrate an app label will do."),
+        help_text=gettext_lazy("Type a part of its name to search. For allow_migrate an app label will do."),
         widget=forms.TextInput(
             attrs={"list": "dbroute-models", "autocomplete": "off", "spellcheck": "false"}
         ),
@@ -67,32 +67,36 @@ class SandboxForm(forms.Form):
     )
     action = Choice(label=gettext_lazy("Question"), valid=ACTIONS.items())
     instance = Choice(
-        label=gettext_lazy("Object (the hint “instance”)"), empty=gettext_lazy("none"), valid=SOURCES.items()
+        label=gettext_lazy("Object"),
+        help_text=gettext_lazy("What Django gives the routers as the hint “instance”, if anything."),
+        empty=gettext_lazy("no object"),
+        valid=SOURCES.items(),
     )
-    instance_db = Choice(label=gettext_lazy("from database"), empty="")
-    instance_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("primary key"))
+    instance_db = Choice(label=gettext_lazy("Database"), empty="")
+    instance_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("Primary key"))
     other_model = forms.CharField(
         required=False,
         max_length=200,
-        label=gettext_lazy("Second object: model"),
+        label=gettext_lazy("Model of the second object"),
+        help_text=gettext_lazy("If it is another one."),
         widget=forms.TextInput(
-            attrs={"list": "dbroute-models", "autocomplete": "off", "spellcheck": "false"}
+            attrs={"list": "dbroute-other-models", "autocomplete": "off", "spellcheck": "false"}
         ),
     )
     other = Choice(label=gettext_lazy("Second object"), empty="", valid=SOURCES.items())
-    other_db = Choice(label=gettext_lazy("from database"), empty="")
-    other_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("primary key"))
+    other_db = Choice(label=gettext_lazy("Database"), empty="")
+    other_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("Primary key"))
     db = Choice(label=gettext_lazy("On database"), empty="")
     model_name = forms.CharField(
         required=False,
         max_length=200,
-        label=gettext_lazy("model_name"),
+        label=gettext_lazy("Hint “model_name”"),
         help_text=gettext_lazy("Only if it is to differ from the model's own."),
     )
     hints = JSONObject(
         required=False,
         label=gettext_lazy("Other hints"),
-        help_text=gettext_lazy("A JSON object."),
+        help_text=gettext_lazy('As a JSON object, such as {"tenant": "acme"}.'),
     )
     repeat = forms.IntegerField(
         min_value=1,
@@ -118,11 +122,6 @@ class SandboxForm(forms.Form):
             if isinstance(field, Choice) and (value := fields.get(name)) and value not in dict(field.valid):
                 field.choices = [*field.choices, (value, value)]  # type: ignore[misc]
         return form
-
-    @staticmethod
-    def labels() -> list[str]:
-        """What can be typed into ``model``."""
-        return [model._meta.label for model in all_models()]
 
     @property
     def question(self) -> Question:

@@ -11,6 +11,7 @@ from .chain import routers
 from .compare import compare_traces
 from .finding import finding_page
 from .imports import import_traces
+from .offers import model_labels
 from .replay import replay_trace
 from .routing_map import routing_map
 from .sandbox import sandbox
@@ -23,6 +24,7 @@ __all__ = [
     "export_trace",
     "finding_page",
     "import_traces",
+    "model_labels",
     "replay_trace",
     "routers",
     "routing_map",

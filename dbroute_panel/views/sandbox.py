@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
@@ -17,6 +18,7 @@ from dbroute_panel.report import Chain, ShortNames, Swatch, detail_of_decision, 
 
 from .calls import as_command, as_python
 from .databases import project_palette
+from .offers import examples, labels_like, meant, permalink
 from .page import Admin, page, part, wants_part
 
 
@@ -64,11 +66,11 @@ def sandbox(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         answers = aside(lambda: ask(question))
     except AskError as error:
         form.add_error(None, str(error))
-        return _respond(admin, request, {"form": form}, status=400)
+        return _respond(admin, request, {"form": form, "meant": meant(request.POST.dict())}, status=400)
     except TimeUpError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, {"form": form})
-    return _respond(admin, request, {"form": form, "answer": _answer(question, answers, request.POST)})
+    return _respond(admin, request, {"form": form, "answer": _answer(question, answers, request.POST.dict())})
 
 
 def _refused(request: HttpRequest, question: Question) -> str | None:
@@ -84,7 +86,7 @@ def _refused(request: HttpRequest, question: Question) -> str | None:
     return None
 
 
-def _answer(question: Question, answers: Answers, given: QueryDict) -> Answer:
+def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> Answer:
     palette = project_palette()
     decision = answers.decision
     named = decision.action.names_alias
@@ -119,7 +121,7 @@ def _answer(question: Question, answers: Answers, given: QueryDict) -> Answer:
         repeat=question.repeat,
         python=as_python(question),
         command=as_command(question),
-        link=_permalink(given),
+        link=permalink(given),
     )
 
 
@@ -128,19 +130,18 @@ def _either(answers: list[str]) -> str:
     return get_text_list(answers, _("or"))
 
 
-def _permalink(given: QueryDict) -> str:
-    """The parameters that fill the form in as it is, without what is empty."""
-    link = QueryDict(mutable=True)
-    for name in SandboxForm.base_fields:
-        if value := given.get(name):
-            link[name] = value
-    return f"?{link.urlencode()}"
-
-
 def _respond(
     admin: Admin, request: HttpRequest, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponseBase:
-    context = {"answer": None, "path": request.path, "labels": SandboxForm.labels(), **context}
+    form = context["form"]
+    context = {
+        "answer": None,
+        "path": request.path,
+        "labels": labels_like(form["model"].value() or ""),
+        "other_labels": labels_like(form["other_model"].value() or ""),
+        "examples": [] if "answer" in context or form.errors else examples(),
+        **context,
+    }
     if wants_part(request):
         return part(request, "_sandbox.html", context, status=status)
     return page(admin, request, "sandbox.html", context, title=_("Ask the routers"), status=status)

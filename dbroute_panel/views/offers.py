@@ -1,0 +1,124 @@
+"""What does the sandbox offer to somebody who has not asked yet, or who named a model that is not there?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from django.apps import apps
+from django.db import connections
+from django.http import HttpRequest, HttpResponseBase, QueryDict
+from django.utils.translation import gettext as _
+
+from dbroute_panel.asking.labels import like, nearest
+from dbroute_panel.asking.subjects import HIDDEN_APPS, all_models
+from dbroute_panel.conf import replicas
+from dbroute_panel.forms import SandboxForm
+from dbroute_panel.records import Action
+
+from .databases import DUMMY
+from .page import Admin, part
+
+MODELS: Final = ("model", "other_model")
+"""The fields that take the label of a model."""
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """A question in words, and the link that fills the form in with it."""
+
+    text: str
+    action: str
+    link: str
+
+
+class Meant(msgspec.Struct, frozen=True, kw_only=True):
+    """A label that may have been meant, and the link to the same question about it."""
+
+    label: str
+    link: str
+
+
+def model_labels(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """The type-ahead: options for what is typed in one of the fields so far."""
+    typed = next((request.GET[name] for name in MODELS if name in request.GET), "")
+    return part(request, "_models.html", {"labels": labels_like(typed)})
+
+
+def labels_like(typed: str) -> list[str]:
+    """Some of the labels that can be typed on from here."""
+    return like(typed, (model._meta.label for model in all_models()))
+
+
+def permalink(given: Mapping[str, str]) -> str:
+    """The parameters that fill the form in as it is, without what is empty."""
+    link = QueryDict(mutable=True)
+    for name in SandboxForm.base_fields:
+        if value := given.get(name):
+            link[name] = value
+    return f"?{link.urlencode()}"
+
+
+def meant(given: Mapping[str, str]) -> list[Meant]:
+    """What to ask about instead, where a field names no model; nothing where both are right."""
+    labels = [model._meta.label for model in all_models()]
+    if given.get("action") == Action.MIGRATE:
+        labels += sorted(set(apps.app_configs) - HIDDEN_APPS)
+    known = {label.casefold() for label in labels}
+    return [
+        Meant(label=label, link=permalink({name: given.get(name, "") for name in given} | {field: label}))
+        for field in MODELS
+        if (typed := given.get(field, "").strip()) and typed.casefold() not in known
+        for label in nearest(typed, labels)
+    ]
+
+
+def examples() -> list[Example]:
+    """One question of each kind that this project's routers can be asked."""
+    model, other = _two_models()
+    databases = _two_databases()
+    if not model or databases is None:
+        return []
+    names = {"model": model, "other": other, "one": databases[0], "two": databases[1]}
+    return [
+        _example(
+            _("Where is %(model)s read from? Asked 100 times, so that a random answer shows itself.") % names,
+            {"action": Action.READ, "model": model, "repeat": "100"},
+        ),
+        _example(
+            _("Where would a %(model)s that was read from %(two)s be written?") % names,
+            {"action": Action.WRITE, "model": model, "instance": "from", "instance_db": names["two"]},
+        ),
+        _example(
+            _("May a %(model)s of %(one)s and a %(other)s of %(two)s be related?") % names,
+            {"action": Action.RELATION, "model": model, "instance": "from", "instance_db": names["one"]}
+            | {"other_model": other, "other": "from", "other_db": names["two"]},
+        ),
+        _example(
+            _("Does %(model)s get its table on %(one)s?") % names,
+            {"action": Action.MIGRATE, "model": model, "db": names["one"]},
+        ),
+    ]
+
+
+def _example(text: str, given: dict[str, str]) -> Example:
+    return Example(text=text, action=given["action"], link=permalink(given))
+
+
+def _two_databases() -> tuple[str, str] | None:
+    """Two databases to ask about: a primary and its replica, where there are such."""
+    aliases = [
+        str(alias)
+        for alias, options in connections.settings.items()
+        if (options.get("ENGINE") or DUMMY) != DUMMY
+    ]
+    pairs = [(primary, alias) for alias, primary in replicas().items() if {alias, primary} <= set(aliases)]
+    return pairs[0] if pairs else (aliases[0], aliases[-1]) if aliases else None
+
+
+def _two_models() -> tuple[str, str]:
+    """Two models to ask about: the project's own, where it has some."""
+    models = [model for model in all_models() if not model._meta.auto_created]
+    own = [model for model in models if not model.__module__.startswith("django.")]
+    labels = [model._meta.label for model in own or models]
+    return (labels[0], labels[1 if len(labels) > 1 else 0]) if labels else ("", "")
