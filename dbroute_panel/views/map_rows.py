@@ -20,7 +20,8 @@ from dbroute_panel.report import Palette, Swatch
 
 from .kept_map import KeptMap
 
-PAGE: Final = 100
+CELLS: Final = 400
+"""A page has about so many cells: the more databases, the fewer models."""
 MESSAGES: Final = 5
 """So many messages of one code are listed above the table; the filter shows the rest in place."""
 TIMES: Final = 100
@@ -97,12 +98,17 @@ class MapTable:
         )
 
     @property
+    def page(self) -> int:
+        """How many models a page has: 10 at least, 100 at most."""
+        return max(10, min(100, CELLS // (len(self.columns) + 2)))
+
+    @property
     def pages(self) -> int:
-        return max(1, -(-len(self.labels) // PAGE))
+        return max(1, -(-len(self.labels) // self.page))
 
     def apps(self, number: int) -> list[tuple[str, list[MapRow]]]:
         """The rows of page ``number`` (from 1), by app."""
-        labels = self.labels[(number - 1) * PAGE : number * PAGE]
+        labels = self.labels[(number - 1) * self.page : number * self.page]
         return [
             (app, rows)
             for app, made in groupby(map(self.row, labels), lambda row: row.app)

@@ -15,7 +15,7 @@ from dbroute_panel.stores import StoreError, get_store
 from .databases import project_palette
 from .kept_map import KeptMap, ask_map, keep_map, kept_map, todays_routers
 from .map_rows import MapTable, Wanted, apps_of
-from .page import Admin, may, page, part, query_without, wants_part, whole
+from .page import Admin, may, page, part, query_without, url_of, wants_part, whole
 
 
 def routing_map(admin: Admin, request: HttpRequest) -> HttpResponseBase:
@@ -51,7 +51,7 @@ def _respond(
         "form": form,
         "kept": kept,
         "table": None,
-        "may": {"use_sandbox": may(request, "use_sandbox")},
+        "sandbox": url_of(admin, "sandbox") if may(request, "use_sandbox") else "",
         "links": query_without(request.GET, "page"),
         "unfiltered": request.path,
     }
@@ -70,7 +70,6 @@ def _respond(
     status = 200 if valid else 400
     if wants_part(request):
         return part(request, "_map.html", context, status=status)
-    del context["may"]
     context |= {
         "problem": problem,
         "here": request.get_full_path(),
