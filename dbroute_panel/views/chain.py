@@ -26,14 +26,16 @@ NEWEST: Final = 200
 SECONDS: Final = 1.0
 """as long as that takes no longer."""
 MODELS: Final = 8
-"""So many of the models that a router answered for are shown at once; the others unfold."""
+"""So many of the models that a router answered for are shown at once;"""
+MORE: Final = 92
+"""so many others unfold, and of the rest only the number is told."""
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """
     One of the four methods of a router. ``has``: whether there is one; None where only asking it would
     tell (``__getattr__``). ``place``: its file without folders, and line. ``models`` are (label, how many
-    answers), the most frequent first.
+    answers), the most frequent first; ``beyond``: how many of them are in neither list.
     """
 
     action: str
@@ -43,6 +45,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     tally: Tally
     models: tuple[tuple[str, int], ...]
     more: tuple[tuple[str, int], ...]
+    beyond: int
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +115,8 @@ def method_of(asked: Any, action: Action, tally: Tally) -> Method:
         place=words.place(source),
         tally=tally,
         models=models[:MODELS],
-        more=models[MODELS:],
+        more=models[MODELS : MODELS + MORE],
+        beyond=max(0, len(models) - MODELS - MORE),
     )
 
 
