@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, Playwright
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Playwright
 
 from example_site.services import programs
+from tests.browser.site import Site
+from tests.browser.watch import Watch
+
+TIMEOUT = 20_000  # ms; generous, because another process may have the processor
 
 QUIET = [
     "--disable-background-networking",
@@ -20,3 +26,35 @@ QUIET = [
 def launch(playwright: Playwright) -> Browser:
     """Raises ``programs.Missing``, which says how to get it, where there is no Chromium on PATH."""
     return playwright.chromium.launch(executable_path=programs.browser(), args=QUIET)
+
+
+def open_page(
+    browser: Browser,
+    site: Site,
+    watch: Watch,
+    *,
+    scheme: str = "light",
+    javascript: bool = True,
+    width: int = 1280,
+    height: int = 900,
+    logged_in: bool = True,
+    **options: Any,
+) -> Page:
+    """
+    A page of ``site`` in a context of its own, which is watched: to be closed with it.
+
+    ``options`` are Playwright's for a context, such as ``reduced_motion`` or ``locale``.
+    """
+    context = browser.new_context(
+        base_url=site.address,
+        color_scheme=scheme,
+        java_script_enabled=javascript,
+        viewport={"width": width, "height": height},
+        timezone_id="UTC",
+        **options,
+    )
+    context.set_default_timeout(TIMEOUT)
+    if logged_in:
+        context.add_cookies(site.session["cookies"])
+    watch.listen_to(context)
+    return context.new_page()

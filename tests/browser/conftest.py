@@ -8,41 +8,24 @@ in that browser, logged in, whose pages are all watched.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from example_site.services import programs
 from tests.browser import site as sites
-from tests.browser.chromium import launch
+from tests.browser.chromium import TIMEOUT, launch, open_page
 from tests.browser.site import Site
 from tests.browser.watch import Watch
 
-TIMEOUT = 20_000  # ms; generous, because another process may have the processor
+# Another process may have the processor.
+expect.set_options(timeout=TIMEOUT)
 
-
-class Browse(Protocol):
-    """
-    Makes a page in a context of its own: light, 1280 pixels wide, with JavaScript, logged in at ``site``.
-
-    ``options`` are Playwright's for a context, such as ``reduced_motion`` or ``locale``.
-    """
-
-    def __call__(
-        self,
-        site: Site,
-        *,
-        scheme: str = "light",
-        javascript: bool = True,
-        width: int = 1280,
-        height: int = 900,
-        logged_in: bool = True,
-        **options: Any,
-    ) -> Page: ...
+Browse = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +58,8 @@ def site(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
 def fresh_site(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site on which nothing was recorded and nothing asked yet. It must stay so."""
     folder = tmp_path_factory.mktemp("fresh")
-    with sites.running(sites.without_traces(seeded, folder / "data"), folder / "log") as site:
+    data = shutil.copytree(seeded, folder / "data")
+    with sites.running(data, folder / "log", with_traces=False) as site:
         yield site
 
 
@@ -86,33 +70,17 @@ def watch() -> Watch:
 
 @pytest.fixture
 def browse(browser: Browser, watch: Watch) -> Iterator[Browse]:
-    """See :class:`Browse`. At the end of the test nothing unexpected must have been noticed on any page."""
+    """
+    Opens pages: ``browse(site, javascript=False)``, as ``chromium.open_page()`` has it.
+
+    At the end of the test nothing unexpected must have been noticed on any of them.
+    """
     with ExitStack() as contexts:
 
-        def browse(
-            site: Site,
-            *,
-            scheme: str = "light",
-            javascript: bool = True,
-            width: int = 1280,
-            height: int = 900,
-            logged_in: bool = True,
-            **options: Any,
-        ) -> Page:
-            context = browser.new_context(
-                base_url=site.address,
-                color_scheme=scheme,
-                java_script_enabled=javascript,
-                viewport={"width": width, "height": height},
-                timezone_id="UTC",
-                **options,
-            )
-            contexts.callback(context.close)
-            context.set_default_timeout(TIMEOUT)
-            if logged_in:
-                context.add_cookies(site.session["cookies"])
-            watch.listen_to(context)
-            return context.new_page()
+        def browse(site: Site, **options: Any) -> Page:
+            page = open_page(browser, site, watch, **options)
+            contexts.callback(page.context.close)
+            return page
 
         yield browse
     assert watch.unexpected == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any
 from tests.packaging.browser import free_port, served
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 60
+SECONDS = 120
 ADMIN = "/admin/dbroute_panel/trace/"
 
 
@@ -51,27 +50,21 @@ def seeded(folder: Path) -> Path:
 
 
 @contextmanager
-def running(data: Path, log: Path) -> Iterator[Site]:
-    """Serve a folder of data, and log in as the administrator."""
+def running(data: Path, log: Path, *, with_traces: bool = True) -> Iterator[Site]:
+    """Serve a folder of data, and log in as the administrator. Without traces: not even of that."""
     port = free_port()
     command = [sys.executable, "-m", "example_site", "runserver", "--noreload", f"127.0.0.1:{port}"]
     with served(
         command, port=port, folder=ROOT, environment=environment(data), log=log, seconds=SECONDS
     ) as client:
         client.log_in("admin", "admin")
+        if not with_traces:
+            client.post(ADMIN, action="clear", post="yes")
         cookies = [
             {"name": cookie.name, "value": cookie.value, "url": client.address} for cookie in client.cookies
         ]
         traces = json.loads((data / "traces.json").read_text())
         yield Site(client.address, data, traces, {"cookies": cookies})
-
-
-def without_traces(data: Path, folder: Path) -> Path:
-    """A copy of the data in which nothing was recorded and nothing asked yet."""
-    shutil.copytree(data, folder)
-    for file in folder.glob("traces.sqlite3*"):
-        file.unlink()
-    return folder
 
 
 def environment(data: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.views.generic import RedirectView
 
 from example_site.urls import urlpatterns as those_of_the_site
 
@@ -29,6 +30,8 @@ def script(request: HttpRequest, name: str) -> HttpResponse:
 
 urlpatterns = [
     *those_of_the_site,
+    # Chromium asks for it where a page names none, as the admin's do not.
+    path("favicon.ico", RedirectView.as_view(url="/static/example_site/icon.svg")),
     path("wrong/script/<str:name>", script),
     path("wrong/<slug:kind>/", wrong),
 ]

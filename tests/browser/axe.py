@@ -1,0 +1,31 @@
+"""axe-core, which knows the rules of accessibility. All of them are on, as it comes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from playwright.sync_api import Page
+
+from tests.browser.site import ROOT
+
+AXE = ROOT / ".cache" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+
+RUN = """async within => {
+  const { violations } = await axe.run(within, { resultTypes: ["violations"] });
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id}: ${target.join(" ")}: ${failureSummary}`));
+}"""
+
+
+def violations(page: Page, within: object = None) -> list[str]:
+    """What axe-core finds on the whole page, or ``within`` a part of it (a context of axe's)."""
+    # Not a script of the page: the policy would not let it in.
+    page.evaluate(source())
+    return page.evaluate(RUN, within if within is not None else {"include": [["html"]]})
+
+
+@cache
+def source() -> str:
+    if not AXE.exists():
+        raise FileNotFoundError(f"{AXE} is not there. Run: make test-browser")
+    return AXE.read_text()

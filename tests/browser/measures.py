@@ -1,0 +1,43 @@
+"""What can be measured on a page: each function gives what is not as it should be, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+SOURCE = Path(__file__).with_suffix(".js").read_text()
+
+
+def too_wide(page: Page) -> list[str]:
+    """What stands over the edge of the window, if one has to scroll sideways; some elements to begin with."""
+    return _measured(page, "tooWide")
+
+
+def faint_text(page: Page, ours: str, *, least: float) -> list[str]:
+    """Text whose contrast to what is behind it is less; large text needs two thirds, as in the WCAG."""
+    return _measured(page, "faintText", ours, least)
+
+
+def faint_borders(page: Page, ours: str, *, least: float) -> list[str]:
+    """Swatches and bars whose border has less contrast to what is around them."""
+    return _measured(page, "faintBorders", ours, least)
+
+
+def moving(page: Page, ours: str) -> list[str]:
+    """What moves, or would move when its style changes."""
+    return _measured(page, "moving", ours)
+
+
+def code_the_other_way(page: Page, ours: str) -> list[str]:
+    """Code that does not run from left to right."""
+    return _measured(page, "codeTheOtherWay", ours)
+
+
+def overlapping(page: Page, ours: str) -> list[str]:
+    """Texts that are drawn over each other."""
+    return _measured(page, "overlapping", ours)
+
+
+def _measured(page: Page, measure: str, *arguments: object) -> list[str]:
+    return page.evaluate(f"given => {{ {SOURCE}\nreturn measures.{measure}(given); }}", list(arguments))

@@ -1,0 +1,118 @@
+"""
+Every page, with JavaScript and without, in both schemes.
+
+Each is visited once with and once without, and then looked at in several ways: as a person's system may want
+it (dark, with more contrast, without motion), in a narrow window, on paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import axe, measures
+from tests.browser.chromium import open_page
+from tests.browser.pages import SHOWN, Shown
+from tests.browser.watch import Watch
+
+AS_IT_COMES = {
+    "media": "screen",
+    "color_scheme": "light",
+    "contrast": "no-preference",
+    "forced_colors": "none",
+    "reduced_motion": "no-preference",
+}
+VISITS = [
+    pytest.param(
+        (shown, javascript),
+        id=f"{shown.name}-{'script' if javascript else 'plain'}",
+        marks=pytest.mark.xdist_group(f"{shown.name}-{javascript}"),
+    )
+    for shown in SHOWN.values()
+    for javascript in (True, False)
+    if javascript or not shown.in_toolbar
+]
+
+both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@dataclass(frozen=True)
+class Visit:
+    shown: Shown
+    page: Page
+    watch: Watch
+
+    @property
+    def ours(self) -> str:
+        return self.shown.ours
+
+    def look(self, *, width: Literal[360, 1280] = 1280, **media: str) -> Page:
+        """The page in a window of this width, with ``media`` as Playwright's ``emulate_media()`` has them."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(**(AS_IT_COMES | media))
+        # The admin fades from one colour into the other.
+        self.page.evaluate("document.getAnimations().forEach(one => one.finish())")
+        return self.page
+
+
+@pytest.fixture(scope="module", params=VISITS)
+def visit(request, browser) -> Iterator[Visit]:
+    shown, javascript = request.param
+    site = request.getfixturevalue("fresh_site" if shown.fresh else "site")
+    watch = Watch()
+    if shown.status != 200:
+        watch.expect(rf"status( of)? {shown.status}")
+    page = open_page(browser, site, watch, javascript=javascript)
+    shown.reach(page, site)
+    yield Visit(shown, page, watch)
+    page.context.close()
+
+
+@both_schemes
+def test_it_says_nothing_and_loads_nothing_that_the_policy_forbids(visit, scheme):
+    visit.look(color_scheme=scheme).wait_for_load_state("networkidle")
+
+    assert visit.watch.unexpected == []
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_it_is_never_wider_than_the_window(visit, width):
+    assert measures.too_wide(visit.look(width=width)) == []
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_no_text_is_drawn_over_another(visit, width):
+    assert measures.overlapping(visit.look(width=width), visit.ours) == []
+
+
+@both_schemes
+def test_axe_finds_nothing(visit, scheme):
+    # Of the toolbar only the panel is ours; all other pages are whole.
+    within = (
+        {"include": [{"fromShadowDom": ["#djDebugRoot", visit.ours]}]} if visit.shown.in_toolbar else None
+    )
+
+    assert axe.violations(visit.look(color_scheme=scheme), within) == []
+
+
+@both_schemes
+def test_text_and_the_borders_of_swatches_can_be_told_from_what_is_behind_them(visit, scheme):
+    page = visit.look(color_scheme=scheme)
+
+    assert measures.faint_text(page, visit.ours, least=4.5) == []
+    assert measures.faint_borders(page, visit.ours, least=3) == []
+
+
+@both_schemes
+def test_with_more_contrast_all_text_has_that_of_level_aaa(visit, scheme):
+    page = visit.look(color_scheme=scheme, contrast="more")
+
+    assert measures.faint_text(page, visit.ours, least=7) == []
+
+
+def test_nothing_moves_for_those_who_want_no_motion(visit):
+    assert measures.moving(visit.look(reduced_motion="reduce"), visit.ours) == []
