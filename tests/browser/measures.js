@@ -67,6 +67,17 @@ const contrast = (one, other) => {
 const textIn = (element) =>
   [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
 
+// What can be seen of where the focus is.
+const look = (element) => {
+  const style = getComputedStyle(element);
+  const outline =
+    style.outlineStyle === "none"
+      ? "none"
+      : `${style.outlineStyle} ${style.outlineWidth} ${style.outlineColor}`;
+  const parts = [...element.querySelectorAll("*")].map((part) => getComputedStyle(part).stroke);
+  return [outline, style.boxShadow, style.borderTopColor, style.backgroundColor, ...parts].join("; ");
+};
+
 // biome-ignore lint/correctness/noUnusedVariables: called by measures.py
 const measures = {
   // What stands over the edge of the window, if one has to scroll sideways.
@@ -143,6 +154,35 @@ const measures = {
     return [...find(ours).querySelectorAll("code, pre")]
       .filter((element) => seen(element) && getComputedStyle(element).direction !== "ltr")
       .map(name);
+  },
+
+  // What Tab should reach, in the order of the document; from the place before the first.
+  beginWalk([ours]) {
+    const first = find(ours);
+    const controls = [
+      ...first.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]"),
+    ].filter(
+      (element) =>
+        element.tabIndex >= 0 &&
+        !element.disabled &&
+        element.type !== "hidden" &&
+        element.checkVisibility({ visibilityProperty: true }),
+    );
+    const looks = controls.map(look);
+    window.walk = { controls, looks };
+    const before = document.createElement("span");
+    before.tabIndex = -1;
+    first.before(before);
+    before.focus();
+    return controls.map((control, i) => `${i} ${name(control)}`);
+  },
+
+  // Where the walk is now, and whether one sees it.
+  walkOn() {
+    const { controls, looks } = window.walk;
+    const control = document.activeElement;
+    const i = controls.indexOf(control);
+    return { control: `${i} ${name(control)}`, shown: i >= 0 && look(control) !== looks[i] };
   },
 
   // Pairs of texts that are drawn over each other.

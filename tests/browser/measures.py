@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page
 
@@ -39,5 +41,16 @@ def overlapping(page: Page, ours: str) -> list[str]:
     return _measured(page, "overlapping", ours)
 
 
-def _measured(page: Page, measure: str, *arguments: object) -> list[str]:
+def begin_walk(page: Page, ours: str) -> list[str]:
+    """What Tab should reach within ``ours``, in the order of the document. The focus is before the first."""
+    return _measured(page, "beginWalk", ours)
+
+
+def walk_on(page: Page, go: Callable[[], None]) -> dict[str, Any]:
+    """The control that has the focus after ``go``, and whether it is ``shown``: looks other than without."""
+    go()
+    return _measured(page, "walkOn")
+
+
+def _measured(page: Page, measure: str, *arguments: object) -> Any:
     return page.evaluate(f"given => {{ {SOURCE}\nreturn measures.{measure}(given); }}", list(arguments))

@@ -87,7 +87,8 @@ def list_in_which_nothing_is_found(page: Page, site: Site) -> None:
 @shown("list-with-a-message")
 def list_after_nothing_was_selected(page: Page, site: Site) -> None:
     page.goto(ADMIN)
-    page.get_by_role("button", name="Delete the selected").click()
+    page.get_by_label("Action:").select_option("Delete the selected traces")
+    page.get_by_role("button", name="Go", exact=True).click()
     expect(page.get_by_text("nothing was deleted")).to_be_visible()
 
 
@@ -101,8 +102,18 @@ def delete_one(page: Page, site: Site) -> None:
 @shown("clear")
 def clear_all(page: Page, site: Site) -> None:
     page.goto(ADMIN)
-    page.get_by_role("button", name="Clear all traces").click()
+    page.get_by_label("Action:").select_option("Delete all traces")
+    page.get_by_role("button", name="Go", exact=True).click()
     expect(page.get_by_role("button", name="Yes, I")).to_be_visible()
+
+
+@shown("compare")
+def compared(page: Page, site: Site) -> None:
+    page.goto(ADMIN)
+    page.get_by_label("Select Scenario 13", exact=False).check()
+    page.get_by_label("Select Scenario 26", exact=False).check()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("link", name="Swap A and B")).to_be_visible()
 
 
 @shown("import")
@@ -170,7 +181,7 @@ def trace_with_pages(page: Page, site: Site) -> None:
 
 @shown("trace-filtered")
 def filtered_trace(page: Page, site: Site) -> None:
-    page.goto(f"{site.trace('long')}?database=archive")
+    page.goto(f"{site.trace('long')}?db=archive")
     expect(page.locator(".dbroute-row", has_text="archive").first).to_be_visible()
 
 
@@ -247,7 +258,7 @@ def routers(page: Page, site: Site) -> None:
     expect(page.get_by_text("PrimaryReplicaRouter").first).to_be_visible()
 
 
-@shown("routers-without-traces", fresh=True)
+@shown("routers-fresh", fresh=True)
 def routers_without_traces(page: Page, site: Site) -> None:
     page.goto(f"{ADMIN}routers/")
     expect(page.get_by_text("No trace is stored yet")).to_be_visible()
@@ -256,13 +267,17 @@ def routers_without_traces(page: Page, site: Site) -> None:
 # Elsewhere
 
 
+def open_panel(page: Page) -> None:
+    page.locator("#djShowToolBarButton").click()
+    page.get_by_role("link", name="Routing").click()
+    expect(page.get_by_role("link", name="The full trace")).to_be_visible()
+
+
 @shown("panel", ours="#dbroute-panel", in_toolbar=True)
 def panel(page: Page, site: Site) -> None:
     """The toolbar's panel on a page of the site."""
     page.goto("/books/1/")
-    page.locator("#djShowToolBarButton").click()
-    page.get_by_role("link", name="Routing").click()
-    expect(page.get_by_role("link", name="The full trace")).to_be_visible()
+    open_panel(page)
 
 
 @shown("file", ours="body")

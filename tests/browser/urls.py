@@ -6,8 +6,19 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.generic import RedirectView
 
+from example_site.library.models import Book
 from example_site.urls import urlpatterns as those_of_the_site
 
+HTMX2 = """<!doctype html>
+<html lang="en">
+  <head>
+    <title>A page with htmx 2</title>
+    <meta name="htmx-config" content='{"includeIndicatorStyles": false, "allowEval": false}'>
+    <script src="/static/htmx2/htmx.min.js"></script>
+  </head>
+  <body><h1>htmx 2</h1><button hx-get="/htmx2/part/" hx-target="#part">Fetch</button><p id="part"></p></body>
+</html>
+"""
 WRONG = {
     "inline-style": '<p style="color: red">red</p>',
     "inline-script": "<script>window.ran = true</script>",
@@ -28,10 +39,22 @@ def script(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(SCRIPTS[name], content_type="text/javascript")
 
 
+def htmx2(request: HttpRequest) -> HttpResponse:
+    """A project's own page: a query, which the panel has to show, and an htmx that is not ours."""
+    Book.objects.count()
+    return HttpResponse(HTMX2)
+
+
+def htmx2_part(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("fetched by htmx")
+
+
 urlpatterns = [
     *those_of_the_site,
     # Chromium asks for it where a page names none, as the admin's do not.
     path("favicon.ico", RedirectView.as_view(url="/static/example_site/icon.svg")),
+    path("htmx2/", htmx2),
+    path("htmx2/part/", htmx2_part),
     path("wrong/script/<str:name>", script),
     path("wrong/<slug:kind>/", wrong),
 ]

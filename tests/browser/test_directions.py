@@ -1,0 +1,54 @@
+"""The pages from right to left, as the admin shows them in Hebrew and Arabic; and on paper."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import measures
+from tests.browser.pages import SHOWN
+from tests.browser.site import ADMIN
+
+RIGHT_TO_LEFT = {
+    "list": ADMIN,
+    "trace": "stale",
+    "transactions": "transactions",
+    "sandbox": f"{ADMIN}sandbox/?action=db_for_read&model=library.Book",
+    "map": f"{ADMIN}map/",
+    "routers": f"{ADMIN}routers/",
+    "finding": f"{ADMIN}finding/stale-read/",
+    "import": f"{ADMIN}import/",
+}
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("language", ["he", "ar"])
+@pytest.mark.parametrize("name", RIGHT_TO_LEFT)
+def test_from_right_to_left_all_has_its_place_and_code_stays_as_it_is(browse, site, name, language, width):
+    page = browse(site, locale=language, width=width)
+    place = RIGHT_TO_LEFT[name]
+    page.goto(place if place.startswith("/") else site.trace(place))
+    assert page.locator("html").get_attribute("dir") == "rtl"
+    # Whatever can be opened, with code in it.
+    for row in page.locator(".dbroute-row > summary").filter(visible=True).all()[:2]:
+        row.click()
+        expect(page.locator("details.dbroute-row[open] dl").first).to_be_visible()
+
+    assert measures.too_wide(page) == []
+    assert measures.overlapping(page, "#dbroute") == []
+    assert measures.code_the_other_way(page, "#dbroute") == []
+
+
+@pytest.mark.parametrize("name", ["list", "trace-opened", "map", "sandbox-answered"])
+def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
+    page = browse(site)
+    SHOWN[name].reach(page, site)
+    ours = page.locator("#dbroute")
+    opened = ours.get_by_text("called from").filter(visible=True)
+    expect(opened).to_have_count(1 if name == "trace-opened" else 0)
+    page.emulate_media(media="print")
+
+    pressed = ours.locator("button, input, select, textarea, .object-tools a").filter(visible=True)
+    assert [one.evaluate("element => element.outerHTML") for one in pressed.all()] == []
+    expect(opened).to_have_count(1 if name == "trace-opened" else 0)
+    assert measures.too_wide(page) == []
