@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from dbroute_panel import records
-from dbroute_panel.recording.callers import Site, place
+from dbroute_panel.recording.callers import Site, Template, place
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
 from dbroute_panel.recording.recorder import (
     KINDS,
@@ -56,7 +56,10 @@ class Writer:
         self.sessions = Sessions()
         self.values = Values(recorder, self.sessions)
         self.base = base_dir()
-        self.places: dict[tuple[int, int], tuple[str, int, str]] = {}
+        # What the same line of code leads to again and again is made once, and is then the same object.
+        self.callsites: dict[tuple[int, int, Template | None], records.Callsite] = {}
+        self.statements: dict[tuple[str, str | None], _Statement] = {}
+        self.paths: dict[int, str] = {}
         self.settled = {raw.id: raw.settled_by for raw in self.raw if type(raw) is RawDecision}
 
     def events(self) -> list[records.Event]:
@@ -114,7 +117,7 @@ class Writer:
             hints={} if raw.hints is None else self.values.each(raw.hints),
             steps=[
                 records.Step(
-                    router=text_of(dotted(step.router)),
+                    router=self.path(step.router),
                     outcome=step.outcome,
                     answer=self.values.one(step.answer),
                     error=self.values.error(step.error),
@@ -123,7 +126,7 @@ class Writer:
                 for step in raw.steps
             ]
             + [
-                records.Step(router=text_of(dotted(router)), outcome=records.Outcome.NOT_ASKED)
+                records.Step(router=self.path(router), outcome=records.Outcome.NOT_ASKED)
                 for router in raw.rest
             ],
             settled_by=raw.settled_by,
@@ -133,14 +136,14 @@ class Writer:
         )
 
     def query(self, raw: RawQuery) -> records.Query:
-        statement = read(raw.sql)
-        secret = self.sessions.concern(raw.model, raw.sql, raw.params)
+        statement = self.statement(raw)
+        secret = statement.secret or self.sessions.are_named(raw.params)
         return records.Query(
             id=raw.id,
             alias=text_of(raw.alias),
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
-            sql=without_literals(text_of(raw.sql), raw.vendor) if secret else self.values.clean(raw.sql),
+            sql=without_literals(text_of(raw.sql), raw.vendor) if secret else statement.sql,
             params=self.values.parameters(raw.params, raw.many, secret),
             many=raw.many,
             operation=statement.operation,
@@ -156,6 +159,15 @@ class Writer:
             within=raw.within,
             callsite=self.callsite(raw.site),
         )
+
+    def statement(self, raw: RawQuery) -> _Statement:
+        key = (raw.sql, raw.model)
+        if (known := self.statements.get(key)) is None:
+            operation, writes = read(raw.sql)
+            secret = self.sessions.concern(raw.model, raw.sql)
+            sql = "" if secret else self.values.clean(raw.sql)
+            known = self.statements[key] = _Statement(sql, operation, writes, secret)
+        return known
 
     def error(self, raw: RawQuery, secret: bool) -> str | None:
         if raw.error is None:
@@ -186,14 +198,22 @@ class Writer:
         if site is None:
             return None
         # By identity, which the raw events keep unique: a code object is slow to hash.
-        known = self.places.get((id(site[0]), site[1]))
-        file, line, function = known or self.places.setdefault((id(site[0]), site[1]), place(site))
-        return records.Callsite(
-            file=relative_to(file, self.base),
-            line=line,
-            function=text_of(function),
-            template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
-        )
+        key = (id(site[0]), site[1], site[2])
+        if (known := self.callsites.get(key)) is None:
+            file, line, function = place(site)
+            known = self.callsites[key] = records.Callsite(
+                file=relative_to(file, self.base),
+                line=line,
+                function=text_of(function),
+                template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
+            )
+        return known
+
+    def path(self, router: Any) -> str:
+        # By identity, too: whether two routers are equal is for their own code to say.
+        if (known := self.paths.get(id(router))) is None:
+            known = self.paths[id(router)] = text_of(dotted(router))
+        return known
 
 
 WRITERS: dict[type, Callable[[Writer, Any], records.Event]] = {
@@ -202,6 +222,15 @@ WRITERS: dict[type, Callable[[Writer, Any], records.Event]] = {
     RawTransaction: Writer.transaction,
 }
 """By the class of the event. In the writer they would be a cycle, which keeps the recorder alive."""
+
+
+class _Statement(NamedTuple):
+    """What all queries with the same text have in common. ``sql`` is empty where it is not to be kept."""
+
+    sql: str
+    operation: str
+    writes: bool
+    secret: bool
 
 
 def _by_id(raw: RawEvent) -> int:

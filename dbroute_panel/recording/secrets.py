@@ -48,6 +48,7 @@ _ENCODED = re.compile(r"(?<!\w)\w{1,50}\$[^\s'\"()]*[^\s'\"(),;]")
 _RESET = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-z]{6,7}-(?:[0-9a-f]{64}|[0-9a-f]{48}|[0-9a-f]{32}|[0-9a-f]{20})(?![0-9A-Za-z])"
 )
+_TEXTLESS = frozenset({int, float, bool, type(None)})
 SHORTEST = 8
 """Of what a request came with, what is shorter opens nothing: no session has a shorter key."""
 
@@ -66,16 +67,18 @@ class Sessions:
         prefix = getattr(getattr(engine, "SessionStore", None), "cache_key_prefix", None)
         self.cached = (_CACHED, prefix) if isinstance(prefix, str) and prefix else (_CACHED,)
 
-    def concern(self, model: str | None, sql: str, params: Any = None) -> bool:
-        """Whether a query reads or writes a session: its row, or where a cache keeps it in a table."""
+    def concern(self, model: str | None, sql: str) -> bool:
+        """Whether a statement reads or writes a session, or names the key under which a cache keeps one."""
         if model in self.labels:
             return True
         folded = sql.casefold()  # names of tables may be written in either case
-        return (
-            any(table in folded for table in self.tables)
-            or any(prefix in sql for prefix in self.cached)
-            or any(prefix in text for text in _texts(params) for prefix in self.cached)
-        )
+        return any(table in folded for table in self.tables) or any(prefix in sql for prefix in self.cached)
+
+    def are_named(self, params: Any) -> bool:
+        """Whether a parameter is the key under which a cache keeps a session."""
+        if type(params) is tuple and _TEXTLESS.issuperset(map(type, params)):
+            return False
+        return any(prefix in text for text in _texts(params) for prefix in self.cached)
 
 
 @lru_cache(maxsize=4)

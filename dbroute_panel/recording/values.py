@@ -34,18 +34,23 @@ class Values:
     def __init__(self, recorder: Recorder, sessions: Sessions) -> None:
         self.recorder = recorder
         self.sessions = sessions
+        self.cleaned: dict[str, str] = {}
 
     def each(self, raw: dict[str, Any]) -> dict[str, Any]:
         return {text_of(name): self.one(value) for name, value in raw.items()}
 
     def one(self, raw: Any) -> Any:
         """An answer, hint or argument: an InstanceRef, a TypeRef or a JSON scalar."""
+        if raw is None:
+            return None
         if type(raw) is Instance:
             return self.instance(raw)
         if type(raw) is Typed:
             return records.TypeRef(type=text_of(raw.path))
         if type(raw) is str:
-            return self.clean(raw)
+            if (known := self.cleaned.get(raw)) is None:  # mostly aliases
+                known = self.cleaned[raw] = self.clean(raw)
+            return known
         if type(raw) is float and not math.isfinite(raw):  # JSON has no infinity, and no NaN
             return str(raw)
         return whole(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw

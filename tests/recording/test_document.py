@@ -237,3 +237,44 @@ def test_an_engine_without_a_driver_is_of_an_unknown_vendor():
 
 def test_a_recorder_that_never_ended_can_be_written(site):
     assert Writer(Recorder("x", "block")).trace("x", "block").events == []
+
+
+def test_events_of_the_same_line_share_its_callsite(site):
+    with trace("alike", keep=False) as t:
+        for _ in range(2):
+            Book.objects.using("primary").get(pk=1)
+
+    first, second = t.document.queries
+    assert first.callsite is second.callsite
+
+
+def test_statements_that_look_alike_share_their_text_and_each_has_its_own_parameters(site):
+    with trace("alike", keep=False) as t:
+        for title in ("one", "django.contrib.sessions.cached_db" + "k" * 32, "two"):
+            list(Book.objects.using("primary").filter(title=title))
+
+    kept = [query.params for query in t.document.queries]
+    assert kept == [["one"], ["***"], ["two"]]
+    first, _, last = t.document.queries
+    assert first.sql is last.sql
+
+
+def test_routers_that_say_that_they_are_equal_are_each_named(site, monkeypatch):
+    class Same:
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+    class One(Same):
+        pass
+
+    class Other(Same):
+        pass
+
+    monkeypatch.setattr(router, "routers", [One(), Other()])
+    with trace("two routers", keep=False) as t:
+        router.db_for_read(Book)
+
+    (decision,) = t.document.decisions
+    assert [step.router.rpartition(".")[2] for step in decision.steps] == ["One", "Other"]
