@@ -19,10 +19,15 @@ from django.urls import include, path, reverse
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import EVENTS
+from dbroute_panel.records import Callsite, InstanceRef
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User as Reader
 
+from .traces import a_decision, a_finding, a_query, a_trace
+
 DJDT = "/__debug__/"
+LARGEST = 150_000
+"""In bytes: the panel may have at most as many, however much it has to show."""
 
 
 def books(request):
@@ -150,6 +155,13 @@ def content(client, toolbar) -> str:
     request_id = list(toolbar.request_ids())[-1]
     response = client.get(f"{DJDT}render_panel/", {"request_id": request_id, "panel_id": "RoutingPanel"})
     return json.loads(response.content)["content"]
+
+
+def kept(client, store, toolbar, events, **changes) -> str:
+    """The panel of a request that left these events."""
+    client.get("/nothing/")
+    store.save(a_trace(1, id=stats(toolbar)["trace_id"], events=events, **changes))
+    return content(client, toolbar)
 
 
 def words(markup: str) -> str:
@@ -361,7 +373,58 @@ class TestShowing:
         shown = content(client, toolbar)
         assert shown.count("dbroute-row-query") == EVENTS
         assert "and 20 more events" in words(shown)
-        assert len(shown) < 400_000
+        assert len(shown.encode()) < LARGEST
+
+    def test_events_that_are_alike_are_whole_once_and_say_of_which_they_are(self, client, toolbar):
+        client.get("/many/")
+        shown = content(client, toolbar)
+        whole = shown.count("PrimaryReplicaRouter answered replica")
+        assert 1 <= whole < 8  # of each replica, with and without a finding
+        assert words(shown).count("SQL, routers and line of code: as in #") == EVENTS - whole
+
+    def test_of_a_few_events_each_is_whole(self, client, toolbar):
+        client.get("/books/")
+        assert "as in #" not in words(content(client, toolbar))
+
+    def test_of_a_thousand_queries_that_are_alike_each_has_its_own_values(self, client, store, toolbar):
+        shown = kept(client, store, toolbar, [a_query(n, decision=None) for n in range(1, 1_001)])
+        assert len(shown.encode()) < LARGEST
+        assert "and 900 more events" in words(shown)
+        for n in range(2, EVENTS + 1):
+            assert f"<code>{n}</code>" in shown
+
+    def test_of_a_thousand_different_queries_each_has_its_chain_hints_sql_and_place(
+        self, client, store, toolbar
+    ):
+        events = []
+        for n in range(1, 2_000, 2):
+            hint = InstanceRef(model="library.Book", pk=f"p{n}", state_db="replica1", adding=False)
+            sql = f'SELECT {n}, "library_book"."title" FROM "library_book" WHERE ' + '"a" = %s AND ' * 30
+            site = Callsite(file="library/views.py", line=n, function="book")
+            events += [
+                a_decision(n, hints={"instance": hint}, callsite=site),
+                a_query(n + 1, decision=n, sql=sql, callsite=site),
+            ]
+        shown = kept(client, store, toolbar, events)
+        assert len(shown.encode()) < LARGEST
+        rows = words(shown).partition("time where")[2]
+        assert rows.count("ReplicaRouter answered replica1.") == EVENTS
+        for n in range(1, 2 * EVENTS, 2):
+            assert f"library.Book #p{n} " in rows
+            assert f'SELECT {n}, "library_book"."title" FROM "library_book" WHERE' in rows
+            assert f"library/views.py:{n} book" in rows
+
+    def test_a_finding_or_an_error_is_in_the_row_of_its_event(self, client, store, toolbar):
+        events = [a_query(n) for n in range(1, 60)]
+        events[40] = a_query(41, error="OperationalError: gone")
+        shown = kept(client, store, toolbar, events, findings=[a_finding("stale-read", 50, 51)])
+        rows = shown.split("<summary")
+        assert [n for n, row in enumerate(rows) if "dbroute-level-warning" in row and "<details" in row] != []
+        assert "OperationalError: gone" in words(rows[41])
+        assert "▲ warning" in words(rows[50])
+        assert "stale-read" in words(rows[50])
+        assert "as in #50" in words(rows[51])
+        assert "as in #1" in words(rows[52])
 
     def test_a_trace_that_is_gone_is_explained(self, client, store, toolbar):
         client.get("/books/")
@@ -432,8 +495,6 @@ class TestShowing:
         assert "2 queries" in words(content(client, toolbar))
 
     def test_hostile_text_is_only_text(self, client, store, toolbar):
-        from tests.traces import a_query, a_trace
-
         client.get("/nothing/")
         hostile = "<script>alert(1)</script><img src=x>"
         trace_id = stats(toolbar)["trace_id"]

@@ -28,11 +28,14 @@ FEW: Final = 20
 LARGEST: Final = 115_000
 """So many characters all rows have at most, about."""
 
-SHORT: Final = 1_000
-"""So many characters a short row has at most, about."""
+ALONE: Final = 1_300
+LIKE: Final = 900
+"""So many characters a short row has at most, about: one of its own kind, and one that is like another."""
 
-SQL: Final = 240
-"""So many characters of its statement a short row has at most."""
+CELL: Final = 80
+SQL: Final = 160
+VALUES: Final = 160
+"""So many characters of a cell, a statement and its values a short row has at most."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -49,13 +52,18 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Short(msgspec.Struct, frozen=True, kw_only=True):
-    """What a short row shows once it is opened. ``like``: the id of the row that has the rest, or 0."""
+    """
+    What a short row shows once it is opened.
+
+    ``like``: the id of the row that has all but the ``values``, which are the event's own; or 0.
+    """
 
     like: int = 0
     settled: str = ""
     facts: tuple[str, ...] = ()
     sql: str = ""
     params: str = ""
+    values: str = ""
     codes: tuple[str, ...] = ()
     error: str = ""
     site: str = ""
@@ -68,37 +76,40 @@ def lines_of(index: Index, here: str | None) -> tuple[list[Line], int]:
     ``here``: the trace's page in the admin, or None.
     """
     listing = Listing(index)
-    lines = list(_Lines(index, here).all(listing))
+    lines = list(_Lines(index, here, list(listing.first(EVENTS))).all())
     return lines, sum(map(len, listing.units)) - sum(line.events for line in lines)
 
 
 class _Lines:
-    def __init__(self, index: Index, here: str | None) -> None:
+    def __init__(self, index: Index, here: str | None, rows: list[tuple[Row, tuple[Row, ...]]]) -> None:
         self.index = index
         self.here = here
+        self.rows = rows
         self.few = len(index.events) <= FEW
-        self.room = LARGEST - SHORT * min(EVENTS, len(index.events))
+        shown = [one for row, inside in rows for one in (inside or (row,))]
+        self.kinds = {row.id: self.kind(row) for row in shown}
+        kinds = len(set(self.kinds.values()))
+        self.room = LARGEST - ALONE * kinds - LIKE * (len(shown) - kinds)
         self.seen: dict[Hashable, int] = {}
         self.rendered = cache(_rendered)  # of this panel alone: the next may be in another language
 
-    def all(self, listing: Listing) -> Iterator[Line]:
-        for row, inside in listing.first(EVENTS):
+    def all(self) -> Iterator[Line]:
+        for row, inside in self.rows:
             if inside:
                 yield Line(row=row, lines=tuple(self.line(one) for one in inside))
             else:
                 yield self.line(row)
 
     def line(self, row: Row) -> Line:
-        kind = self.kind(row)
-        like = 0 if self.few else self.seen.get(kind, 0)
-        if not like and self.room > 0:
+        like = self.seen.setdefault(self.kinds[row.id], row.id)
+        if like != row.id and not self.few:
+            return Line(self.short(row, like))
+        if self.room > 0:
             html = self.whole(row)
-            self.room -= len(html)
-            if self.few or self.room > 0:  # else nothing is tried any more: the rest is short
-                self.seen[kind] = row.id
+            self.room -= len(html) - ALONE
+            if self.room > 0:  # else nothing is tried any more: the rest is short
                 return Line(html)
-        self.seen.setdefault(kind, row.id)
-        return Line(self.short(row, like))
+        return Line(self.short(row, 0))
 
     def kind(self, row: Row) -> Hashable:
         """What is the same for events that are alike: what was found about them, too."""
@@ -111,7 +122,11 @@ class _Lines:
         return _rendered("_row.html", **context)
 
     def short(self, row: Row, like: int) -> SafeString:
-        detail = detail_of(self.index, self.index.events[row.id], format_sql=False)
+        event = self.index.events[row.id]
+        if like:
+            detail = Short(like=like, values=words.cut(alike.values(self.index, event), VALUES))
+        else:
+            detail = _alone(detail_of(self.index, event, format_sql=False))
         database, level = "", ""
         if row.database is not None:
             database = self.rendered("_database.html", database=row.database)
@@ -119,10 +134,11 @@ class _Lines:
             level = self.rendered("_level.html", level=row.level)
         context = {
             "row": row,
+            "why": words.cut(row.why, CELL),
+            "what": words.cut(row.what, CELL),
             "database": database,
             "level": level,
-            "detail": _like(detail, like) if like else _alone(detail),
-            "here": self.here,
+            "detail": detail,
         }
         return _rendered("_panel_row.html", **context)
 
@@ -130,15 +146,6 @@ class _Lines:
 def _rendered(template: str, **context: Any) -> SafeString:
     html: SafeString = get_template(f"dbroute_panel/{template}").render(context)  # type: ignore[assignment]
     return html
-
-
-def _like(detail: Detail, like: int) -> Short:
-    """What an event has of its own; the rest is that of the event ``like``."""
-    return Short(
-        like=like,
-        facts=_facts(detail),
-        params=_params(detail),
-    )
 
 
 def _alone(detail: Detail) -> Short:
@@ -160,10 +167,10 @@ def _facts(detail: Detail) -> tuple[str, ...]:
     if detail.instance is not None:
         given.append(detail.instance)
     return tuple(
-        words.cut(" ".join(filter(None, (fact.name, fact.value, fact.note and f"({fact.note})"))), 240)
+        words.cut(" ".join(filter(None, (fact.name, fact.value, fact.note and f"({fact.note})"))), VALUES)
         for fact in given[:10]
     )
 
 
 def _params(detail: Detail) -> str:
-    return words.cut(", ".join(detail.params), 120)
+    return words.cut(", ".join(detail.params), VALUES)
