@@ -142,7 +142,9 @@ class TestForgetting:
     def test_one_after_a_question(self, admin, store):
         store.save(a_trace(1))
         store.save(a_trace(2))
-        assert "will be deleted" in text(admin.get(url("delete", a_trace(1).id)))
+        shown = text(admin.get(url("delete", a_trace(1).id)))
+        assert "will be deleted" in shown
+        assert re.search(r"Recorded on \d+/\d+/\d+ [\d:]+\. 1 decision, 1 query\.", shown)
         assert store.count() == 2
         response = admin.post(url("delete", a_trace(1).id), {"post": "yes"}, follow=True)
         assert "was deleted" in text(response)

@@ -127,7 +127,7 @@ class TestAsking:
     def test_other_routers(self, admin, recorded):
         response = ask(admin, recorded, LIBRARY)
         lines = [decision.callsite.line for decision in recorded.decisions[2:]]
-        assert "3 decisions would change. 4 asked 1 the same 3 changed" in text(response)
+        assert "3 of 4 decisions would change. 4 asked 1 the same 3 changed" in text(response)
         file = "tests/test_admin_replay.py"
         assert changes(response) == [
             [
@@ -163,6 +163,7 @@ class TestAsking:
         monkeypatch.setitem(router.__dict__, "routers", [*router.routers[:2], Querying()])
         shown = text(ask(admin, recorded))
         assert "1 not replayable" in shown
+        assert "Nothing would change in the 3 of 4 decisions that could be asked again." in shown
         assert "Not replayable 1 A router queried primary." in shown
 
     def test_an_answer_that_is_no_database_and_one_that_is_none(self, admin, store, monkeypatch):

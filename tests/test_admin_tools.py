@@ -34,3 +34,11 @@ def test_nobody_is_sent_where_they_may_not_go(site, store, permission):
         assert tools(client, page) == [
             (link, link == page) for link, needed in ALL.items() if needed == permission
         ]
+
+
+@pytest.mark.parametrize(
+    "page", [f"{HERE.id}/replay/", f"{HERE.id}/delete/", "finding/stale-read/", "no/change/"]
+)
+def test_a_page_of_one_trace_or_finding_leads_there_too_and_is_none_of_them(site, store, page):
+    store.save(HERE)
+    assert tools(person("superuser"), page) == [(link, False) for link in ALL]

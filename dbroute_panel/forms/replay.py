@@ -39,6 +39,7 @@ class ReplayForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.today = list(today)
         self.fields["routers"].initial = "\n".join(self.today)
+        self.fields["routers"].widget.attrs["rows"] = min(max(len(self.today) + 1, 3), 12)
 
     def clean_routers(self) -> list[str] | None:
         """The dotted paths; None where they are today's."""
