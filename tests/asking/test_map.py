@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from dbroute_panel import trace
 from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.difference import difference
-from dbroute_panel.asking.map import ModelRoutes, RoutingMap, dumps, loads, marks, routing_map
+from dbroute_panel.asking.map import ModelRoutes, RoutingMap, answers, dumps, loads, marks, routing_map
 from dbroute_panel.asking.subjects import AskError
 from dbroute_panel.asking.table import as_csv
+from dbroute_panel.records import Action
+from example_site.library.models import Book
 from tests.asking.routers import Among, Constant, Pinning, Silent
 from tests.timing import quickest
 
@@ -182,6 +184,34 @@ def test_being_stopped_is_no_answer(settings, stop, question):
         routing_map()
 
 
+class Moody:
+    """Answers in turn, and raises at each fifth question."""
+
+    asked = 0
+
+    def db_for_read(self, model, **hints):
+        self.asked += 1
+        if self.asked % 5 == 0:
+            raise TimeoutError("no answer")
+        return ("replica1", "replica2")[self.asked % 2]
+
+
+def test_the_shares_of_all_answers_and_of_what_was_raised(settings):
+    settings.DATABASE_ROUTERS = [Moody()]
+    assert answers(Book, Action.READ, 100) == [
+        ("replica1", 40),
+        ("replica2", 40),
+        ("TimeoutError: no answer", 20),
+    ]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped])
+def test_being_stopped_is_no_share(settings, stop):
+    settings.DATABASE_ROUTERS = [Constant(read=stop())]
+    with pytest.raises(stop):
+        answers(Book, Action.READ, 100)
+
+
 def test_answers_that_are_no_configured_alias_are_shown_as_they_are(settings):
     class Shard:
         pass
@@ -189,8 +219,8 @@ def test_answers_that_are_no_configured_alias_are_shown_as_they_are(settings):
     class Alias(models.TextChoices):
         PRIMARY = "primary"
 
-    answers = {"nowhere": "nowhere", Alias.PRIMARY: "primary", 7: "7", Shard(): f"<{__name__}."}
-    for answer, shown in answers.items():
+    given = {"nowhere": "nowhere", Alias.PRIMARY: "primary", 7: "7", Shard(): f"<{__name__}."}
+    for answer, shown in given.items():
         settings.DATABASE_ROUTERS = [Constant(read=answer)]
         [read] = routing_map().models["library.Book"].read
         assert type(read) is str

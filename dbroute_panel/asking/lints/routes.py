@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.models import Model
 
 from dbroute_panel.asking.lints.registry import DUMMY, Facts, Problem, lint
-from dbroute_panel.asking.question import shares
+from dbroute_panel.asking.map import answers
 from dbroute_panel.asking.subjects import AskError, object_from
 from dbroute_panel.records import Action, Level
 
@@ -101,8 +101,8 @@ def random_route(facts: Facts) -> Iterator[Problem]:
         for action, aliases in ((Action.READ, routes.read), (Action.WRITE, routes.write)):
             if len(aliases) < 2:
                 continue
-            parts = shares([facts.ask(model, action) for _ in range(ASKED)])
-            listed = ", ".join(f"{share.answer} {share.count * 100 // ASKED} %" for share in parts)
+            counts = answers(model, action, ASKED)
+            listed = ", ".join(f"{answer} {count * 100 // ASKED} %" for answer, count in counts)
             yield Problem(
                 model._meta.label,
                 f"{action} gives different answers for {model._meta.label}: {listed} of {ASKED}. "

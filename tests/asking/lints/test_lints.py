@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from dbroute_panel.asking.aside import SECONDS
 from dbroute_panel.asking.lint import lint
 from dbroute_panel.asking.lints import LINTS
+from dbroute_panel.asking.map import routing_map
 from dbroute_panel.records import Level
 from tests.asking.lints import routers
 from tests.asking.lints.routers import Routes
+from tests.thousand.apps import APPS
+from tests.timing import quickest
 
 pytestmark = pytest.mark.usefixtures("site")
 
@@ -408,6 +412,13 @@ class TestRandomRoute:
         assert "library.Book" in messages
         assert "replica1 50 %, replica2 50 %" in messages["library.Book"][0]
         assert LINTS["random-route"].level is Level.INFO
+
+    def test_a_thousand_models_are_asked_about_within_the_time_that_a_page_has(self, route, settings):
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
+        route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
+        routes = routing_map()
+        assert len([finding for finding in lint(routes) if finding.code == "random-route"]) > 1000
+        assert quickest(lambda: lint(routes), enough=SECONDS / 2, rounds=1) < SECONDS / 2
 
     def test_not_where_the_same_alias_comes_again(self, route):
         route(routers.OneByOne("primary"), Routes(write={"*": "primary"}))
