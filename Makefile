@@ -7,6 +7,7 @@
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
+# make docs    the documentation, in .cache/docs/index.html; a warning is an error
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -31,7 +32,7 @@ BROWSER_DIR := .cache/browser
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
 .PHONY: help demo demo-services test test-browser test-services test-django test-django-short test-matrix
-.PHONY: screenshots reliability bench bench-here
+.PHONY: docs screenshots reliability bench bench-here
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
@@ -147,6 +148,13 @@ bench:
 
 bench-here: $(VENV)/.installed-bench
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# Everything anew each time: Sphinx says nothing a second time about a page that it does not read again. The tests
+# run the code of the pages, and say whether something is missing.
+docs: $(VENV)/.installed-dev
+	@rm -rf .cache/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs .cache/docs
+	@echo "The documentation is in .cache/docs/index.html"
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome
