@@ -20,6 +20,7 @@ import pytest
 from _pytest.junitxml import xml_key
 from asgiref.sync import SyncToAsync
 from django.conf import settings as site_settings
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections
@@ -27,6 +28,7 @@ from django.test import override_settings
 
 from dbroute_panel import stores
 from example_site import replication
+from tests.thousand.apps import APPS
 
 TOOLBAR = find_spec("debug_toolbar") is not None
 collect_ignore = [] if TOOLBAR else ["test_panel.py"]
@@ -112,6 +114,30 @@ def store(settings, tmp_path) -> Iterator[stores.Store]:
     store = stores.get_store()
     yield store
     store.close()
+
+
+@pytest.fixture
+def admin(site, store, client):
+    """A client that is logged in as the superuser of the example site."""
+    client.force_login(get_user_model().objects.get(username="admin"))
+    return client
+
+
+@pytest.fixture
+def routers(settings, request):
+    """Ask a router of the test's own before the others; what it noted in ``asked`` is forgotten."""
+
+    def use(router: type) -> None:
+        settings.DATABASE_ROUTERS = [f"{router.__module__}.{router.__name__}", *settings.DATABASE_ROUTERS]
+        getattr(request.module, "asked", []).clear()
+
+    return use
+
+
+@pytest.fixture
+def thousand(settings):
+    """The project has a thousand models more."""
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
 
 
 def let_go_of_the_files() -> None:

@@ -20,7 +20,6 @@ from dbroute_panel.views.map_rows import MapTable, Wanted
 from example_site.library.models import Book
 from example_site.variants import swapped
 from tests.test_admin_pages import PARTIAL, text, url
-from tests.thousand.apps import APPS
 from tests.timing import quickest
 from tests.traces import a_trace
 
@@ -47,21 +46,6 @@ class Slow:
     def db_for_read(self, model, **hints):
         if model is Book:
             time.sleep(0.05)
-
-
-@pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
-@pytest.fixture
-def routers(settings):
-    def use(name):
-        settings.DATABASE_ROUTERS = [f"{__name__}.{name}", *settings.DATABASE_ROUTERS]
-        asked.clear()
-
-    return use
 
 
 @pytest.fixture
@@ -98,14 +82,14 @@ def rows(response) -> dict[str, list[str]]:
 
 class TestAsking:
     def test_looking_asks_nobody(self, admin, routers):
-        routers("Noting")
+        routers(Noting)
         admin.get(url("map"))  # its own user and session are asked for
         before = [label for label in asked if "library" in label]
         assert before == []
         assert "The routers were not asked yet." in text(admin.get(url("map")))
 
     def test_what_was_asked_is_shown_with_its_time_and_no_one_asked_again(self, asked_map, routers):
-        routers("Noting")
+        routers(Noting)
         shown = asked_map.get(url("map"))
         assert not [label for label in asked if "library" in label]
         assert re.search(r"18 models, as the routers answered on \d+/\d+/\d+ \d\d:\d\d:\d\d", text(shown))
@@ -147,7 +131,7 @@ class TestAsking:
         assert "Nothing was asked yet." in page
 
     def test_the_writes_of_a_router_that_raises_are_shown_all_the_same(self, admin, routers):
-        routers("Failing")
+        routers(Failing)
         admin.post(url("map"))
         response = admin.get(url("map"))
         book = rows(response)["library.Book"]
@@ -158,7 +142,7 @@ class TestAsking:
     def test_routers_that_take_too_long_are_stopped_and_the_last_map_stays(
         self, asked_map, routers, monkeypatch
     ):
-        routers("Slow")
+        routers(Slow)
         monkeypatch.setattr(aside, "__kwdefaults__", {"seconds": 0.2})
         begun = time.monotonic()
         response = asked_map.post(url("map"))
@@ -267,10 +251,9 @@ class TestSize:
         assert len(rows(last)) == 1000 - 12 * 80
         assert "Page 13 of 13" in text(admin.get(f"{url('map')}?page=99"))
 
-    def test_a_thousand_models_on_eight_databases(self, admin, settings):
+    def test_a_thousand_models_on_eight_databases(self, admin, settings, thousand):
         """Asked really, and each with a finding."""
         settings.DEBUG = False  # no toolbar
-        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
         assert admin.post(url("map")).status_code == 302
         response = admin.get(url("map"))
         assert "1018 models, as the routers answered" in text(response)

@@ -51,12 +51,6 @@ def no_router():
 
 
 @pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
-@pytest.fixture
 def recorded(site, store):
     with trace("recorded") as t:
         Book.objects.first()

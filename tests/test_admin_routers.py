@@ -25,12 +25,6 @@ from tests.traces import a_decision, a_trace
 SECRETS = ("s3cret", "bob", "t0ken")
 
 
-@pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
 class Loud:
     """Fails the test when anything of it is run."""
 

@@ -23,8 +23,8 @@ from dbroute_panel.views import offers
 from dbroute_panel.views.calls import as_command, as_python
 from dbroute_panel.views.offers import examples
 from example_site.library.models import Book
+from tests.test_admin_map import Failing
 from tests.test_admin_pages import PARTIAL, text, url
-from tests.thousand.apps import APPS
 from tests.timing import quickest
 
 BOOK = {"model": "library.Book", "action": "db_for_write", "repeat": "1"}
@@ -41,37 +41,10 @@ class Noting:
     db_for_write = db_for_read
 
 
-class Failing:
-    def db_for_read(self, model, **hints):
-        if model is Book:
-            raise LookupError("no shard for <this>")
-
-
 class Slow:
     def db_for_read(self, model, **hints):
         if model is Book:
             time.sleep(1)
-
-
-@pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
-@pytest.fixture
-def routers(settings):
-    def use(name):
-        settings.DATABASE_ROUTERS = [f"{__name__}.{name}", *settings.DATABASE_ROUTERS]
-        asked.clear()
-
-    return use
-
-
-@pytest.fixture
-def thousand(settings):
-    """The project has a thousand models more."""
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
 
 
 def offered(response) -> list[str]:
@@ -121,7 +94,7 @@ class TestAnswers:
         assert f"hint instance library.Book #{pk} _state.db = archive" in shown
 
     def test_other_hints_reach_the_router(self, admin, routers):
-        routers("Noting")
+        routers(Noting)
         shown = text(ask(admin, hints='{"tenant": "acme", "shard": 3}'))
         assert asked == ["library.Book ['shard', 'tenant']"]
         assert 'hint tenant "acme" hint shard 3' in shown
@@ -147,20 +120,20 @@ class TestAnswers:
         )
 
     def test_a_router_that_raises_is_an_answer_with_its_traceback(self, admin, routers):
-        routers("Failing")
+        routers(Failing)
         response = ask(admin, action="db_for_read", repeat="3")
         shown = text(response)
         assert response.status_code == 200
         assert "No answer : a router raised." in shown
         assert "LookupError: no shard for <this>" in shown
-        assert "test_admin_sandbox.py" in shown
+        assert "test_admin_map.py" in shown
         assert "3 · 100.0 %" in shown
         assert "no shard for <this>" not in response.content.decode()
 
     def test_routers_that_take_too_long_are_stopped_and_what_was_asked_is_kept(
         self, admin, routers, monkeypatch
     ):
-        routers("Slow")
+        routers(Slow)
         monkeypatch.setattr(aside_module.aside, "__kwdefaults__", {"seconds": 0.2})
         response = ask(admin, action="db_for_read", repeat="1000")
         assert "did not answer within 0.2 seconds" in text(response)
@@ -243,7 +216,7 @@ class TestModels:
 
 class TestExamples:
     def test_one_of_each_question_that_can_be_pressed_as_it_is(self, admin, routers):
-        routers("Noting")
+        routers(Noting)
         body = admin.get(url("sandbox")).content.decode()
         links = re.findall(r'<dd><a href="(\?action[^"]*|\?model[^"]*)">', body)
         assert asked == []
@@ -273,7 +246,7 @@ class TestExamples:
 
 class TestPermalink:
     def test_it_fills_the_form_and_asks_nothing(self, admin, routers):
-        routers("Noting")
+        routers(Noting)
         given = QueryDict(mutable=True)
         given.update(
             BOOK | {"instance": "from", "instance_db": "archive", "hints": '{"a": 1}', "repeat": "5"}

@@ -11,7 +11,6 @@ from dbroute_panel.asking.map import routing_map
 from dbroute_panel.records import Level
 from tests.asking.lints import routers
 from tests.asking.lints.routers import Routes
-from tests.thousand.apps import APPS
 from tests.timing import quickest
 
 pytestmark = pytest.mark.usefixtures("site")
@@ -413,8 +412,7 @@ class TestRandomRoute:
         assert "replica1 50 %, replica2 50 %" in messages["library.Book"][0]
         assert LINTS["random-route"].level is Level.INFO
 
-    def test_a_thousand_models_are_asked_about_within_the_time_that_a_page_has(self, route, settings):
-        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *APPS]
+    def test_a_thousand_models_are_asked_about_within_the_time_that_a_page_has(self, route, thousand):
         route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
         routes = routing_map()
         assert len([finding for finding in lint(routes) if finding.code == "random-route"]) > 1000
