@@ -58,7 +58,7 @@ def test_a_bar_is_reached_by_keyboard_shows_its_focus_and_leads_to_its_events(pa
         if not bar.evaluate("bar => bar === document.activeElement"):
             page.keyboard.press("Tab")
     expect(bar).to_be_focused()
-    hit = styles(bar.locator(".dbroute-hit"), "stroke", "stroke-width")
+    hit = styles(bar.locator("path"), "stroke", "stroke-width")
     assert hit["stroke"] == styles(page.locator(".dbroute-lane-name a").first, "color")["color"]
     assert hit["stroke-width"] == "2px"
     count = int(re.match(r"\d+", bar.locator("title").text_content())[0])
