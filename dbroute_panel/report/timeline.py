@@ -23,7 +23,7 @@ from .columns import Columns, Tick
 from .index import end_of
 from .palette import Palette, Swatch
 
-CELLS: Final = 100
+CELLS: Final = 80
 """So many columns all lanes have together, as long as each has between ``FEWEST`` and ``MOST``."""
 FEWEST: Final = 12
 MOST: Final = 60
