@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, cast
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
-from dbroute_panel.records import Action, Route
-from dbroute_panel.report import Index, Wanted
+from dbroute_panel.records import Action, Query, Route
+from dbroute_panel.report import DURATION, Decider, Index, Wanted
 from dbroute_panel.stores import Filter
 
 from .choice import Choice, offer
@@ -31,6 +32,11 @@ ROUTES = {
     Route.CURSOR: gettext_lazy("raw cursor"),
     Route.SCHEMA: gettext_lazy("schema editor"),
 }
+
+
+STATEMENTS: Final = "statements"
+HIDDEN: Final = ("sort", "group", "like")
+"""What links set, and not the fields of the form."""
 
 
 class TraceFilterForm(forms.Form):
@@ -71,6 +77,17 @@ class TraceFilterForm(forms.Form):
         return Filter(**given)
 
 
+DECIDERS = {
+    Decider.INSTANCE: gettext_lazy("the instance"),
+    Decider.DEFAULT: gettext_lazy("default, nobody said"),
+    Decider.CODE: gettext_lazy("the code itself"),
+    Decider.DJANGO: gettext_lazy("Django, nobody said"),
+    Decider.RAISED: gettext_lazy("nobody, a router raised"),
+}
+
+AT_LEAST = gettext_lazy("At least (ms): a number from 0, such as 5 or 0.2.")
+
+
 def _moment() -> forms.IntegerField:
     """Microseconds from the trace's start: nobody types them, the timeline's links have them."""
     return forms.IntegerField(
@@ -86,7 +103,11 @@ def _moment() -> forms.IntegerField:
 
 
 class EventFilterForm(forms.Form):
-    """The filter of the events of one trace; its choices are what occurs in that trace."""
+    """
+    The filter, order and grouping of the events of one trace; its choices are what occurs in that trace.
+
+    Links set what is hidden here; the fields keep it when the filter is sent.
+    """
 
     q = forms.CharField(
         required=False,
@@ -95,19 +116,50 @@ class EventFilterForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "search"}),
     )
     db = Choice(label=gettext_lazy("Database"))
+    by = Choice(label=gettext_lazy("Who decided"))
     route = Choice(label=gettext_lazy("Route"), valid=ROUTES.items())
     model = Choice(label=gettext_lazy("Model"))
     action = Choice(label=gettext_lazy("Action"), valid=((action, action.value) for action in Action))
+    ms = forms.FloatField(
+        required=False,
+        min_value=0,
+        label=gettext_lazy("At least (ms)"),
+        widget=forms.NumberInput(attrs={"step": "any", "min": "0", "inputmode": "decimal"}),
+        error_messages=dict.fromkeys(("invalid", "min_value"), AT_LEAST),
+    )
     findings = forms.BooleanField(required=False, label=gettext_lazy("only findings"))
     questions = forms.BooleanField(required=False, label=gettext_lazy("every question"))
+    sort = Choice(
+        label=gettext_lazy("Order"),
+        valid=[(DURATION, gettext_lazy("longest first"))],
+        widget=forms.HiddenInput,
+    )
+    group = Choice(
+        label=gettext_lazy("Grouping"),
+        valid=[(STATEMENTS, gettext_lazy("identical statements"))],
+        widget=forms.HiddenInput,
+    )
+    like = forms.CharField(required=False, label=gettext_lazy("Statement of event"), widget=forms.HiddenInput)
     from_us = _moment()
     to_us = _moment()
 
     def __init__(self, *args: Any, index: Index, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.index = index
         self.end_us = index.end_us
         offer(self, "db", index.palette.order(index.aliases))
         offer(self, "model", sorted(index.models))
+        routers = [(path, index.routers(path)) for path in sorted(index.deciders)]
+        cast("Choice", self.fields["by"]).offer([*routers, *DECIDERS.items()])
+
+    def clean_like(self) -> int:
+        """The number of a query of this trace; 0 for none."""
+        given: str = self.cleaned_data["like"]
+        number = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+        if given and not isinstance(self.index.events.get(number), Query):
+            message = _("Statement of event: there is no query #%(number)s in this trace.")
+            raise forms.ValidationError(message % {"number": given})
+        return number
 
     @property
     def wanted(self) -> Wanted:
@@ -116,13 +168,17 @@ class EventFilterForm(forms.Form):
         return Wanted(
             text=given["q"],
             alias=given["db"],
+            by=given["by"],
             route=given["route"],
             model=given["model"],
             action=given["action"],
+            least_us=(given["ms"] or 0.0) * 1000,
             questions=given["questions"],
             findings=given["findings"],
             from_us=given["from_us"],
             to_us=given["to_us"],
+            like=given["like"],
+            sort=given["sort"],
         )
 
     @property
@@ -132,3 +188,15 @@ class EventFilterForm(forms.Form):
         if first is None and last is None:
             return None
         return first or 0, self.end_us if last is None else last
+
+    @property
+    def grouped(self) -> bool:
+        """Whether a valid form asks for statements in place of events."""
+        return bool(self.cleaned_data["group"])
+
+    @property
+    def filters(self) -> bool:
+        """Whether it leaves anything out, or adds anything; the order and what is opened do not."""
+        return any(name not in HIDDEN for name in self.changed_data) or bool(
+            self.data.get("like") and not self.data.get("group")
+        )

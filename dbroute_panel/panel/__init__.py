@@ -22,11 +22,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import recording
+from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.recording import requests, server_timing
+from dbroute_panel.recording.project import base_dir
 from dbroute_panel.recording.recorder import RawQuery, complain
 from dbroute_panel.records import Finding, Level
-from dbroute_panel.report import Index, timeline_of, totals_of
+from dbroute_panel.report import Editor, Index, timeline_of, totals_of
 from dbroute_panel.stores import get_store
 
 from .rows import lines_of
@@ -175,7 +177,7 @@ class RoutingPanel(Panel):
             return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
         index = Index(trace)
         page = _page_of(trace.id)
-        lines, more = lines_of(index, page)
+        lines, more = lines_of(index, page, Editor.of(panel_settings.EDITOR_URL, base_dir()))
         return render_to_string(
             self.template,
             {

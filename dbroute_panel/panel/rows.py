@@ -17,7 +17,7 @@ import msgspec
 from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
-from dbroute_panel.report import Detail, Index, Listing, Row, alike, detail_of, words
+from dbroute_panel.report import Detail, Editor, Index, Listing, Row, alike, detail_of, words
 
 EVENTS: Final = 100
 """So many events are shown; the page in the admin has them all."""
@@ -69,21 +69,28 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
 
 
-def lines_of(index: Index, here: str | None) -> tuple[list[Line], int]:
+def lines_of(index: Index, here: str | None, editor: Editor | None = None) -> tuple[list[Line], int]:
     """
     The rows of the first ``EVENTS`` events of the list, and how many more there are.
 
-    ``here``: the trace's page in the admin, or None.
+    ``here``: the trace's page in the admin, or None; ``editor``: what opens the project's files, or None.
     """
     listing = Listing(index)
-    lines = list(_Lines(index, here, list(listing.first(EVENTS))).all())
+    lines = list(_Lines(index, here, editor, list(listing.first(EVENTS))).all())
     return lines, sum(map(len, listing.units)) - sum(line.events for line in lines)
 
 
 class _Lines:
-    def __init__(self, index: Index, here: str | None, rows: list[tuple[Row, tuple[Row, ...]]]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        here: str | None,
+        editor: Editor | None,
+        rows: list[tuple[Row, tuple[Row, ...]]],
+    ) -> None:
         self.index = index
         self.here = here
+        self.editor = editor
         self.rows = rows
         self.few = len(index.events) <= FEW
         shown = [one for row, inside in rows for one in (inside or (row,))]
@@ -118,7 +125,7 @@ class _Lines:
 
     def whole(self, row: Row) -> SafeString:
         detail = detail_of(self.index, self.index.events[row.id], format_sql=False)
-        context = {"row": row, "inline": detail, "here": self.here}
+        context = {"row": row, "inline": detail, "here": self.here, "editor": self.editor}
         return _rendered("_row.html", **context)
 
     def short(self, row: Row, like: int) -> SafeString:
@@ -139,6 +146,7 @@ class _Lines:
             "database": database,
             "level": level,
             "detail": detail,
+            "editor": self.editor,
         }
         return _rendered("_panel_row.html", **context)
 

@@ -9,25 +9,34 @@ from __future__ import annotations
 
 from . import alike, words
 from .comparison import Comparison, compared
+from .deciders import Decider
 from .detail import Chain, Detail, detail_of, detail_of_decision
 from .documents import document, documented
+from .editor import Editor
 from .experience import Experience, Tally
 from .highlight import Piece
 from .index import Index, ShortNames
 from .palette import Palette, Swatch
 from .python_source import highlighted
-from .rows import Fold, Listing, Page, Row, Wanted
+from .rows import Fold, Listing, Page, Row
 from .shares import Used, shares_of
 from .sql import plain as plain_sql
+from .statements import Group, GroupPage, groups_page, statement_of
 from .timeline import Timeline, timeline_of
 from .totals import Share, Totals, totals_of
+from .wanted import DURATION, Wanted
 
 __all__ = [
+    "DURATION",
     "Chain",
     "Comparison",
+    "Decider",
     "Detail",
+    "Editor",
     "Experience",
     "Fold",
+    "Group",
+    "GroupPage",
     "Index",
     "Listing",
     "Page",
@@ -48,9 +57,11 @@ __all__ = [
     "detail_of_decision",
     "document",
     "documented",
+    "groups_page",
     "highlighted",
     "plain_sql",
     "shares_of",
+    "statement_of",
     "timeline_of",
     "totals_of",
     "words",

@@ -107,6 +107,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     queries: tuple[Link, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """``library/views.py:88``, or "" where it is not known."""
+        return words.full_place(self.site) if self.site is not None else ""
+
 
 def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
     """The detail of ``event``; with ``format_sql`` off, its SQL is as sent, and cut sooner."""

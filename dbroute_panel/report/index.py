@@ -5,6 +5,7 @@ What hangs together in a trace? Built once, so that no row has to look through a
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from math import ceil
 
 from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace
@@ -21,6 +22,7 @@ class Index:
         self.events: dict[int, Event] = {}
         self.queries_of: dict[int, list[int]] = {}
         self.findings_of: dict[int, list[Finding]] = {}
+        self.worst: dict[int, Level] = {}
         self.aliases: set[str] = set()
         self.models: set[str] = set()
         for event in trace.events:
@@ -34,12 +36,15 @@ class Index:
                 self.queries_of.setdefault(event.decision, []).append(event.id)
             if (model := getattr(event, "model", None)) is not None:
                 self.models.add(model)
+        for finding in sorted(trace.findings, key=lambda finding: finding.level.rank):
+            for number in finding.events:
+                self.worst[number] = finding.level  # the worst of them comes last
         for finding in trace.findings:
             for number in finding.events:
                 self.findings_of.setdefault(number, []).append(finding)
         self.routers = ShortNames(trace.routers)
 
-    @property
+    @cached_property
     def end_us(self) -> int:
         """The end of the trace, in microseconds from its start."""
         return end_of(self.trace)
@@ -60,17 +65,28 @@ class Index:
 
     def findings_in_row(self, number: int) -> list[Finding]:
         """The findings about an event, and about the decision that its row shows too; each once."""
-        event = self.events.get(number)
-        shown = [number]
-        if isinstance(event, Query) and event.decision is not None and self.row_of(event.decision) == number:
-            shown.append(event.decision)
-        found = {id(one): one for each in shown for one in self.findings_of.get(each, ())}
+        found = {id(one): one for each in self._shown(number) for one in self.findings_of.get(each, ())}
         return list(found.values())
 
     def level_of(self, number: int) -> Level | None:
         """The worst level of the findings in the row of this event, or None."""
-        levels = [finding.level for finding in self.findings_in_row(number)]
+        if not self.worst:
+            return None
+        levels = [self.worst[each] for each in self._shown(number) if each in self.worst]
         return max(levels, key=lambda level: level.rank, default=None)
+
+    def _shown(self, number: int) -> list[int]:
+        """This event, and the decision that its row shows too."""
+        event = self.events.get(number)
+        if isinstance(event, Query) and event.decision is not None and self.row_of(event.decision) == number:
+            return [number, event.decision]
+        return [number]
+
+    @cached_property
+    def deciders(self) -> set[str]:
+        """The routers that have decided something."""
+        decisions = (event for event in self.events.values() if isinstance(event, Decision))
+        return {router for decision in decisions if (router := decision.router) is not None}
 
 
 def end_of(trace: Trace) -> int:

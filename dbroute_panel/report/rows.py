@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from dbroute_panel.records import Decision, Event, Query, Transaction
+from dbroute_panel.records import Callsite, Decision, Event, Query, Transaction
 
 from . import why, words
 from .index import Index
 from .palette import Swatch
+from .wanted import DURATION, Matcher, Wanted
 
 PAGE: Final = 100
 FOLDED: Final = 100
@@ -30,26 +31,6 @@ _TABLE = re.compile(
     re.IGNORECASE,
 )
 _UNQUOTED = str.maketrans("", "", '"`[]')
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The filter; "" means all. ``questions``: decisions without a query are rows of their own;
-    ``findings``: only rows that a finding is about; ``from_us`` and ``to_us``: only what went on between
-    the two, in microseconds from the trace's start."""
-
-    text: str = ""
-    alias: str = ""
-    route: str = ""
-    model: str = ""
-    action: str = ""
-    questions: bool = False
-    findings: bool = False
-    from_us: int | None = None
-    to_us: int | None = None
-
-    @property
-    def unfolded(self) -> bool:
-        return self.questions or self.findings or bool(self.action)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +51,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: float | None = None
     where: str = ""
     site: str = ""
+    callsite: Callsite | None = None
     transaction: int | None = None
     within: int | None = None
     error: bool = False
@@ -77,6 +59,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     anchors: tuple[int, ...] = ()
     count: int = 1
     more: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its id as text: quick to write, and never with a separator for thousands."""
+        return str(self.id)
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +98,8 @@ class Listing:
 
     def __init__(self, index: Index, wanted: Wanted | None = None) -> None:
         self.index = index
-        self.units: list[Unit] = list(_units(index, wanted or Wanted()))
+        self.wanted = wanted or Wanted()
+        self.units: list[Unit] = list(_units(index, self.wanted))
 
     def page_with(self, event: int) -> int | None:
         """The number of the page that has ``event``; None if it is unknown or the filter hides it."""
@@ -159,17 +147,22 @@ class Listing:
 
 
 def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
+    """In the order that is wanted; by duration, the questions that are folded come at the end."""
+    matches = Matcher(index, wanted)
+    events: Iterable[Event] = index.trace.events
+    if wanted.sort == DURATION:
+        events = sorted(events, key=_duration, reverse=True)  # of equals, the one that came first
     fold: list[Event] = []
-    for event in index.trace.events:
+    for event in events:
         if isinstance(event, Decision):
-            if event.id in index.queries_of or not _matches(index, event, wanted):
+            if event.id in index.queries_of or not matches(event):
                 continue
             if not wanted.unfolded:
                 fold.append(event)
                 continue
-        elif not _matches(index, event, wanted):
+        elif not matches(event):
             continue
-        if fold:
+        if fold and not wanted.sort:
             yield tuple(fold)
             fold = []
         yield (event,)
@@ -177,65 +170,8 @@ def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
         yield tuple(fold)
 
 
-def _matches(index: Index, event: Event, wanted: Wanted) -> bool:
-    if wanted.findings and index.level_of(event.id) is None:
-        return False
-    if wanted.alias and wanted.alias != _alias(event):
-        return False
-    if not _meanwhile(index, event, wanted):
-        return False
-    decision = event if isinstance(event, Decision) else None
-    if isinstance(event, Query):
-        decision = index.decision_of(event)
-        if wanted.route and event.route != wanted.route:
-            return False
-    elif wanted.route and (decision is None or decision.settled_by != wanted.route):
-        return False
-    if wanted.action and (decision is None or decision.action != wanted.action):
-        return False
-    if wanted.model and getattr(event, "model", None) != wanted.model:
-        return False
-    return not wanted.text or wanted.text.casefold() in _text(event, decision).casefold()
-
-
-def _meanwhile(index: Index, event: Event, wanted: Wanted) -> bool:
-    """Whether it went on in the wanted time; with ``questions``, the decision in a query's row counts too."""
-    if wanted.from_us is None and wanted.to_us is None:
-        return True
-    shown: list[Event] = [event]
-    if wanted.questions and isinstance(event, Query) and (decision := index.decision_of(event)) is not None:
-        shown.append(decision)
-    return any(
-        (wanted.to_us is None or one.at_us < wanted.to_us)
-        and (
-            wanted.from_us is None
-            or one.at_us >= wanted.from_us
-            or one.at_us + getattr(one, "duration_us", 0.0) > wanted.from_us
-        )
-        for one in shown
-    )
-
-
-def _alias(event: Event) -> str:
-    if not isinstance(event, Decision):
-        return event.alias
-    if event.action.names_alias:
-        return str(event.answer)
-    return str((event.args or {}).get("db", ""))
-
-
-def _text(event: Event, decision: Decision | None) -> str:
-    """What the free text filter looks at."""
-    site = event.callsite
-    parts = [f"{site.file}:{site.line} {site.function} {site.template or ''}"] if site else []
-    if isinstance(event, Query):
-        parts += [event.sql, event.model or "", event.alias, event.error or ""]
-    elif isinstance(event, Transaction):
-        parts += [str(event.operation), event.alias]
-    if decision is not None:
-        parts += [decision.router or "", words.question(decision), str(decision.answer)]
-        parts += [step.error for step in decision.steps if step.error]
-    return "\n".join(parts)
+def _duration(event: Event) -> float:
+    return -1.0 if isinstance(event, Transaction) else event.duration_us
 
 
 def _row(index: Index, unit: Unit) -> Row:
@@ -258,6 +194,7 @@ def _row(index: Index, unit: Unit) -> Row:
             duration_us=event.duration_us,
             where=where,
             site=full,
+            callsite=site,
             transaction=event.transaction,
             within=event.within,
             error=event.error is not None,
@@ -273,6 +210,7 @@ def _row(index: Index, unit: Unit) -> Row:
             what=str(event.operation).upper().replace("_", " "),
             where=where,
             site=full,
+            callsite=site,
             transaction=event.transaction,
             level=level or "",
         )
@@ -289,6 +227,7 @@ def _row(index: Index, unit: Unit) -> Row:
         duration_us=event.duration_us,
         where=where,
         site=full,
+        callsite=site,
         within=event.parent,
         error=event.settled_by == "error",
         level=level or "",

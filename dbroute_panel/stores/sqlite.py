@@ -20,7 +20,15 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.records import Trace, dumps, loads
-from dbroute_panel.stores.base import EVERYTHING, Filter, InvalidStoreError, Store, StoreError, Summary
+from dbroute_panel.stores.base import (
+    EVERYTHING,
+    Filter,
+    InvalidStoreError,
+    LastRead,
+    Store,
+    StoreError,
+    Summary,
+)
 from dbroute_panel.stores.sqlite_file import StoreFile
 
 logger = logging.getLogger(__name__)
@@ -95,6 +103,7 @@ class SQLiteStore(Store):
         self.path = default_path() if path is None else usable_path(path)
         self._file = StoreFile(self.path, schema=SCHEMA, version=VERSION, private_folder=path is None)
         self._logged = False
+        self._last = LastRead()
 
     def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         summary = Summary.of(trace, imported=imported)
@@ -135,7 +144,7 @@ class SQLiteStore(Store):
     def get(self, trace_id: str) -> Trace | None:
         sql = "SELECT body FROM document JOIN trace USING (n) WHERE id = ?"
         rows = self._rows(sql, (trace_id,))
-        return self._decoded(rows[0][0], document) if rows else None
+        return self._last.get(rows[0][0], lambda body: self._decoded(body, document)) if rows else None
 
     def summary(self, trace_id: str) -> Summary | None:
         rows = self._rows("SELECT summary FROM trace WHERE id = ?", (trace_id,))

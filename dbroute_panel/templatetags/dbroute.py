@@ -9,6 +9,8 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 
 from dbroute_panel import report
+from dbroute_panel.records import Callsite
+from dbroute_panel.report import Editor
 
 register = template.Library()
 
@@ -60,6 +62,12 @@ def short_moment(started_at: str) -> str:
     if when.date() == timezone.localdate():
         return f"{when:%H:%M:%S}"
     return f"{date_format(when, 'SHORT_DATE_FORMAT')} {when:%H:%M}"
+
+
+@register.filter
+def opened_in(site: Callsite | None, editor: Editor | None) -> str:
+    """The link that opens a line of code in ``editor``; "" without the one or the other."""
+    return editor.url(site) if site is not None and isinstance(editor, Editor) else ""
 
 
 @register.filter

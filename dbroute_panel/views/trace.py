@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from dbroute_panel import recording
+from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
-from dbroute_panel.records import Trace
-from dbroute_panel.report import Detail, Index, Listing, detail_of, timeline_of, totals_of
+from dbroute_panel.recording.project import base_dir
+from dbroute_panel.records import Query, Trace
+from dbroute_panel.report import (
+    Detail,
+    Editor,
+    Index,
+    detail_of,
+    groups_page,
+    statement_of,
+    timeline_of,
+    totals_of,
+)
 from dbroute_panel.stores import StoreError, get_store
 
 from .download import download, unknown_format
+from .looked_at import LookedAt, looked_at
 from .page import Admin, message, page, part, query_without, url_of, wants_part, whole
+from .ways import ways
 
 LISTED = ("event", "fold", "page")
 """What a URL says of the place in the list of events, and not of which events are listed."""
@@ -31,11 +45,18 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
     trace = stored_trace(trace_id)
     if trace is None:
         return unknown_trace(admin, request, trace_id)
-    index = Index(trace)
-    form = EventFilterForm(request.GET, index=index)
+    looked = looked_at(trace)
+    form = EventFilterForm(request.GET, index=looked.index)
     if not form.is_valid():
-        return _respond(admin, request, index, form, {"listing": None}, status=400)
-    listing = Listing(index, form.wanted)
+        return _respond(admin, request, looked.index, form, {"listing": None}, status=400)
+    if form.grouped:
+        return _grouped(admin, request, looked, form)
+    return _listed(admin, request, looked, form)
+
+
+def _listed(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFilterForm) -> HttpResponseBase:
+    """The events."""
+    index, listing = looked.index, looked.listing(form.wanted)
     opened, detail = _opened(index, request.GET.get("event"))
     if opened is None and "event" in request.GET:
         text = _("There is no event #%(event)s in this trace.") % {"event": request.GET["event"]}
@@ -44,9 +65,10 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
     fold = whole(request.GET.get("fold")) or opened
     if wants_part(request):
         if detail is not None:
-            return part(request, "_detail.html", {"detail": detail, "here": ""})
+            return part(request, "_detail.html", {"detail": detail, "here": "", "editor": editor()})
         if fold is not None and (inside := listing.fold(fold)) is not None:
-            return part(request, "_fold.html", {"fold": inside, "links": links, "here": ""})
+            context = {"fold": inside, "links": links, "here": "", "editor": editor()}
+            return part(request, "_fold.html", context)
     number = whole(request.GET.get("page")) or 1
     if fold is not None:
         place = listing.page_with(fold)
@@ -63,6 +85,24 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
     return _respond(admin, request, index, form, context)
 
 
+def _grouped(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFilterForm) -> HttpResponseBase:
+    """The statements that the events are; the one of the query ``?like=17`` is open."""
+    wanted = form.wanted
+    whole_listing = looked.listing(msgspec.structs.replace(wanted, like=0))
+    groups = groups_page(whole_listing, whole(request.GET.get("page")) or 1)
+    context: dict[str, Any] = {
+        "groups": groups,
+        "links": query_without(request.GET, *LISTED, "like"),
+        "ungrouped": query_without(request.GET, *LISTED, "like", "group"),
+        "opened": wanted.like,
+    }
+    if isinstance(query := looked.index.events.get(wanted.like), Query):
+        context |= {"inside": looked.listing(wanted).page(), "statement": statement_of(query)}
+        if wants_part(request):
+            return part(request, "_group.html", {**context, "here": "", "editor": editor()})
+    return _respond(admin, request, looked.index, form, context)
+
+
 def _respond(
     admin: Admin,
     request: HttpRequest,
@@ -73,7 +113,7 @@ def _respond(
     status: int = 200,
 ) -> HttpResponseBase:
     """The list of events for htmx, else the whole page around it."""
-    context = {"form": form, "here": "", **context}
+    context = {"form": form, "here": "", "editor": editor(), "ways": ways(request.GET, form), **context}
     if wants_part(request):
         return part(request, "_events.html", context, status=status)
     trace = index.trace
@@ -132,6 +172,11 @@ def unknown_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResp
         "There is no trace “%(id)s”: it was deleted, had to make room for newer ones, or never existed."
     ) % {"id": trace_id}
     return message(admin, request, title=_("No such trace"), text=text, status=404)
+
+
+def editor() -> Editor | None:
+    """What opens the project's files, if ``EDITOR_URL`` says so."""
+    return Editor.of(panel_settings.EDITOR_URL, base_dir())
 
 
 def _opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:

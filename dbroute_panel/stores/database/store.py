@@ -19,7 +19,15 @@ from django.db.utils import load_backend
 from dbroute_panel.conf import panel_settings, replicas
 from dbroute_panel.records import Trace, dumps, loads
 from dbroute_panel.spelling import did_you_mean
-from dbroute_panel.stores.base import EVERYTHING, Filter, InvalidStoreError, Store, StoreError, Summary
+from dbroute_panel.stores.base import (
+    EVERYTHING,
+    Filter,
+    InvalidStoreError,
+    LastRead,
+    Store,
+    StoreError,
+    Summary,
+)
 from dbroute_panel.stores.database.connection import OwnConnection
 
 logger = logging.getLogger(__name__)
@@ -68,6 +76,7 @@ class DatabaseStore(Store):
         self._own = OwnConnection(self.alias)
         self._pages = OwnConnection(self.alias)
         self._logged: set[str] = set()
+        self._last = LastRead()
 
     def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         summary = Summary.of(trace, imported=imported)
@@ -117,9 +126,10 @@ class DatabaseStore(Store):
         self._own.run(evicting(), seconds=READ_SECONDS)
 
     def get(self, trace_id: str) -> Trace | None:
-        return self._document(
+        body = self._body(
             "JOIN dbroute_panel_store_trace t ON t.n = p.trace_id WHERE t.trace_key = %s", key(trace_id)
         )
+        return self._last.get(body, lambda body: self._decoded([body], loads)) if body else None
 
     def summary(self, trace_id: str) -> Summary | None:
         rows = self._rows(
@@ -153,7 +163,8 @@ class DatabaseStore(Store):
         started, n = -(2**63), 0
         while rows := self._rows(sql, [started, started, n, *values]):
             for started, n in rows:  # noqa: B007 - the next page begins after the last of this one
-                if (trace := self._document("WHERE p.trace_id = %s", n)) is not None:
+                body = self._body("WHERE p.trace_id = %s", n)
+                if body and (trace := self._decoded([body], loads)) is not None:
                     yield trace
 
     def delete(self, trace_ids: Iterable[str]) -> int:
@@ -224,9 +235,10 @@ class DatabaseStore(Store):
             )
         return ("WHERE " + " AND ".join(found) if found else ""), values
 
-    def _document(self, where: str, value: Any) -> Trace | None:
+    def _body(self, where: str, value: Any) -> bytes:
+        """The document as it is kept; empty where there is none."""
         rows = self._rows(f"SELECT p.body FROM dbroute_panel_store_part p {where} ORDER BY p.number", [value])
-        return self._decoded([body for (body,) in rows], loads) if rows else None
+        return b"".join(body for (body,) in rows)
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         def read(cursor: CursorWrapper) -> list[Any]:

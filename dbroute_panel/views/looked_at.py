@@ -1,0 +1,41 @@
+"""
+The trace that was looked at last, and which of its events were listed.
+
+Whoever looks at a trace looks at its next page, or opens a row: then nothing is gone through again.
+"""
+
+from __future__ import annotations
+
+from dbroute_panel.records import Trace
+from dbroute_panel.report import Index, Listing, Wanted
+
+LISTINGS = 8
+"""So many filters of it are remembered."""
+
+
+class LookedAt:
+    """A trace's index, and its listings by what was wanted."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.index = Index(trace)
+        self._listings: dict[Wanted, Listing] = {}
+
+    def listing(self, wanted: Wanted) -> Listing:
+        found = self._listings.get(wanted)
+        if found is None:
+            if len(self._listings) >= LISTINGS:
+                self._listings = {}
+            found = self._listings[wanted] = Listing(self.index, wanted)
+        return found
+
+
+_last: LookedAt | None = None
+
+
+def looked_at(trace: Trace) -> LookedAt:
+    """What is known of this very object, which a store gives out again while it has it."""
+    global _last
+    last = _last
+    if last is None or last.index.trace is not trace:
+        last = _last = LookedAt(trace)
+    return last
