@@ -33,6 +33,9 @@ LIKE: Final = 900
 """So many characters a short row has at most, about: one of its own kind, and one that is like another."""
 
 CELL: Final = 80
+LINK: Final = 250
+"""So many characters a link to the editor has, about."""
+
 SQL: Final = 160
 VALUES: Final = 160
 """So many characters of a cell, a statement and its values a short row has at most."""
@@ -97,6 +100,8 @@ class _Lines:
         self.kinds = {row.id: self.kind(row) for row in shown}
         kinds = len(set(self.kinds.values()))
         self.room = LARGEST - ALONE * kinds - LIKE * (len(shown) - kinds)
+        if editor is not None:
+            self.room -= LINK * len(shown)
         self.seen: dict[Hashable, int] = {}
         self.rendered = cache(_rendered)  # of this panel alone: the next may be in another language
 
