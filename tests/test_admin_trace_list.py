@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
+from dbroute_panel.records import Request
 from dbroute_panel.report import Palette, shares_of
 from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
@@ -327,3 +328,71 @@ class TestEmptyStates:
 
         monkeypatch.setattr(type(store._file), "run", fail)
         assert admin.get(LIST).status_code == 200
+
+
+class TestFilters:
+    @pytest.fixture(autouse=True)
+    def _traces(self, store):
+        post = Request(method="POST", path="/slow/", view=None, status=302)
+        store.save(a_trace(1, aliases=["primary"] * 12))
+        store.save(a_trace(2, request=post, duration_us=250_000.0))
+        store.save(a_trace(3, kind="command", request=None, name="migrate", findings=[a_finding()]))
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("method=POST", [2]),
+            ("method=GET", [1]),
+            ("min_ms=250", [2]),
+            ("min_ms=251", []),
+            ("min_ms=0", [3, 2, 1]),
+            ("min_queries=12", [1]),
+            ("min_queries=2&min_ms=100", []),
+            ("found=on", [3]),
+            ("finding=stale-read", [3]),
+            ("finding=write-to-replica", []),
+            ("kind=command", [3]),
+            ("kind=request&status=302", [2]),
+            ("method=&min_ms=&min_queries=&_facets=True&since=&page=1", [3, 2, 1]),
+        ],
+    )
+    def test_they_are_in_the_url_and_so_is_what_was_found(self, admin, query, found):
+        for headers in ({}, PARTIAL):
+            response = admin.get(f"{LIST}?{query}", headers=headers)
+            assert response.status_code == 200
+            assert shown(response) == ids(*found)
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("method=FETCH", "Method: there is no “FETCH” here. Did you mean 'PATCH'?"),
+            ("finding=stale-reed", "Finding: there is no “stale-reed” here. Did you mean 'stale-read'?"),
+            ("min_ms=fast", "At least ms: a whole number of milliseconds, such as 100."),
+            ("min_ms=1.5", "At least ms: a whole number of milliseconds, such as 100."),
+            ("min_ms=9" + "9" * 30, "At least ms: a whole number of milliseconds, such as 100."),
+            ("min_queries=-1", "At least queries: a whole number, such as 10."),
+            ("stauts=200", "There is no filter “stauts”. Did you mean 'status'?"),
+            ("kind=command&status=200", "Status: only requests have one; leave it out"),
+            ("kind=block&method=GET", "Method: only requests have one; leave it out"),
+        ],
+    )
+    def test_what_cannot_have_an_effect_is_400_and_says_why(self, admin, query, said):
+        for headers in ({}, PARTIAL):
+            response = admin.get(f"{LIST}?{query}", headers=headers)
+            assert response.status_code == 400
+            assert said in text(response.content.decode())
+            assert "No trace matches" not in response.content.decode()
+            assert shown(response) == []
+
+    def test_the_form_shows_what_was_asked_for(self, admin):
+        body = admin.get(f"{LIST}?method=POST&min_ms=100&min_queries=1").content.decode()
+        assert '<option value="POST" selected>' in body
+        assert re.search(r'name="min_ms" value="100"', body)
+        assert re.search(r'name="min_queries" value="1"', body)
+
+    def test_a_new_trace_that_it_hides_is_no_news(self, admin, store):
+        url = again(admin.get(f"{LIST}?min_ms=200"))
+        store.save(a_trace(4))
+        assert admin.get(LIST + url, headers=PARTIAL).status_code == 204
+        store.save(a_trace(5, duration_us=200_000.0))
+        assert shown(admin.get(LIST + url, headers=PARTIAL)) == ids(5, 2)

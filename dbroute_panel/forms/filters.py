@@ -7,12 +7,14 @@ from typing import Any, Final, cast
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
 from dbroute_panel.records import Action, Query, Route
 from dbroute_panel.report import DURATION, Decider, Index, Wanted
+from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import Filter
 
 from .choice import Choice, offer
@@ -23,6 +25,8 @@ KINDS = {
     "command": gettext_lazy("command"),
     "task": gettext_lazy("task"),
 }
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 ROUTES = {
     Route.ROUTER: gettext_lazy("a router said so"),
@@ -37,10 +41,19 @@ ROUTES = {
 STATEMENTS: Final = "statements"
 HIDDEN: Final = ("sort", "group", "like")
 """What links set, and not the fields of the form."""
+MOST = 10**9
+"""More is no time and no number of queries that there can be."""
 
 
 class TraceFilterForm(forms.Form):
-    """The filter of the list of traces."""
+    """
+    The filter of the list of traces.
+
+    ``BESIDE``: what the list's URL has besides. Any other name is an error: a filter that is mistyped
+    would show all traces as if they were those that somebody looks for.
+    """
+
+    BESIDE = ("page", "seen", "since")
 
     path = forms.CharField(
         required=False,
@@ -50,8 +63,8 @@ class TraceFilterForm(forms.Form):
     )
     alias = Choice(label=gettext_lazy("Database"))
     finding = Choice(label=gettext_lazy("Finding"))
-    found = forms.BooleanField(required=False, label=gettext_lazy("only with findings"))
     kind = Choice(label=gettext_lazy("Kind"), valid=KINDS.items())
+    method = Choice(label=gettext_lazy("Method"), valid=zip(METHODS, METHODS, strict=True))
     status = forms.IntegerField(
         required=False,
         min_value=100,
@@ -63,6 +76,28 @@ class TraceFilterForm(forms.Form):
         ),
     )
 
+    min_ms = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST,
+        label=gettext_lazy("At least ms"),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            gettext_lazy("At least ms: a whole number of milliseconds, such as 100."),
+        ),
+    )
+    min_queries = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST,
+        label=gettext_lazy("At least queries"),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            gettext_lazy("At least queries: a whole number, such as 10."),
+        ),
+    )
+    found = forms.BooleanField(required=False, label=gettext_lazy("only with findings"), label_suffix="")
+
     def __init__(self, *args: Any, codes: Iterable[str] = (), **kwargs: Any) -> None:
         """``codes``: those of the findings that there are. Any code that a finding can have is valid."""
         super().__init__(*args, **kwargs)
@@ -70,10 +105,31 @@ class TraceFilterForm(forms.Form):
         given = self.data.get("finding", "")
         offer(self, "finding", sorted({*codes, *({given} & findings.codes())}))
 
+    def clean(self) -> dict[str, Any]:
+        """Nothing that was asked for is without effect: neither a name that is none, nor what cannot be."""
+        valid = (*self.fields, *self.BESIDE)
+        for name in self.data:
+            if name not in valid and not name.startswith("_"):  # those are the admin's own
+                raise ValidationError(
+                    _("There is no filter “%(name)s”. %(hint)s")
+                    % {"name": name, "hint": did_you_mean(name, list(self.fields))}
+                )
+        given: dict[str, Any] = self.cleaned_data
+        if given.get("kind") not in (None, "", "request"):
+            for name in ("status", "method"):
+                if given.get(name):
+                    raise ValidationError(
+                        _("%(field)s: only requests have one; leave it out, or choose the kind “request”.")
+                        % {"field": self.fields[name].label}
+                    )
+        return given
+
     @property
     def wanted(self) -> Filter:
         """What a valid form asks for."""
         given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None, False)}
+        if (milliseconds := given.pop("min_ms", None)) is not None:
+            given["min_us"] = milliseconds * 1000
         return Filter(**given)
 
 

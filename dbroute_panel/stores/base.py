@@ -123,6 +123,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return self.request.status if self.request else None
 
     @property
+    def method(self) -> str | None:
+        """The method of the request; None if there was none."""
+        return self.request.method if self.request else None
+
+    @property
     def search(self) -> str:
         """What ``Filter.path`` is looked up in: the name and the path, case folded, a line each."""
         return f"{self.name}\n{self.request.path if self.request else ''}".casefold()
@@ -134,7 +139,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     ``path`` is part of the request's path or of the trace's name, in any case; ``alias`` was
     queried; ``finding`` is a code; ``found``: whether there are findings at all; ``status`` is that of
-    the response.
+    the response, ``method`` that of the request. ``min_us`` and ``min_queries`` are the least.
     """
 
     path: str | None = None
@@ -143,6 +148,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     found: bool | None = None
     kind: str | None = None
     status: int | None = None
+    method: str | None = None
+    min_us: int | None = None
+    min_queries: int | None = None
 
     def matches(self, summary: Summary) -> bool:
         return (
@@ -152,6 +160,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.found is None or bool(summary.findings) is self.found)
             and (self.kind is None or self.kind == summary.kind)
             and (self.status is None or summary.status == self.status)
+            and (self.method is None or self.method == summary.method)
+            and (self.min_us is None or summary.duration_us >= self.min_us)
+            and (self.min_queries is None or summary.queries >= self.min_queries)
         )
 
 

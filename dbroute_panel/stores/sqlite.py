@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: To be raised with every change of the tables, or of the records that changes their JSON.
-VERSION: Final = 2
+VERSION: Final = 3
 
 # n is the order of arrival, started is microseconds since 1970. Documents are in a table of
 # their own, so that a list never turns their pages.
@@ -47,6 +47,9 @@ SCHEMA: Final = """
         started INTEGER NOT NULL,
         kind TEXT NOT NULL,
         status INTEGER,
+        method TEXT,
+        duration REAL NOT NULL,
+        queries INTEGER NOT NULL,
         search TEXT NOT NULL,
         summary BLOB NOT NULL
     );
@@ -82,6 +85,9 @@ CONDITIONS: Final = {
     "found": "(n IN (SELECT n FROM finding)) = :found",
     "kind": "kind = :kind",
     "status": "status = :status",
+    "method": "method = :method",
+    "min_us": "duration >= :min_us",
+    "min_queries": "queries >= :min_queries",
 }
 
 EVICT: Final = """
@@ -112,6 +118,9 @@ class SQLiteStore(Store):
             summary.started_us,
             trace.kind,
             summary.status,
+            summary.method,
+            summary.duration_us,
+            summary.queries,
             summary.search,
             msgspec.json.encode(summary),
         )
@@ -123,7 +132,8 @@ class SQLiteStore(Store):
         def insert(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM trace WHERE id = ?", (trace.id,))
             n = connection.execute(
-                "INSERT INTO trace (id, started, kind, status, search, summary) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO trace (id, started, kind, status, method, duration, queries, search, summary) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             ).lastrowid
             connection.execute("INSERT INTO document (n, body) VALUES (?, ?)", (n, body))

@@ -239,11 +239,12 @@ class TestIndexes:
             )
         with connections[traces].cursor() as cursor:
             # Of a few rows MariaDB reads and sorts all: an index is for more.
-            cursor.execute("SELECT search, summary FROM dbroute_panel_store_trace LIMIT 1")
+            cursor.execute("SELECT duration, queries, search, summary FROM dbroute_panel_store_trace LIMIT 1")
             body = cursor.fetchone()
             cursor.executemany(
-                "INSERT INTO dbroute_panel_store_trace (trace_key, started, search, summary) "
-                "VALUES (%s, %s, %s, %s)",
+                "INSERT INTO dbroute_panel_store_trace "
+                "(trace_key, started, duration, queries, search, summary) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
                 [(f"{number:032x}", number, *body) for number in range(10_000, 20_000)],
             )
             for table in ("trace", "mark"):

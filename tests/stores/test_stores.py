@@ -11,7 +11,7 @@ import pytest
 
 from dbroute_panel import stores
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.records import Dropped, dumps
+from dbroute_panel.records import Dropped, Request, dumps
 from dbroute_panel.stores import (
     DatabaseStore,
     Filter,
@@ -200,7 +200,8 @@ class TestFilters:
     @pytest.fixture(autouse=True)
     def _traces(self, store, most):
         store.save(a_trace(1, path="/books/", name="GET /books/", aliases=["replica1"], status=200))
-        store.save(a_trace(2, path="/Bücher/100%/", name="Straße", aliases=["primary"], status=404))
+        request = Request(method="POST", path="/Bücher/100%/", view=None, status=404)
+        store.save(a_trace(2, request=request, name="Straße", aliases=["primary"], duration_us=5_000_000))
         store.save(
             a_trace(3, kind="block", request=None, name="Nightly import", aliases=["primary", "archive"])
         )
@@ -232,6 +233,21 @@ class TestFilters:
             (Filter(path="/books/", finding="stale-read"), [4]),
             (Filter(alias="primary", kind="request"), [2]),
             (Filter(alias="primary", status=200), []),
+            (Filter(method="POST"), [2]),
+            (Filter(method="post"), []),
+            (Filter(method="GET", path="/books/"), [4, 1]),
+            (Filter(method="\ud800"), []),
+            (Filter(min_us=84_000), [4, 3, 2, 1]),
+            (Filter(min_us=84_001), [2]),
+            (Filter(min_us=5_000_000), [2]),
+            (Filter(min_us=5_000_001), []),
+            (Filter(min_us=10**30), []),
+            (Filter(min_queries=0), [4, 3, 2, 1]),
+            (Filter(min_queries=1), [3, 2, 1]),
+            (Filter(min_queries=2), [3]),
+            (Filter(min_queries=3), []),
+            (Filter(min_queries=10**30), []),
+            (Filter(min_queries=1, min_us=84_001, method="POST", alias="primary", status=404), [2]),
         ],
     )
     def test_what_is_given_must_hold(self, store, query, expected):

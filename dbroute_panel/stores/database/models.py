@@ -16,7 +16,7 @@ from dbroute_panel.no_rows import NoRows
 
 class Trace(models.Model):
     """
-    One trace. ``n`` is the order of arrival, ``started`` microseconds since 1970.
+    One trace. ``n`` is the order of arrival, ``started`` microseconds since 1970, ``duration`` microseconds.
 
     ``search`` is where a path is looked for: no B-tree can help to find a part of a text.
     """
@@ -24,6 +24,8 @@ class Trace(models.Model):
     n = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=32, unique=True, db_column="trace_key")
     started = models.BigIntegerField()
+    duration = models.FloatField()
+    queries = models.IntegerField()
     search = models.BinaryField()
     summary = models.BinaryField()
 
@@ -56,7 +58,7 @@ class Part(models.Model):
 
 
 class Mark(models.Model):
-    """What a trace can be found by: an ``alias``, a ``finding``, its ``kind``, its ``status``."""
+    """What a trace can be found by: an ``alias``, a ``finding``, its ``kind``, ``status`` and ``method``."""
 
     trace = models.ForeignKey(Trace, models.CASCADE, db_constraint=False, related_name="+")
     kind = models.CharField(max_length=8)

@@ -84,6 +84,8 @@ class DatabaseStore(Store):
         row = (
             trace_key,
             summary.started_us,
+            summary.duration_us,
+            summary.queries,
             as_bytes(summary.search),
             zlib.compress(msgspec.json.encode(summary), 1),
         )
@@ -95,13 +97,15 @@ class DatabaseStore(Store):
             *(("finding", finding.code) for finding in trace.findings),
             ("kind", trace.kind),
             *(("status", str(status)) for status in (summary.status,) if status is not None),
+            *(("method", method) for method in (summary.method,) if method is not None),
         }
 
         def insert(cursor: CursorWrapper) -> None:
             cursor.execute("DELETE FROM dbroute_panel_store_trace WHERE trace_key = %s", [trace_key])
             cursor.execute(
-                "INSERT INTO dbroute_panel_store_trace (trace_key, started, search, summary) "
-                "VALUES (%s, %s, %s, %s)",
+                "INSERT INTO dbroute_panel_store_trace "
+                "(trace_key, started, duration, queries, search, summary) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
                 row,
             )
             cursor.execute("SELECT n FROM dbroute_panel_store_trace WHERE trace_key = %s", [trace_key])
@@ -222,7 +226,11 @@ class DatabaseStore(Store):
         if query.path is not None:
             found.append(self._contains)
             values.append(as_bytes(query.path.casefold()))
-        for kind in ("alias", "finding", "kind", "status"):
+        for column, least in (("duration", query.min_us), ("queries", query.min_queries)):
+            if least is not None:
+                found.append(f"{column} >= %s")
+                values.append(least)
+        for kind in ("alias", "finding", "kind", "status", "method"):
             if (wanted := getattr(query, kind)) is not None:
                 found.append(
                     "n IN (SELECT trace_id FROM dbroute_panel_store_mark WHERE kind = %s AND mark_key = %s)"

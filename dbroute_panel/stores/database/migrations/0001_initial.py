@@ -18,6 +18,8 @@ class Migration(migrations.Migration):
                 ("n", models.BigAutoField(primary_key=True, serialize=False)),
                 ("key", models.CharField(db_column="trace_key", max_length=32, unique=True)),
                 ("started", models.BigIntegerField()),
+                ("duration", models.FloatField()),
+                ("queries", models.IntegerField()),
                 ("search", models.BinaryField()),
                 ("summary", models.BinaryField()),
             ],
