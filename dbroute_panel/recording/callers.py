@@ -16,16 +16,18 @@ from typing import Any, Final
 
 import asgiref
 import django
+from django.core.handlers.base import BaseHandler
 from django.db.backends.utils import CursorWrapper
 from django.db.models.sql.compiler import SQLCompiler
 from django.template.base import Node
 
 from dbroute_panel.recording import tasks
 
-FRAMEWORK, USER, PYTHON, LIBRARY, COMPILER, RAW, QUERYSET, MODEL, SCHEMA, TEMPLATE, THREAD, OWN = range(12)
+FRAMEWORK, PYTHON, QUERYSET, OWN, COMPILER, RAW, MODEL, SCHEMA, TEMPLATE, THREAD, LIBRARY, USER = range(12)
 """
-Kinds of file. FRAMEWORK (which is false) is Django, asgiref, this package and the debug toolbar; LIBRARY
-is whatever else is installed; PYTHON the standard library; the rest are files of these that say more.
+Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; LIBRARY is whatever else is
+installed; PYTHON the standard library; the rest are files of these that say more. In the order of what they
+tell: up to OWN nothing about a query's origin, up to SCHEMA nothing about a callsite.
 """
 
 _TOOLBAR = [spec.origin for spec in (find_spec("debug_toolbar"),) if spec is not None and spec.origin]
@@ -50,6 +52,8 @@ _STDLIB = [f"{Path(sysconfig.get_path(name)).as_posix()}/" for name in ("stdlib"
 _PYTHON = (*_STDLIB, "<frozen ")
 _CURSOR_METHODS = frozenset({"execute", "executemany", "callproc", "execute_sql"})
 _RENDER = Node.render_annotated.__code__
+_VIEW = BaseHandler._get_response.__code__  # type: ignore[attr-defined]
+_ASYNC_VIEW = BaseHandler._get_response_async.__code__  # type: ignore[attr-defined]
 
 Template = tuple[str, int]
 """(name, line) of a template tag."""
@@ -98,7 +102,7 @@ def callsite(frame: FrameType | None) -> Site | None:
     while frame is not None:
         code = frame.f_code
         kind = kinds[code.co_filename]
-        if kind:
+        if kind >= TEMPLATE:
             if kind == USER:
                 return _site(frame, template or _rendering(frame.f_back))
             if kind == LIBRARY:
@@ -117,13 +121,13 @@ def origin(  # noqa: C901 - one loop, without calls, because it runs for every f
     frame: FrameType | None, *, callsites: bool = True
 ) -> Origin:
     """Where a query comes from, looking from ``frame`` outwards to the first frame of the user's."""
-    source = model = saving = queryset = template = site = None
+    source = model = saving = template = site = None
     schema = saved = False
     here = frame
     while here is not None:
         code = here.f_code
         kind = kinds[code.co_filename]
-        if kind:
+        if kind >= COMPILER:
             if kind == USER:
                 if source is None and code.co_name in _CURSOR_METHODS:
                     cursor, source = _user_database(here)
@@ -133,10 +137,7 @@ def origin(  # noqa: C901 - one loop, without calls, because it runs for every f
                         here = here.f_back
                         continue
                 break
-            if kind == QUERYSET:
-                if queryset is None:
-                    queryset = here
-            elif kind == COMPILER:
+            if kind == COMPILER:
                 if source is None and code.co_name == "execute_sql":
                     source = _compiler(here)
             elif kind == MODEL:
@@ -161,8 +162,8 @@ def origin(  # noqa: C901 - one loop, without calls, because it runs for every f
         saving = None
     else:
         model = getattr(getattr(source, "query", None), "model", None)
-        if model is None and queryset is not None:  # a RawQuery does not know its model
-            model = _model_of_raw(queryset)
+        if model is None:  # a RawQuery does not know its model
+            model = _model_of_raw(frame, here)
     if callsites and site is None:
         if here is None or kinds[here.f_code.co_filename] != USER:
             site = callsite(frame)
@@ -198,14 +199,27 @@ def _user_database(frame: FrameType) -> tuple[bool, Any]:
     return issubclass(type(me), CursorWrapper), me if issubclass(type(me), SQLCompiler) else None
 
 
-def _model_of_raw(frame: FrameType) -> Any:
-    """The model of ``Model.objects.raw()``, whose iterable or queryset is at work around ``frame``."""
-    me = frame.f_locals.get("self")
-    return getattr(getattr(me, "queryset", me), "model", None)
+def _model_of_raw(frame: FrameType | None, end: FrameType | None) -> Any:
+    """The model of ``Model.objects.raw()``, whose iterable or queryset is at work between two frames."""
+    while frame is not None and frame is not end:
+        if kinds[frame.f_code.co_filename] == QUERYSET:
+            me = frame.f_locals.get("self")
+            return getattr(getattr(me, "queryset", me), "model", None)
+        frame = frame.f_back
+    return None
+
+
+_latest: list[Site] = [("", 0, None)]
+"""The site that was met last: a decision and its query, or the rounds of a loop, share the one object."""
 
 
 def _site(frame: FrameType, template: FrameType | None) -> Site:
-    return (frame.f_code, frame.f_lasti, None if template is None else _template_line(template))
+    code, position = frame.f_code, frame.f_lasti
+    line = None if template is None else _template_line(template)
+    [site] = _latest
+    if site[0] is not code or site[1] != position or site[2] != line:
+        site = _latest[0] = (code, position, line)
+    return site
 
 
 def place(site: Site) -> tuple[str, int, str]:
@@ -236,10 +250,17 @@ def _template_site(frame: FrameType | None) -> Site | None:
 
 
 def _rendering(frame: FrameType | None) -> FrameType | None:
-    """The innermost template tag whose rendering leads to ``frame``, or None."""
+    """
+    The innermost template tag whose rendering leads to ``frame``, or None.
+
+    What calls a view renders nothing for it, and below are all the middlewares, twice as many frames.
+    """
     while frame is not None:
-        if frame.f_code is _RENDER:
+        code = frame.f_code
+        if code is _RENDER:
             return frame
+        if code is _VIEW or code is _ASYNC_VIEW:
+            return None
         frame = frame.f_back
     return None
 

@@ -14,8 +14,11 @@ from django.db import connections, models, router
 from django.db.backends.sqlite3 import base as sqlite
 from django.db.backends.utils import CursorWrapper
 from django.db.models.sql.compiler import SQLCompiler
-from django.template import Context, Engine
-from django.test import RequestFactory
+from django.http import HttpResponse
+from django.template import Context, Engine, engines
+from django.template.response import TemplateResponse
+from django.test import Client, RequestFactory
+from django.urls import path
 
 from dbroute_panel.recording import callers, tasks
 from dbroute_panel.recording.callers import callsite, kinds, origin, place
@@ -221,6 +224,38 @@ def test_a_method_that_a_template_calls_has_both(recorded):
     decision, query = recorded.events
     assert where(query.callsite) == (HERE, line_of("a method"), "number")
     assert query.callsite.template == decision.callsite.template == ("page.html", 2)
+
+
+def counted(request):
+    return HttpResponse(str(Tag.objects.using("primary").count()))
+
+
+urlpatterns = [path("counted/", counted)]
+
+
+def test_a_view_that_is_called_while_a_template_is_rendered_is_not_of_that_template(recorded, settings):
+    settings.MIDDLEWARE, settings.ROOT_URLCONF = [], __name__
+    render("\n{{ get }}", get=lambda: Client().get("/counted/"))
+    [query] = recorded.queries
+    assert query.callsite.function == "counted"
+    assert query.callsite.template is None
+
+
+def test_a_template_that_a_view_leaves_to_django_to_render_has_its_line(recorded, settings):
+    page = engines["django"].from_string("\n\n{{ number }}")
+
+    def leaving(request):
+        return TemplateResponse(request, page, {"number": lambda: Tag.objects.using("primary").count()})
+
+    settings.MIDDLEWARE, settings.ROOT_URLCONF = [], (path("leaving/", leaving),)
+    assert Client().get("/leaving/").content == b"\n\n4"
+    assert recorded.queries[0].callsite.template == ("<unknown source>", 3)
+
+
+def test_a_decision_its_query_and_the_rounds_of_a_loop_share_their_site(recorded):
+    for _ in range(3):
+        Tag.objects.count()
+    assert len({id(event.site) for event in recorded._recorder.events}) == 1
 
 
 def test_a_template_from_a_string_has_its_line_too(recorded):
