@@ -23,7 +23,7 @@ from django.db.backends.utils import CursorWrapper
 from dbroute_panel.recording.callers import Site, callsite, is_own, origin
 from dbroute_panel.recording.carrier import Carrier, decision_behind
 from dbroute_panel.recording.recorder import (
-    OWN_APPS,
+    OWN,
     RawQuery,
     RawTransaction,
     Recorder,
@@ -72,7 +72,7 @@ def _record(
     try:
         site, source, model, saving, schema = origin(sys._getframe(2), callsites=recorder.callsites)
         about = None if model is None else recorder.label(model)
-        if about is not None and about.partition(".")[0] in OWN_APPS:
+        if about is OWN:
             return execute(sql, params, many, context)
         using = getattr(source, "using", None)
         decision = decision_behind(using, recorder.trace_id)

@@ -27,7 +27,7 @@ from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kinds, origin
 from dbroute_panel.recording.carrier import decision_behind
-from dbroute_panel.recording.recorder import OWN_APPS, RawQuery, Recorder, asking, recording
+from dbroute_panel.recording.recorder import OWN, RawQuery, Recorder, asking, recording
 from dbroute_panel.recording.snapshots import described, scalar
 
 _LOOKUP = BaseConnectionHandler.__getitem__.__code__
@@ -97,7 +97,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
         if source is None:
             model = _model(frame)
         label = None if model is None else recorder.label(model)
-        if label is None or label.partition(".")[0] not in OWN_APPS:
+        if label is not OWN:
             recorder.events.append(_attempt(recorder, error, alias, vendor, site, source, label, schema))
     except Exception:
         recorder.lost("query")

@@ -34,6 +34,9 @@ logger = logging.getLogger("dbroute_panel")
 OWN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
 """App labels whose models are the tool's own work, which never shows up in a trace."""
 
+OWN = "dbroute_panel.*"
+"""In place of the label of such a model."""
+
 LARGEST = 1 << 20
 """Of one statement of more bytes, with its parameters, the beginning is kept, without any value."""
 
@@ -65,7 +68,7 @@ class RawDecision(msgspec.Struct, gc=False):
     model: str | None
     args: dict[str, Any] | None
     hints: dict[str, Any] | None
-    steps: list[RawStep]
+    steps: tuple[RawStep, ...]
     rest: tuple[Any, ...]
     settled_by: Settled
     answer: Any
@@ -166,16 +169,16 @@ class Recorder:
             self.dropped[kind] += 1
 
     def label(self, model: Any) -> str | None:
-        """The label of a model, which Django would put together anew each time."""
+        """The label of a model, which Django would put together anew each time; of the tool's own OWN."""
         if not issubclass(type(model), type):  # an object in place of its class: to hash it may run a query
-            return label(model)
+            return _label(model)
         try:
             return self.labels[model]
         except KeyError:
-            name = self.labels[model] = label(model)
+            name = self.labels[model] = _label(model)
             return name
         except TypeError:  # a metaclass with an __eq__ of its own
-            return label(model)
+            return _label(model)
 
     def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
         """A statement and its parameters; where there is no room left its beginning, without any string."""
@@ -214,6 +217,11 @@ class Recorder:
         # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
         self.labels.clear()
         self.answered_as.clear()
+
+
+def _label(model: Any) -> str | None:
+    name = label(model)
+    return OWN if name is not None and name.partition(".")[0] in OWN_APPS else name
 
 
 active: ContextVar[Recorder | None] = ContextVar("dbroute_panel_recorder", default=None)

@@ -13,103 +13,107 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Final
 
+from django.db.models.base import ModelBase
 from django.db.utils import ConnectionRouter
 
 from dbroute_panel.recording.callers import callsite
 from dbroute_panel.recording.carrier import Carrier, carry
-from dbroute_panel.recording.recorder import OWN_APPS, RawDecision, RawStep, Recorder, active, asking
+from dbroute_panel.recording.recorder import OWN, OWN_APPS, RawDecision, RawStep, Recorder, active, asking
 from dbroute_panel.recording.snapshots import described, hint, label, scalar
 from dbroute_panel.records import Action, Outcome, Settled
 
 _active = active.get
-
-DJANGOS = frozenset(
-    {
-        ConnectionRouter.db_for_read,
-        ConnectionRouter.db_for_write,
-        ConnectionRouter.allow_relation,
-        ConnectionRouter.allow_migrate,
-    }
-)
-"""Django's own routing functions, which read ``self.routers`` and, of each router, one attribute."""
-
+_asking = asking.get
 
 ROUTER, ERROR = Settled.ROUTER, Settled.ERROR
-READ, WRITE, RELATION = Action.READ, Action.WRITE, Action.RELATION
+READ, WRITE, RELATION, MIGRATE = Action.READ, Action.WRITE, Action.RELATION, Action.MIGRATE
+# Each with its name as a plain string, because an enum's member is slow to look an attribute up by, and with
+# Django's own routing function, which reads ``self.routers`` and, of each router, that one attribute.
+_READ: Final = (READ, "db_for_read", ConnectionRouter.db_for_read)
+_WRITE: Final = (WRITE, "db_for_write", ConnectionRouter.db_for_write)
+_RELATION: Final = (RELATION, "allow_relation", ConnectionRouter.allow_relation)
+_MIGRATE: Final = (MIGRATE, "allow_migrate", ConnectionRouter.allow_migrate)
 PASSED, ANSWERED, RAISED, NO_METHOD = Outcome.PASSED, Outcome.ANSWERED, Outcome.RAISED, Outcome.NO_METHOD
 # A member of an enum is found slowly by its class, and these are needed at every decision.
 
+_NOTHING = object()
+"""Stands for a router without the method: Django finds out by itself that this has none either."""
 
-def _passed_on(action: str) -> property:
-    def method(chain: Chain) -> Callable[..., Any]:
-        try:
-            chain.method = getattr(chain.router, action)
-        except AttributeError:
-            chain.note(NO_METHOD)
-            raise
-        except BaseException as error:  # a property named like the method: Django lets it out too
-            chain.note(RAISED, error=error)
-            raise
-        return chain.ask
 
-    return property(method)
+class _Raising:
+    """Stands for a router whose attribute raises something else: Django meets the very exception."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.errors = [error]
+
+    def __getattr__(self, name: str) -> Any:
+        raise self.errors.pop()  # kept in no frame of the traceback, which would be a cycle
 
 
 class Chain:
     """
     The stand-in for the router in one decision, and the probe in front of each of its routers.
 
-    Django's routing functions get this object as every router: the attribute they read of it is
-    passed on to the router whose turn it is. A step lasts from the end of the one before.
+    Django's routing functions get this object as every router that has the method they ask for, and
+    whichever of the four they ask, ``ask()`` passes it on to the router whose turn it is. A step lasts from
+    the end of the one before.
     """
 
-    __slots__ = ("clock", "exhausted", "listed", "method", "real", "router", "steps")
+    __slots__ = ("action", "clock", "exhausted", "listed", "method", "real", "router", "steps")
 
     router: Any
     method: Callable[..., Any]
 
-    db_for_read = _passed_on("db_for_read")
-    db_for_write = _passed_on("db_for_write")
-    allow_relation = _passed_on("allow_relation")
-    allow_migrate = _passed_on("allow_migrate")
-
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: Any, action: str) -> None:
         self.real = real
+        self.action = action
         self.listed: Any = ()
-        self.steps: list[RawStep] = []
+        self.steps: tuple[RawStep, ...] = ()
         self.exhausted = False
-        self.clock = perf_counter_ns()
+        self.clock = 0
 
     @property
-    def routers(self) -> Iterator[Chain]:
+    def routers(self) -> Iterator[object]:
         # Not in the generator, which would make a RuntimeError of a StopIteration while routers are made.
         self.listed = self.real.routers
         return self.turns()
 
-    def turns(self) -> Iterator[Chain]:
+    def turns(self) -> Iterator[object]:
+        action = self.action
         for router in self.listed:
             self.router = router
-            yield self
+            probe: object = self
+            try:
+                self.method = getattr(router, action)
+            except AttributeError:
+                self.note(NO_METHOD)
+                probe = _NOTHING
+            except BaseException as error:  # a property named like the method: Django lets it out too
+                self.note(RAISED, error=error)
+                probe = _Raising(error)
+            yield probe
         self.exhausted = True
 
     def ask(self, *args: Any, **hints: Any) -> Any:
         try:
-            answer = self.method(*args, **hints)
+            answer = self.method(*args, **hints) if hints else self.method(*args)
         except BaseException as error:
             self.note(RAISED, error=error)
             raise
         now = perf_counter_ns()
         plain = answer if answer is None or type(answer) is str else scalar(answer)
-        self.steps.append(RawStep(self.router, PASSED, plain, None, now - self.clock))
+        self.steps += (RawStep(self.router, PASSED, plain, None, now - self.clock),)
         self.clock = now
         return answer
+
+    db_for_read = db_for_write = allow_relation = allow_migrate = ask
 
     def note(self, outcome: Outcome, *, error: BaseException | None = None) -> None:
         now = perf_counter_ns()
         message = None if error is None else described(error)
-        self.steps.append(RawStep(self.router, outcome, None, message, now - self.clock))
+        self.steps += (RawStep(self.router, outcome, None, message, now - self.clock),)
         self.clock = now
 
     def settle(self, error: BaseException | None) -> tuple[Any, ...]:
@@ -133,8 +137,8 @@ class Overridden(Chain):
 
     __slots__ = ()
 
-    def __init__(self, real: Any, original: Any) -> None:
-        super().__init__(real)
+    def __init__(self, real: Any, action: str, original: Callable[..., Any]) -> None:
+        super().__init__(real, action)
         self.router = type(real).__mro__[1]  # what its class was before it was watched
         self.method = original
 
@@ -144,34 +148,44 @@ class Overridden(Chain):
 def decide(
     recorder: Recorder,
     router: Any,
-    original: Any,
-    action: Action,
+    question: tuple[Action, str, Callable[..., Any]],
+    overriding: Callable[..., Any] | None,
+    model: str | None,
     args: tuple[Any, ...],
     hints: dict[str, Any],
 ) -> Any:
-    """Put one question to ``router`` by its ``original`` method, record the chain, return the answer."""
+    """
+    Put one question to ``router``, record the chain, return the answer.
+
+    ``overriding`` is the method that the router's class has in the place of Django's own, bound, or None;
+    ``model`` is the label of the model that the question is about.
+    """
+    action, name, original = question
     if recorder.latest >= recorder.limit:
         recorder.drop("decision")
-        return original(*args, **hints)
+        return _asked(router, original, overriding, args, hints)
     try:
+        arguments = kept = None
+        if hints or (action is not READ and action is not WRITE):
+            model, arguments, kept = _facts(recorder.trace_id, action, model, args, hints)
         site = callsite(sys._getframe(2)) if recorder.callsites else None
-        model, arguments, kept = _facts(recorder, action, args, hints)
-        function = getattr(original, "__func__", None)
-        if function in DJANGOS:
-            chain, question = Chain(router), function
+        ask: Callable[..., Any]
+        if overriding is None:
+            ask, chain = original, Chain(router, name)
             args = (chain, *args)
         else:
-            chain = question = Overridden(router, original)
+            ask = chain = Overridden(router, name, overriding)
+        parent = _asking()
         event = recorder.draw_id()
         token = asking.set(event)
     except Exception:
         recorder.lost("decision")
-        return original(*args, **hints)
+        return _asked(router, original, overriding, args, hints)
     answer: Any = None
     failure: BaseException | None = None
     start = chain.clock = perf_counter_ns()
     try:
-        answer = question(*args, **hints)
+        answer = ask(*args, **hints) if hints else ask(*args)
     except BaseException as error:
         failure = error
         raise
@@ -179,7 +193,7 @@ def decide(
         end = perf_counter_ns()
         asking.reset(token)
         try:
-            rest = chain.settle(failure)
+            rest = () if chain.exhausted else chain.settle(failure)
             settled = (
                 ERROR if failure is not None else _settled_by(action, hints) if chain.exhausted else ROUTER
             )
@@ -196,7 +210,7 @@ def decide(
                     rest,
                     settled,
                     answer if type(answer) is str else scalar(answer),
-                    None if token.old_value is token.MISSING else token.old_value,
+                    parent,
                     site,
                 )
             )
@@ -206,6 +220,17 @@ def decide(
             recorder.lost("decision")
         failure = None  # no cycle: exception -> traceback -> this frame -> exception
     return answer
+
+
+def _asked(
+    router: Any,
+    original: Callable[..., Any],
+    overriding: Callable[..., Any] | None,
+    args: tuple[Any, ...],
+    hints: dict[str, Any],
+) -> Any:
+    """The answer to a question that is not recorded."""
+    return original(router, *args, **hints) if overriding is None else overriding(*args, **hints)
 
 
 def _carried(recorder: Recorder, answer: Any, model: str | None, event: int) -> Any:
@@ -218,13 +243,12 @@ def _carried(recorder: Recorder, answer: Any, model: str | None, event: int) -> 
 
 
 def _facts(
-    recorder: Recorder, action: Action, args: tuple[Any, ...], hints: dict[str, Any]
+    trace: str, action: Action, model: str | None, args: tuple[Any, ...], hints: dict[str, Any]
 ) -> tuple[str | None, dict[str, Any] | None, dict[str, Any] | None]:
     """(model label, args, hints) of a question, as plain facts."""
-    trace = recorder.trace_id
     kept = {str(name): hint(value, trace) for name, value in hints.items()} if hints else None
     if action is READ or action is WRITE:
-        return recorder.label(args[0]), None, kept
+        return model, None, kept
     if action is RELATION:
         return None, {"obj1": hint(args[0], trace), "obj2": hint(args[1], trace)}, kept
     named: dict[str, Any] = kept or {}
@@ -241,21 +265,20 @@ def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
     """What settled a question that no router answered: Django's last resorts."""
     if action is RELATION:
         return Settled.SAME_DATABASE
-    if action is Action.MIGRATE:
+    if action is MIGRATE:
         return Settled.ALLOWED
     state = getattr(hints.get("instance"), "_state", None)  # Django has just read it: this loads nothing
     return Settled.INSTANCE if state is not None and state.db else Settled.DEFAULT
 
 
-def _is_own(model: Any) -> bool:
+def _subject(recorder: Recorder, model: Any) -> str | None:
+    """The label of the model that a question is about, or OWN."""
     try:
-        return _is_own_app(getattr(getattr(model, "_meta", None), "app_label", None))
+        if type(model) is ModelBase and (known := recorder.labels.get(model)) is not None:
+            return known
+        return recorder.label(model)
     except Exception:  # whatever it is, its routers may know what to do with it
-        return False
-
-
-def _is_own_app(label: Any) -> bool:
-    return type(label) is str and label in OWN_APPS
+        return None
 
 
 def watched(base: Any) -> type:
@@ -266,24 +289,37 @@ def watched(base: Any) -> type:
 
         # Django's own parameter names, because they work as keywords: router.db_for_read(model=Book).
         def db_for_read(self, model: Any, **hints: Any) -> Any:
-            if (recorder := _active()) is None or recorder.closed or _is_own(model):
+            if (
+                (recorder := _active()) is None
+                or recorder.closed
+                or (about := _subject(recorder, model)) is OWN
+            ):
                 return super().db_for_read(model, **hints) if hints else super().db_for_read(model)
-            return decide(recorder, self, super().db_for_read, READ, (model,), hints)
+            overriding = None if base.db_for_read is _READ[2] else super().db_for_read
+            return decide(recorder, self, _READ, overriding, about, (model,), hints)
 
         def db_for_write(self, model: Any, **hints: Any) -> Any:
-            if (recorder := _active()) is None or recorder.closed or _is_own(model):
+            if (
+                (recorder := _active()) is None
+                or recorder.closed
+                or (about := _subject(recorder, model)) is OWN
+            ):
                 return super().db_for_write(model, **hints) if hints else super().db_for_write(model)
-            return decide(recorder, self, super().db_for_write, WRITE, (model,), hints)
+            overriding = None if base.db_for_write is _WRITE[2] else super().db_for_write
+            return decide(recorder, self, _WRITE, overriding, about, (model,), hints)
 
         def allow_relation(self, obj1: Any, obj2: Any, **hints: Any) -> Any:
             if (recorder := _active()) is None or recorder.closed:
                 return super().allow_relation(obj1, obj2, **hints)
-            return decide(recorder, self, super().allow_relation, RELATION, (obj1, obj2), hints)
+            overriding = None if base.allow_relation is _RELATION[2] else super().allow_relation
+            return decide(recorder, self, _RELATION, overriding, None, (obj1, obj2), hints)
 
         def allow_migrate(self, db: Any, app_label: Any, **hints: Any) -> Any:
-            if (recorder := _active()) is None or recorder.closed or _is_own_app(app_label):
+            own = type(app_label) is str and app_label in OWN_APPS
+            if (recorder := _active()) is None or recorder.closed or own:
                 return super().allow_migrate(db, app_label, **hints)
-            return decide(recorder, self, super().allow_migrate, Action.MIGRATE, (db, app_label), hints)
+            overriding = None if base.allow_migrate is _MIGRATE[2] else super().allow_migrate
+            return decide(recorder, self, _MIGRATE, overriding, None, (db, app_label), hints)
 
     Watched.__name__ = Watched.__qualname__ = f"Watched{base.__name__}"
     return Watched
