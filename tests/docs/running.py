@@ -93,7 +93,11 @@ class Page:
             raise AssertionError(f"{block.place}: nobody knows how to run {block.language!r} {block.order!r}")
 
     def compare(self, block: Block, printed: str) -> None:
-        if not same(block.text, printed):
+        shown = block.text
+        if block.order.startswith("scenario ") and SCENARIOS[int(block.order.split()[1])].has_own_process:
+            # Which replica is drawn in another process, nobody knows.
+            shown, printed = (re.sub(r"replica\d", "replica1", text) for text in (shown, printed))
+        if not same(shown, printed):
             self.rewritten[block] = printed.strip() + "\n"
 
     # Commands
