@@ -39,6 +39,8 @@ def main() -> int:
         for said in plan.run(results, Path(folder)):
             print(said, file=sys.stderr, flush=True)
     show(plan, results, table.markdown if options.markdown else table.text)
+    if warning := table.busy(results):
+        print(f"\n{warning}", file=sys.stderr)
     if missed := table.missed(results):
         print(f"\nMissed: {'; '.join(missed)}.", file=sys.stderr)
     return 1 if missed else 0

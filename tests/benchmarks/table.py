@@ -75,6 +75,14 @@ def missed(results: Results, of: Sequence[Figure] = FIGURES) -> list[str]:
     return [figure.title for figure in of if figure.met(figure.read(results)) is False]
 
 
+def busy(results: Results) -> str | None:
+    """A warning where Django alone was not as fast in all rounds: the machine had something else to do."""
+    bare = results[f"requests/bare/{REFERENCE}/total"]
+    if bare.most < bare.least * 1.25:
+        return None
+    return f"Django alone took {spread(bare)} us a query: measure again when nothing else runs here."
+
+
 def text(rows: Rows) -> str:
     """The first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -86,3 +86,15 @@ def test_each_variant_has_a_row_and_what_is_done_after_the_answer_one_more():
 def test_no_figure_has_two_targets_and_no_two_the_same_title():
     assert not [figure for figure in FIGURES if figure.most is not None and figure.least is not None]
     assert len({(figure.section, figure.title) for figure in FIGURES}) == len(FIGURES)
+
+
+@pytest.mark.parametrize(("rounds", "said"), [((100.0, 124.0), False), ((100.0, 126.0, 101.0), True)])
+def test_it_is_said_where_the_machine_was_busy(rounds: tuple[float, ...], said: bool):
+    results = Results()
+    for took in rounds:
+        results.note("requests/bare/1000", {"total": took})
+
+    warning = table.busy(results)
+
+    assert (warning is not None) is said
+    assert not said or warning.startswith("Django alone took 100 - 126 us a query")
