@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import router
@@ -85,7 +87,7 @@ def test_who_may_do_what(who, store):
             found[name, method] = response.status_code
             wanted[name, method] = status = expected(name, who, method)
             if status == 302 and PAGES[name].done != 302:
-                assert response["Location"] == f"/admin/login/?next={url(name)}"
+                assert response["Location"] == f"/admin/login/?next={quote(url(name))}"
             if method != "POST" or not permissions_of(who) >= (PAGES[name].do or {"nothing"}):
                 assert state(store) == before
                 assert asked_by_us() == []
