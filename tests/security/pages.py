@@ -48,6 +48,7 @@ LISTED = {
     "finding": Page({LOOK}, args={"code": "stale-read"}),
     "import": Page({ADD}, {ADD}, data={"file": dumps(ELSEWHERE)}, done=302),
     "map": Page({LOOK}, {LOOK, ASK}, data={"ask": "1"}, done=302),
+    "models": Page({ASK}),
     "replay": Page({LOOK, ASK}, {LOOK, ASK}, args={"trace_id": HERE.id}, data={"repeat": "1"}),
     "routers": Page({LOOK}),
     "sandbox": Page({ASK}, {ASK}, data={"model": "library.Book", "action": "db_for_read", "repeat": "1"}),
