@@ -19,6 +19,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models.base import ModelBase
 
 from dbroute_panel.recording.callers import Site, callsite, is_own, origin
 from dbroute_panel.recording.carrier import Carrier, decision_behind
@@ -37,7 +38,7 @@ from dbroute_panel.records import Operation
 
 Execute = Callable[..., Any]
 
-_active = active.get
+_active, _asking = active.get, asking.get
 
 _OPEN = "_dbroute_panel_transaction"
 """
@@ -49,44 +50,39 @@ _CONNECTING = "_dbroute_panel_connecting"
 """On a connection while its backend connects again: its first ``_set_autocommit()`` opens no transaction."""
 
 
-def tap(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def tap(  # noqa: C901 - few calls, because it runs for every query
+    execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
     """The execute wrapper: run the statement, and record it where a trace is active."""
     if (recorder := _active()) is None or recorder.closed:
         return execute(sql, params, many, context)
-    return _record(recorder, context["connection"], context["cursor"], sql, params, many, execute, context)
-
-
-def _record(
-    recorder: Recorder,
-    connection: BaseDatabaseWrapper,
-    cursor: Any,
-    sql: Any,
-    params: Any,
-    many: bool,
-    execute: Execute,
-    context: dict[str, Any],
-) -> Any:
     if recorder.latest >= recorder.limit:
         recorder.drop("query")
         return execute(sql, params, many, context)
+    connection: BaseDatabaseWrapper = context["connection"]
+    site = source = about = decision = saved = kept = number = None
+    atomic = schema = False
+    event = 0
     try:
-        site, source, model, saving, schema = origin(sys._getframe(2), callsites=recorder.callsites)
-        about = None if model is None else recorder.label(model)
-        if about is OWN:
-            return execute(sql, params, many, context)
-        using = getattr(source, "using", None)
-        decision = decision_behind(using, recorder.trace_id)
-        if decision is None and recorder.answered_as:
-            decision = recorder.decision_of(using, about)
-        saved = None if saving is None else instance(saving, recorder.trace_id)
-        kept = parameters(params, many) if recorder.params else None
-        atomic = connection.in_atomic_block or not connection.autocommit
-        number = transaction_of(connection, recorder) if atomic else None
-        if atomic and number is None:
-            number = _begun_by_itself(connection, recorder, site)
-        event = recorder.draw_id()
+        site, source, model, saving, schema = origin(sys._getframe(1), callsites=recorder.callsites)
+        if model is not None:
+            about = recorder.labels.get(model) if type(model) is ModelBase else None
+            if about is None:
+                about = recorder.label(model)
+        if about is not OWN:
+            using = getattr(source, "using", None)
+            decision = decision_behind(using, recorder.trace_id)
+            if decision is None and recorder.answered_as:
+                decision = recorder.decision_of(using, about)
+            saved = None if saving is None else instance(saving, recorder.trace_id)
+            kept = parameters(params, many) if recorder.params else None
+            atomic = connection.in_atomic_block or not connection.autocommit
+            if atomic and (number := transaction_of(connection, recorder)) is None:
+                number = _begun_by_itself(connection, recorder, site)
+            event = recorder.draw_id()
     except Exception:
         recorder.lost("query")
+    if not event:
         return execute(sql, params, many, context)
     failure: BaseException | None = None
     start = perf_counter_ns()
@@ -100,12 +96,13 @@ def _record(
         try:
             whole = sql if type(sql) is str else _text(sql)
             text, kept = recorder.fit(whole, kept, connection.vendor)
+            alias = connection.alias
             recorder.events.append(
                 RawQuery(
                     event,
                     start,
                     end,
-                    scalar(connection.alias),
+                    alias if type(alias) is str else scalar(alias),
                     connection.vendor,
                     text,
                     kept,
@@ -117,9 +114,9 @@ def _record(
                     saved,
                     atomic,
                     number,
-                    _rowcount(cursor) if failure is None else None,
-                    None if failure is None else _told(failure, plainly=text is whole),
-                    asking.get(),
+                    _rowcount(context["cursor"]) if failure is None else None,
+                    None if failure is None else _told(failure, plainly=text == whole),
+                    _asking(),
                     site,
                 )
             )
@@ -160,8 +157,7 @@ def _callproc(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     def callproc(self: CursorWrapper, procname: str, params: Any = None, kparams: Any = None) -> Any:
-        recorder = recording()
-        if recorder is None:
+        if recording() is None:
             return original(self, procname, params, kparams)
         marks = ", ".join(["%s"] * len(params)) if isinstance(params, (list, tuple)) else ""
 
@@ -169,7 +165,9 @@ def _callproc(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, procname, params, kparams)
 
         given = params if kparams is None else kparams
-        return _record(recorder, self.db, self, f"CALL {procname}({marks})", given, False, execute, {})
+        return tap(
+            execute, f"CALL {procname}({marks})", given, False, {"connection": self.db, "cursor": self}
+        )
 
     callproc.is_watched = True  # type: ignore[attr-defined]
     return callproc

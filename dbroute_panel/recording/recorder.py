@@ -44,6 +44,10 @@ ROOM = 16 * LARGEST
 """So are all statements of a trace that come after this many bytes of them."""
 
 
+TEXTS = 1000
+"""So many statements are looked up when the next one comes, which may be equal to one of them."""
+
+
 class RawStep(msgspec.Struct, gc=False):
     """One router's part in a decision, as it happened. ``router`` is the router itself."""
 
@@ -145,6 +149,7 @@ class Recorder:
         # stays its own.
         self.answered_as: dict[int, tuple[Any, dict[str | None, int]]] = {}
         self.labels: dict[Any, str | None] = {}
+        self.texts: dict[str, str] = {}
         self.room = ROOM
         self.limit = panel_settings.MAX_EVENTS
         self.params = panel_settings.RECORD_PARAMS
@@ -181,10 +186,19 @@ class Recorder:
             return _label(model)
 
     def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
-        """A statement and its parameters; where there is no room left its beginning, without any string."""
-        size = weight(sql) + weight(params)
-        if size <= min(self.room, LARGEST):
+        """
+        A statement and its parameters; where there is no room left its beginning, without any string.
+
+        Equal statements are one text, which takes room once.
+        """
+        known = self.texts.get(sql)
+        size = (0 if params is None else weight(params)) + (0 if known is not None else weight(sql))
+        if size <= LARGEST and size <= self.room:
             self.room -= size
+            if known is not None:
+                return known, params
+            if len(self.texts) < TEXTS:
+                self.texts[sql] = sql
             return sql, params
         return shortened(without_literals(sql[:LONG], vendor), len(sql)), None
 
@@ -217,6 +231,7 @@ class Recorder:
         # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
         self.labels.clear()
         self.answered_as.clear()
+        self.texts.clear()
 
 
 def _label(model: Any) -> str | None:

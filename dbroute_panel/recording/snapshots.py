@@ -3,8 +3,8 @@ What is kept of the objects that pass by: plain facts, taken at once, without as
 
 Never ``repr()``, a field access or ``isinstance()`` on the user's objects: each can run a query,
 evaluate a lazy object or ask the router again. What is read is the type, the instance's own
-``__dict__`` and its ``_state``. Raw forms are tuples of scalars, so that no model, queryset or
-connection is kept alive by a trace: an instance is ``(label, pk, state_db, adding, origin)``.
+``__dict__`` and its ``_state``. Raw forms are scalars and tuples of them, so that no model, queryset or
+connection is kept alive by a trace, and structs of these, which the garbage collector need not know.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import uuid
 from collections.abc import Mapping
 from sys import getsizeof
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+import msgspec
 from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
@@ -46,7 +47,11 @@ LONG = 2000
 """How many characters are kept of a text that is too long to be kept."""
 
 
-class Instance(NamedTuple):
+LONG_INTEGER = 1 << 63
+"""Integers below take no more than 36 bytes."""
+
+
+class Instance(msgspec.Struct, frozen=True, gc=False):
     """A model instance as it was; ``pk`` is None or a tuple of the raw values of its key."""
 
     model: str
@@ -56,7 +61,7 @@ class Instance(NamedTuple):
     origin: int | None
 
 
-class Typed(NamedTuple):
+class Typed(msgspec.Struct, frozen=True, gc=False):
     """Something of which only the dotted path of the type is kept."""
 
     path: str
@@ -189,7 +194,10 @@ def _parameter(value: Any) -> Any:
 def weight(kept: Any) -> int:
     """How many bytes a statement's text or its kept parameters take, roughly."""
     if type(kept) is tuple:
-        return sum(map(weight, kept))
+        size = 0
+        for value in kept:
+            size += 32 if type(value) is int and -LONG_INTEGER < value < LONG_INTEGER else weight(value)
+        return size
     if type(kept) is dict:
         return sum(map(weight, kept.values()))
     return getsizeof(kept)

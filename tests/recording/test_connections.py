@@ -190,6 +190,21 @@ def test_queries_on_the_tools_own_models_are_not_recorded(primary, settings):
     assert [query.model for query in t.queries] == ["library.Tag"]
 
 
+def test_a_query_on_the_tools_own_model_that_fails_is_sent_once(primary):
+    from dbroute_panel.models import Trace
+
+    sent = []
+
+    def counting(execute, sql, params, many, context):
+        sent.append(sql)
+        return execute(sql, params, many, context)
+
+    with trace("test", keep=False) as t, primary.execute_wrapper(counting), pytest.raises(OperationalError):
+        list(Trace.objects.using("primary").raw("SELECT id FROM nowhere"))
+    assert sent == ["SELECT id FROM nowhere"]
+    assert t.document.dropped.query == 0
+
+
 @pytest.mark.toolbar
 def test_transactions_of_the_toolbars_store_are_not_recorded(primary, monkeypatch):
     from debug_toolbar import store

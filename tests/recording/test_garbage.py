@@ -1,0 +1,117 @@
+"""What a trace that is being recorded costs the garbage collector: the events are no work for it."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import threading
+import weakref
+
+import pytest
+from django.db import connections, router
+
+from dbroute_panel.recording.traces import trace
+from example_site.library.models import Book, Tag
+
+
+@pytest.fixture
+def collected():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def tracked(work):
+    """How many objects more the collector goes through after ``work``, while its events are there."""
+    work(10)
+    before = gone_through()
+    work(2500)
+    return gone_through() - before
+
+
+def gone_through():
+    """Without weak references: of these dead ones pile up for a while, in sets that are not ours."""
+    gc.collect()
+    return sum(not isinstance(each, weakref.ref) for each in gc.get_objects())
+
+
+def queries(number):
+    for _ in range(number):
+        Tag.objects.count()
+
+
+def questions_with_hints(number):
+    book = Book(pk=1)
+    for _ in range(number):
+        router.db_for_write(Book, instance=book)
+        router.allow_relation(book, book)
+
+
+def statements(number):
+    with connections["primary"].cursor() as cursor:
+        for each in range(number):
+            cursor.execute("SELECT %s", [each])
+            cursor.execute("SELECT %s, %s", ["x" * 10, each])
+
+
+@pytest.mark.parametrize("work", [queries, questions_with_hints, statements])
+def test_five_thousand_events_are_not_gone_through(site, settings, collected, work):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 100_000, "RECORD_PARAMS": True}
+    with trace("test", keep=False) as t:
+        assert tracked(work) < 50
+    assert len(t.document.events) == 5020
+
+
+def test_recording_leaves_no_cycle_to_be_collected(site, collected):
+    with trace("test", keep=False):
+        queries(100)
+        questions_with_hints(100)
+        assert gc.collect() == 0
+
+
+def test_a_router_whose_attribute_raises_leaves_none_either(site, settings, collected):
+    class Sorry(Exception):
+        pass
+
+    class Raises:
+        @property
+        def db_for_read(self):
+            raise Sorry
+
+    settings.DATABASE_ROUTERS = [Raises()]
+
+    def ask():
+        try:
+            router.db_for_read(Book)
+        except Sorry as error:
+            return weakref.ref(error)
+
+    with trace("test", keep=False):
+        assert ask()() is None
+
+
+def test_a_connection_is_not_kept_alive(site):
+    alive = []
+
+    def work():
+        Tag.objects.using("primary").count()
+        alive.append(weakref.ref(connections["primary"]))
+        connections["primary"].close()
+
+    with trace("test", keep=False) as t:
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
+        thread.start()
+        thread.join()
+        del thread
+        gc.collect()
+        assert [reference() for reference in alive] == [None]
+    assert len(t.document.queries) == 1
+
+
+def test_equal_statements_are_one_text(site):
+    with trace("test", keep=False) as t:
+        queries(3)
+        texts = {id(event.sql) for event in t._recorder.events if hasattr(event, "sql")}
+    assert len(t.queries) == 3
+    assert len(texts) == 1
