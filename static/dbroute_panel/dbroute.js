@@ -41,7 +41,7 @@
   });
 
   const copy = async (button) => {
-    const text = button.parentElement.querySelector("pre, code")?.textContent.trim() ?? "";
+    const text = button.parentElement.querySelector("pre")?.textContent ?? "";
     await navigator.clipboard.writeText(text);
     const label = button.textContent;
     button.textContent = "✓";
@@ -49,6 +49,28 @@
       button.textContent = label;
     }, 1500);
   };
+
+  // The event that was opened last is in the address, so that it can be shared.
+  const remember = (row) => {
+    const number = row.id.slice("event-".length);
+    const address = new URL(location.href);
+    if (row.open) {
+      address.searchParams.set("event", number);
+      address.hash = row.id;
+    } else if (address.searchParams.get("event") === number) {
+      address.searchParams.delete("event");
+      address.hash = "";
+    } else return;
+    history.replaceState(history.state, "", address);
+  };
+
+  page.addEventListener(
+    "toggle",
+    (event) => {
+      if (event.target.matches(".dbroute-row[id^=event-]")) remember(event.target);
+    },
+    { capture: true }, // it does not bubble
+  );
 
   const plainClick = (event) =>
     event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
@@ -58,14 +80,6 @@
     if (button) copy(button);
     if (event.target.closest(".dbroute-help")) help();
     if (!plainClick(event)) return;
-    // The number of a row is a link to the page with that row open; here the row just opens.
-    const number = event.target.closest(".dbroute-number a");
-    if (number) {
-      event.preventDefault();
-      const row = number.closest("details");
-      row.open = !row.open;
-      if (row.open) history.replaceState(null, "", number.href);
-    }
     // "#12" goes there without a new page, if that event is on this one.
     const link = event.target.closest(".dbroute-event-link");
     const target = link && document.getElementById(link.hash.slice(1));
