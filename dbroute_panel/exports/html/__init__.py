@@ -45,7 +45,7 @@ def write(traces: Iterable[Trace]) -> Iterator[bytes]:
     )
     for number, trace in enumerate(chain(ahead, remaining), 1):
         yield _section(trace, number)
-    yield b"</div></body></html>\n"
+    yield b"</main></body></html>\n"
 
 
 def _section(trace: Trace, number: int) -> bytes:
