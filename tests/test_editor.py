@@ -1,4 +1,7 @@
-"""Where a line of code is opened: in the editor that ``EDITOR_URL`` names, in rows, details and panel."""
+"""Where a line of code is opened: in the editor that ``EDITOR_URL`` names, from details and the panel.
+
+A row is a control itself, so that it has no link in it.
+"""
 
 from __future__ import annotations
 
@@ -71,13 +74,15 @@ def opening(tree):
 WHERE = f"vscode://file/{site_settings.BASE_DIR}/library/views.py:88"
 
 
-def test_rows_details_folds_and_groups_open_the_line(admin, trace, settings):
+def test_the_detail_opens_the_line_and_no_summary_has_a_link(admin, trace, settings):
     settings.DBROUTE_PANEL = {**settings.DBROUTE_PANEL, "EDITOR_URL": VSCODE}
-    for query, count in (("", 1), ("?event=2", 2), ("?fold=3", 7), ("?group=statements", 1)):
-        found = opening(parsed(get(admin, trace, query)))
-        assert [unquote(href) for href in found] == [WHERE] * count, query
+    for query, count in (("", 0), ("?event=2", 1), ("?fold=3", 0), ("?event=3", 1), ("?group=statements", 0)):
+        tree = parsed(get(admin, trace, query))
+        assert [unquote(href) for href in opening(tree)] == [WHERE] * count, query
+        rows = [summary for summary in tree.iter("summary") if "dbroute-line" in summary.get("class", "")]
+        assert rows
+        assert [link for row in rows for link in row.iter("a")] == [], query
     assert len(opening(parsed(get(admin, trace, "?event=2", headers=PARTIAL)))) == 1
-    assert len(opening(parsed(get(admin, trace, "?fold=3", headers=PARTIAL)))) == 6
 
 
 def test_without_the_setting_a_place_is_text(admin, trace):
@@ -102,10 +107,10 @@ def test_what_cannot_be_an_editor_is_no_link(admin, trace, settings):
 
 
 @pytest.mark.toolbar
-def test_the_panel_s_rows_open_it_too(trace):
+def test_the_panel_s_details_open_it_too(trace):
     lines, _ = lines_of(Index(trace), None, Editor(VSCODE, "/srv"))
-    assert lines[0].html.count("vscode://file//srv/library/views.py:88") == 2
-    long = a_trace(2, events=[a_query(n) for n in range(1, 60)])
+    assert lines[0].html.count("vscode://file//srv/library/views.py:88") == 1
+    long = a_trace(2, events=[a_query(n, sql=f"SELECT {n}") for n in range(1, 60)])
     lines, _ = lines_of(Index(long), None, Editor(VSCODE, "/srv"))
     assert all("vscode://file//srv/library/views.py:88" in line.html for line in lines)
 

@@ -41,7 +41,7 @@
   });
 
   const copy = async (button) => {
-    const text = button.parentElement.querySelector("pre")?.textContent ?? "";
+    const text = button.parentElement.querySelector("pre, code")?.textContent.trim() ?? "";
     await navigator.clipboard.writeText(text);
     const label = button.textContent;
     button.textContent = "✓";
