@@ -19,9 +19,14 @@ const name = (element) => {
 
 const seen = (element) => {
   if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
-  const box = element.getBoundingClientRect();
-  // Cut to nothing, for screen readers only.
-  return box.width > 1.5 && box.height > 1.5;
+  for (let one = element; one; one = one.parentElement) {
+    const style = getComputedStyle(one);
+    // Cut to nothing, for screen readers only.
+    if (style.clipPath === "inset(50%)") return false;
+    const box = one.getBoundingClientRect();
+    if (style.overflow === "hidden" && (box.width < 2 || box.height < 2)) return false;
+  }
+  return true;
 };
 
 const colour = (text) => {

@@ -39,7 +39,7 @@ def test_from_right_to_left_all_has_its_place_and_code_stays_as_it_is(browse, si
     assert measures.code_the_other_way(page, "#dbroute") == []
 
 
-@pytest.mark.parametrize("name", ["list", "trace-opened", "map", "sandbox-answered"])
+@pytest.mark.parametrize("name", ["list", "trace-opened", "map", "routers"])
 def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     page = browse(site)
     SHOWN[name].reach(page, site)

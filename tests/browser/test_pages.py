@@ -86,7 +86,10 @@ def test_it_is_never_wider_than_the_window(visit, width):
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_no_text_is_drawn_over_another(visit, width):
-    assert measures.overlapping(visit.look(width=width), visit.ours) == []
+    # With the title, which is the admin's: our tools are beside it.
+    within = "#content" if visit.ours == "#dbroute" else visit.ours
+
+    assert measures.overlapping(visit.look(width=width), within) == []
 
 
 @both_schemes
