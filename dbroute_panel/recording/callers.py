@@ -155,7 +155,7 @@ def origin(  # noqa: C901 - one loop, without calls, because it runs for every f
                 saved = True  # a library's own query while an object is saved is not that save()
                 if source is None and code.co_name == "execute_sql":
                     source = _compiler(here)
-            elif kind == THREAD:
+            else:  # THREAD
                 break
         here = here.f_back
     if source is None:

@@ -118,12 +118,10 @@ class Chain:
 
     def settle(self, error: BaseException | None) -> tuple[Any, ...]:
         """
-        Say of the last step what became of it, and return the routers that were not asked.
+        Say of the last step of a chain not exhausted what became of it, and return the routers not asked.
 
         Whether the last answer settled the matter is seen from what Django did: it asked nobody else.
         """
-        if self.exhausted:
-            return ()
         steps = self.steps
         if steps and (last := steps[-1]).outcome is PASSED:
             last.outcome = ANSWERED

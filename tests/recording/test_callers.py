@@ -644,6 +644,7 @@ def run(*args):
 
 
 def test_there_is_nothing_beyond_the_last_frame():
+    assert callers._model_of_raw(None, None) is None
     assert callsite(None) is None
     assert origin(None) == (None, None, None, None, False)
     assert callers.is_own(None) is False

@@ -654,6 +654,38 @@ def test_a_model_that_is_none_or_only_looks_like_one_is_recorded(recorded, ask):
     assert [d.model for d in recorded.decisions] == ["django_cache.CacheEntry", None]
 
 
+def test_a_model_that_cannot_tell_its_name_is_recorded_without(recorded, ask):
+    class Nameless:
+        @property
+        def _meta(self):
+            raise LookupError
+
+    ask(Says("primary"))
+    assert router.db_for_read(Nameless()) == "primary"
+    assert [d.model for d in recorded.decisions] == [None]
+
+
+def test_an_object_in_place_of_its_class_is_never_hashed(recorded, ask):
+    ask(Says("primary"))
+    assert router.db_for_read(Book()) == "primary"
+    assert [d.model for d in recorded.decisions] == ["library.Book"]
+
+
+def test_a_model_whose_class_cannot_be_hashed_has_its_label(recorded, ask):
+    class Equal(type):
+        __hash__ = None
+
+        def __eq__(cls, other):
+            return cls is other
+
+    class Entry(metaclass=Equal):
+        _meta = Book._meta
+
+    ask(Says("primary"))
+    assert router.db_for_read(Entry) == "primary"
+    assert [d.model for d in recorded.decisions] == ["library.Book"]
+
+
 def test_a_through_model_has_its_own_label(recorded):
     router.db_for_read(Book.tags.through)
     assert recorded.decisions[0].model == "library.Book_tags"
