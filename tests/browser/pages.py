@@ -185,6 +185,14 @@ def filtered_trace(page: Page, site: Site) -> None:
     expect(page.locator(".dbroute-row", has_text="archive").first).to_be_visible()
 
 
+@shown("trace-grouped")
+def grouped_trace(page: Page, site: Site) -> None:
+    page.goto(site.trace("long"))
+    page.get_by_role("link", name="identical statements").click()
+    expect(page).to_have_url(re.compile("group="))
+    expect(page.get_by_role("link", name="most time first")).to_be_visible()
+
+
 @shown("trace-nothing-found")
 def trace_in_which_nothing_is_found(page: Page, site: Site) -> None:
     page.goto(f"{site.trace('stale')}?q=there+is+no+such+text")
