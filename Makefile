@@ -8,6 +8,7 @@
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
 # make docs    the documentation, in .cache/docs/index.html; a warning is an error
+# make messages    the catalogues of translations: new strings in, and compiled (needs gettext)
 # make check   linters, types, layers
 #
 # Each makes .venv and installs what it needs into it, once. PYTHON=python3.12 chooses another Python,
@@ -32,7 +33,7 @@ BROWSER_DIR := .cache/browser
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
 .PHONY: help demo demo-services test test-browser test-services test-django test-django-short test-matrix
-.PHONY: docs screenshots reliability bench bench-here
+.PHONY: docs screenshots messages reliability bench bench-here
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
@@ -155,6 +156,14 @@ docs: $(VENV)/.installed-dev
 	@rm -rf .cache/docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet --builder html docs .cache/docs
 	@echo "The documentation is in .cache/docs/index.html"
+
+# Without places, and each string on one line: a catalogue changes where a string has changed, and nowhere else.
+messages: $(VENV)/.installed-dev
+	@command -v xgettext >/dev/null || { \
+	  echo "The catalogues are made with gettext: on Debian and Ubuntu: apt install gettext" >&2; exit 1; }
+	cd dbroute_panel && $(abspath $(BIN))/python -m django makemessages --locale de --locale fr \
+	  --symlinks --ignore 'docs/*' --ignore 'static/*' --no-location --no-wrap --no-obsolete
+	cd dbroute_panel && $(abspath $(BIN))/python -m django compilemessages
 
 # With make -k check each of them runs, whatever the others find.
 check: check-ruff check-mypy check-templates check-layers check-biome

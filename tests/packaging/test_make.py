@@ -107,5 +107,6 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         "screenshots",
         "bench",
         "docs",
+        "messages",
         "check",
     ]
