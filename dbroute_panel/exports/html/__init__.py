@@ -75,7 +75,11 @@ def _engine() -> Engine:
     """An engine of our own: a project may have no Django templates, or other tags in its own."""
     return Engine(
         dirs=[str(_PACKAGE / "templates")],
-        libraries={"dbroute": "dbroute_panel.templatetags.dbroute", "i18n": "django.templatetags.i18n"},
+        libraries={
+            "dbroute": "dbroute_panel.templatetags.dbroute",
+            "i18n": "django.templatetags.i18n",
+            "l10n": "django.templatetags.l10n",
+        },
     )
 
 
