@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.utils.translation import gettext as _
 from msgspec.structs import replace
 
 from dbroute_panel import findings
@@ -18,6 +17,9 @@ from .statements import without_literals
 
 _CLASS = re.compile(r"[^\W\d][\w.]*")
 _WORD = re.compile(r"\w+")
+
+# Like all messages of findings in English: it is a part of the document, and the same whoever exports it.
+_LEFT_OUT: Final = "What this finding says was left out of the redacted trace."
 
 # What goes wrong with a statement only once the database has read it.
 _UNDERSTOOD: Final = frozenset({"IntegrityError"})
@@ -125,8 +127,7 @@ def _findings(trace: Trace, shown: Trace, vendors: dict[str, str]) -> list[Findi
     redactor = _Redactor(vendors, _Names(), found=True)
     known = replace(shown, events=[redactor.event(event) for event in trace.events])
     messages = {_key(found): found.message for found in findings.find(known, redacted=True)}
-    unknown = _("What this finding says was left out of the redacted trace.")
-    return [replace(found, message=messages.get(_key(found), unknown)) for found in trace.findings]
+    return [replace(found, message=messages.get(_key(found), _LEFT_OUT)) for found in trace.findings]
 
 
 def _key(found: Finding) -> tuple[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils.translation import override
 
 from dbroute_panel import findings
 from dbroute_panel.asking.replay import replay
@@ -191,6 +192,13 @@ class TestFindings:
                 events=[2],
             )
         ]
+
+    def test_what_is_left_out_is_the_same_in_every_language(self):
+        trace = a_trace(1, findings=[a_finding("of-another-project", 2)])
+        with override("de"):
+            assert redacted(trace) == redacted(redacted(trace))
+            in_german = redacted(trace)
+        assert in_german == redacted(trace)
 
     def test_the_project_s_own_functions_see_no_value(self, settings):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": ["tests.redaction.own.talkative"]}
