@@ -54,6 +54,10 @@ class Visit:
         """The page in a window of this width, with ``media`` as Playwright's ``emulate_media()`` has them."""
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(**(AS_IT_COMES | media))
+        if self.shown.in_toolbar:
+            # The toolbar looks for the scheme when its page is loaded, and not again.
+            theme = media.get("color_scheme", "light")
+            self.page.locator("#djDebug").evaluate("(root, theme) => { root.dataset.theme = theme; }", theme)
         # The admin fades from one colour into the other.
         self.page.evaluate("document.getAnimations().forEach(one => one.finish())")
         return self.page
