@@ -39,6 +39,17 @@ def test_from_right_to_left_all_has_its_place_and_code_stays_as_it_is(browse, si
     assert measures.code_the_other_way(page, "#dbroute") == []
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_path_of_one_long_word_makes_no_page_wider_than_the_window(browse, site, width):
+    page = browse(site, width=width)
+    response = page.request.get(f"/admin/{'x' * 300}/")
+    trace = response.headers["dbroute-trace-id"]
+
+    for path in ("change", "delete", "replay"):
+        page.goto(f"{ADMIN}{trace}/{path}/")
+        assert measures.too_wide(page) == []
+
+
 @pytest.mark.parametrize("name", ["list", "trace-opened", "map", "routers"])
 def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     page = browse(site)
