@@ -145,6 +145,16 @@ def test_what_cannot_be_is_400_with_one_message_and_is_kept(admin, trace, query,
         assert named(tree, "ms") == [value]
 
 
+def test_only_a_field_that_is_filled_in_has_a_colon(admin, trace):
+    labels = {
+        "".join(label.itertext()): label.get("for") for label in parsed(get(admin, trace)).iter("label")
+    }
+
+    assert labels["only findings"] == "id_findings"
+    assert labels["every question"] == "id_questions"
+    assert labels["Text:"] == "id_q"
+
+
 def test_the_order_is_a_link_that_keeps_the_filter(admin, trace):
     tree = parsed(get(admin, trace, "?db=archive&page=1&event=3"))
     ways = links(tree)

@@ -183,8 +183,8 @@ class EventFilterForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": "any", "min": "0", "inputmode": "decimal"}),
         error_messages=dict.fromkeys(("invalid", "min_value"), AT_LEAST),
     )
-    findings = forms.BooleanField(required=False, label=gettext_lazy("only findings"))
-    questions = forms.BooleanField(required=False, label=gettext_lazy("every question"))
+    findings = forms.BooleanField(required=False, label=gettext_lazy("only findings"), label_suffix="")
+    questions = forms.BooleanField(required=False, label=gettext_lazy("every question"), label_suffix="")
     sort = Choice(
         label=gettext_lazy("Order"),
         valid=[(DURATION, gettext_lazy("longest first"))],
