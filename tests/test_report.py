@@ -197,6 +197,7 @@ class TestRows:
 
     def test_a_statement_without_a_table_is_called_by_its_model_or_its_beginning(self):
         assert what(a_query(1, sql="SELECT 1")) == "SELECT library.Book"
+        assert what(a_query(1, sql="", operation="")) == "library.Book"  # its database is not configured
         assert what(a_query(1, sql="PRAGMA\n  foreign_keys", model=None)) == "PRAGMA foreign_keys"
 
 

@@ -257,5 +257,5 @@ def what(query: Query) -> str:
     if found:
         return f"{query.operation} {found[1].translate(_UNQUOTED)}"
     if query.model:
-        return f"{query.operation} {query.model}"
+        return f"{query.operation} {query.model}".lstrip()
     return words.cut(" ".join(query.sql[:200].split()), 60)
