@@ -17,9 +17,9 @@ from dbroute_panel.records import Decision, Operation, Settled, Transaction
 from dbroute_panel.report import Index, Listing, Wanted, timeline_of
 from dbroute_panel.report.brackets import LEVELS
 from dbroute_panel.report.columns import Columns
-from dbroute_panel.report.timeline import CELLS, FEWEST, HEIGHT, LOWEST, MOST
+from dbroute_panel.report.timeline import CELLS, HEIGHT, LANES, LOWEST, MOST
 
-from .traces import a_decision, a_long_trace, a_query, a_trace
+from .traces import a_decision, a_long_trace, a_query, a_trace, a_transaction
 
 B, C, R = Operation.BEGIN, Operation.COMMIT, Operation.ROLLBACK
 S, SC, SR = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT, Operation.SAVEPOINT_ROLLBACK
@@ -87,13 +87,13 @@ class TestBars:
                 events=[
                     a_query(1, at_us=1_000, duration_us=500.0),
                     a_query(2, at_us=1_600, duration_us=200.0, error="OperationalError: gone"),
-                    a_decision(3, at_us=50_000, settled_by=Settled.ERROR),
+                    a_decision(3, at_us=30_000, settled_by=Settled.ERROR),
                 ],
-                duration_us=60_000.0,
+                duration_us=40_000.0,
             )
         ).replace("\N{NO-BREAK SPACE}", " ")
         assert "<title>2 queries, 1 failed, 0.7 ms, 1.0–2.0 ms</title>" in markup
-        assert "<title>1 decision, 1 failed, 1.5 µs, 50.0–51.0 ms</title>" in markup
+        assert "<title>1 decision, 1 failed, 1.5 µs, 30.0–31.0 ms</title>" in markup
 
     def test_what_failed_is_marked_by_more_than_a_colour(self):
         whole = drawn(a_trace(events=[a_query(1)]))
@@ -117,8 +117,19 @@ class TestBars:
         timeline = timeline_of(trace)
         assert timeline.columns == CELLS // 5
         assert sum(len(lane.bars) for lane in timeline.lanes) <= CELLS
-        trace = a_trace(events=[a_query(n, f"shard{n}") for n in range(1, 100)])
-        assert timeline_of(trace).columns == FEWEST
+
+    def test_of_very_many_databases_those_with_most_events_are_drawn_and_the_others_counted(self):
+        events = [a_query(n, f"shard{n % 30:02}") for n in range(1, 91)]
+        events += [a_query(n, f"shard{n % 8 + 20}") for n in range(91, 130)]
+        events += [a_transaction(130, "shard00"), a_transaction(131, "shard25")]
+        trace = a_trace(events=events)
+        timeline = timeline_of(trace)
+        drawn_ones = [lane.database.alias for lane in timeline.lanes]
+        assert drawn_ones == [f"shard{n}" for n in range(20, 20 + LANES)]
+        assert timeline.others == 22
+        assert sum(len(lane.bars) for lane in timeline.lanes) <= CELLS
+        assert "22 more databases with fewer events are not drawn" in drawn(trace)
+        assert "not drawn" not in drawn(a_trace(events=events[20:27]))
 
 
 class TestBrackets:

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from dbroute_panel.records import Action, Outcome, Route, Settled, Step
+from dbroute_panel.records import Action, Callsite, Database, Outcome, Route, Settled, Step
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
 PARTIAL = {"HX-Request-Type": "partial"}
@@ -185,7 +185,10 @@ def test_rows_and_pages_keep_order_and_filter(admin, store):
     store.save(trace)
     tree = parsed(get(admin, trace, "?sort=duration&ms=0.1"))
     (row, *_rest) = with_class(tree, "dbroute-row")
-    assert row.get("hx-get") == "?sort=duration&ms=0.1&event=2"
+    (link,) = row.iter("a")
+    assert link.get("href") == "?sort=duration&ms=0.1&event=2#event-2"
+    (listed,) = with_class(tree, "dbroute-rows")
+    assert listed.get("data-dbroute-links") == "?sort=duration&ms=0.1&"
     (following,) = (link for link in tree.iter("a") if link.get("rel") == "next")
     assert following.get("href") == "?sort=duration&ms=0.1&page=2"
 
@@ -243,3 +246,63 @@ def test_ids_and_lines_have_no_separator_for_thousands(admin, store, settings):
     hrefs = [link.get("href") for link in tree.iter("a") if "event=" in (link.get("href") or "")]
     assert hrefs
     assert not [href for href in hrefs if "," in href]
+
+
+PATH = "/srv/releases/2026-11-22/application/with/a/long/path/views/reporting/quarterly_overview.py"
+ALIASES = [f"customer_shard_{n}" for n in range(30)]
+
+
+@pytest.fixture(scope="module")
+def worst():
+    """Many databases, long names and paths, a finding in every row, and all that a row can say besides."""
+    site = Callsite(file=PATH, line=1088, function="overview")
+    model, table = "reporting.QuarterlyOverviewLineItem", "reporting_quarterly_overview_line_items"
+    makers = (
+        lambda n: a_decision(n, model=model, callsite=site),
+        lambda n: a_query(
+            n,
+            ALIASES[n % 30],
+            sql=f"SELECT a FROM {table} WHERE id = %s",
+            model=model,
+            callsite=site,
+            transaction=n,
+            within=n - 1,
+            error="OperationalError: gone" * 20 if n % 8 == 2 else None,
+        ),
+        lambda n: a_transaction(n, ALIASES[n % 30]),
+    )
+    databases = {
+        alias: Database(vendor="postgresql", engine="x", replica_of=None if n % 2 else ALIASES[n - 1])
+        for n, alias in enumerate(ALIASES)
+    }
+    return a_trace(
+        8,
+        events=[makers[n % 3](n) for n in range(1, 10_001)],
+        databases=databases,
+        findings=[a_finding("stale-read", *range(n, 10_001, 7)) for n in range(1, 200)],
+    )
+
+
+FILTERS = {
+    "nothing": "",
+    "the last page": "?page=999",
+    "a long text": "?ms=0&q=" + "%E2%82%AC" * 500,
+    "a long filter": "?model=reporting.QuarterlyOverviewLineItem&questions=on&q=" + "r" * 400,
+    "parameters that are none": f"?ms=0&utm={'x' * 200}",
+    "findings": "?findings=on",
+    "questions": "?questions=on",
+    "an open event": "?event=5000",
+    "the longest first": "?sort=duration",
+    "statements": "?group=statements&sort=duration",
+    "a time": "?from_us=0&to_us=800000&db=customer_shard_1",
+}
+
+
+@pytest.mark.parametrize("query", FILTERS.values(), ids=FILTERS)
+def test_no_trace_of_ten_thousand_events_makes_a_page_of_150_kb(admin, store, settings, worst, query):
+    settings.DEBUG = False  # the toolbar is not ours
+    store.save(worst)
+    for headers in ({}, PARTIAL):
+        response = get(admin, worst, query, headers=headers)
+        assert response.status_code == 200
+        assert len(response.content) < 150_000

@@ -119,17 +119,20 @@ def test_a_group_leads_to_its_events_without_javascript(admin, trace):
 
 
 def test_htmx_gets_the_inside_of_a_group_alone(admin, trace):
-    row = with_class(parsed(get(admin, trace, "?group=statements")), "dbroute-row-group")[0]
-    assert row.get("hx-get") == "?group=statements&like=2"
-    response = get(admin, trace, row.get("hx-get"), headers=PARTIAL)
+    (listed,) = with_class(parsed(get(admin, trace, "?group=statements")), "dbroute-rows")
+    assert listed.get("data-dbroute-links") == "?group=statements&"
+    response = get(admin, trace, "?group=statements&like=2", headers=PARTIAL)
     assert b'id="dbroute-events"' not in response.content
     assert rows(parsed(response)) == [2, 3, 6]
 
 
 def test_a_row_inside_a_group_opens_as_an_event(admin, trace):
     tree = parsed(get(admin, trace, "?group=statements&like=2", headers=PARTIAL))
-    row = with_class(tree, "dbroute-row")[0]
-    response = get(admin, trace, row.get("hx-get"), headers=PARTIAL)
+    (listed,) = with_class(tree, "dbroute-rows")
+    assert listed.get("data-dbroute-links") == "?"
+    (link,) = with_class(tree, "dbroute-row")[0].iter("a")
+    assert link.get("href") == "?event=2#event-2"
+    response = get(admin, trace, "?event=2", headers=PARTIAL)
     assert "ReplicaRouter answered replica1" in text(parsed(response))
 
 

@@ -180,7 +180,7 @@ def _row(index: Index, unit: Unit) -> Row:
         return _fold(index, unit)
     level = index.level_of(event.id)
     site = event.callsite
-    where, full = words.place(site), words.full_place(site) if site else ""
+    where, full = words.place(site), words.end_of(words.full_place(site)) if site else ""
     if isinstance(event, Query):
         decision = index.decision_of(event)
         return Row(

@@ -47,6 +47,11 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     level: str
 
     @property
+    def key(self) -> str:
+        """Its id as text, never with a separator for thousands."""
+        return str(self.id)
+
+    @property
     def mean_us(self) -> float:
         return self.duration_us / self.count
 

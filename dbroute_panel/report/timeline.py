@@ -8,6 +8,7 @@ it has at least ``LOWEST``. One long query is one bar over all its columns.
 
 from __future__ import annotations
 
+from collections import Counter
 from math import ceil
 from typing import Final
 from urllib.parse import urlencode
@@ -24,9 +25,11 @@ from .index import end_of
 from .palette import Palette, Swatch
 
 CELLS: Final = 80
-"""So many columns all lanes have together, as long as each has between ``FEWEST`` and ``MOST``."""
-FEWEST: Final = 12
+"""So many columns all lanes have together; none has more than ``MOST``."""
 MOST: Final = 60
+
+LANES: Final = 8
+"""So many databases have a lane. Of more, those with the most events have one, and the others are counted."""
 
 HEIGHT: Final = 16
 LOWEST: Final = 4
@@ -100,13 +103,18 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    """The lanes of the databases that were used, in order of DATABASES, and the routers' last."""
+    """
+    The lanes of the databases that were used, in order of DATABASES, and the routers' last.
+
+    ``others``: so many more databases were used, and have no lane.
+    """
 
     lanes: tuple[Lane, ...]
     duration_us: float
     columns: int
     ticks: list[Tick]
     grid: str
+    others: int = 0
     brackets_at: int = BRACKETS
 
     @property
@@ -122,6 +130,13 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
             said.append(_("dashed and crossed: rolled back"))
         if any(lane.failed for lane in self.lanes):
             said.append(_("▼ failed"))
+        if self.others:
+            others = ngettext(
+                "%(n)d more database with fewer events is not drawn",
+                "%(n)d more databases with fewer events are not drawn",
+                self.others,
+            )
+            said.append(others % {"n": self.others})
         return said
 
 
@@ -151,6 +166,14 @@ class _Track:
         end = at_us + duration_us
         first = self.columns.at(at_us)
         last = max(first, self.columns.at(ceil(end) - 1))
+        if first == last and at_us >= 0:  # nearly all: all of it is in this column
+            cell = self.cells.get(first)
+            if cell is None:
+                cell = self.cells[first] = _Cell()
+            cell.count += 1
+            cell.failed += failed
+            cell.spent_us += max(0.0, duration_us)
+            return
         for column in range(first, last + 1):
             cell = self.cells.setdefault(column, _Cell())
             cell.count += 1
@@ -187,17 +210,20 @@ class _Track:
 def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
     """The timeline of ``trace``."""
     palette = palette or Palette(trace.databases)
-    aliases = palette.order({event.alias for event in trace.events if not isinstance(event, Decision)})
+    uses = Counter(event.alias for event in trace.events if not isinstance(event, Decision))
+    aliases = palette.order({alias for alias, _uses in uses.most_common(LANES)})
     asked = any(isinstance(event, Decision) for event in trace.events)
-    columns = Columns(end_of(trace), max(FEWEST, min(MOST, CELLS // max(1, len(aliases) + asked))))
+    columns = Columns(end_of(trace), min(MOST, CELLS // max(1, len(aliases) + asked)))
     tracks = {alias: _Track(columns) for alias in aliases}
     brackets = {alias: Brackets(columns) for alias in aliases}
     routers = _Track(columns, routers=True)
     for event in trace.events:
         if isinstance(event, Query):
-            tracks[event.alias].put(event.at_us, event.duration_us, failed=event.error is not None)
+            if (track := tracks.get(event.alias)) is not None:
+                track.put(event.at_us, event.duration_us, failed=event.error is not None)
         elif isinstance(event, Transaction):
-            brackets[event.alias].put(event)
+            if event.alias in brackets:
+                brackets[event.alias].put(event)
         elif event.parent is None:
             failed = event.settled_by is Settled.ERROR
             routers.put(event.at_us, event.duration_us, failed=failed)
@@ -212,6 +238,7 @@ def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
         columns=columns.number,
         ticks=columns.ticks,
         grid=columns.grid,
+        others=len(uses) - len(aliases),
     )
 
 

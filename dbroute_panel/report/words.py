@@ -22,6 +22,11 @@ def cut(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,})"
 
 
+def end_of(text: str, longest: int = 50) -> str:
+    """``text``, or its last ``longest`` characters: of a long path, where the file is matters most."""
+    return text if len(text) <= longest else f"…{text[-longest:]}"
+
+
 def thing(ref: InstanceRef) -> str:
     """``library.Book #42``; an object that has no key yet is new."""
     if ref.pk is not None:

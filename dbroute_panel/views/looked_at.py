@@ -6,8 +6,10 @@ Whoever looks at a trace looks at its next page, or opens a row: then nothing is
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from dbroute_panel.records import Trace
-from dbroute_panel.report import Index, Listing, Wanted
+from dbroute_panel.report import Index, Listing, Timeline, Totals, Wanted, timeline_of, totals_of
 
 LISTINGS = 8
 """So many filters of it are remembered."""
@@ -19,6 +21,14 @@ class LookedAt:
     def __init__(self, trace: Trace) -> None:
         self.index = Index(trace)
         self._listings: dict[Wanted, Listing] = {}
+
+    @cached_property
+    def totals(self) -> Totals:
+        return totals_of(self.index.trace, self.index.palette)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return timeline_of(self.index.trace, self.index.palette)
 
     def listing(self, wanted: Wanted) -> Listing:
         found = self._listings.get(wanted)

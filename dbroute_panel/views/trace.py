@@ -13,6 +13,7 @@ from dbroute_panel import recording
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
+from dbroute_panel.forms.filters import STATEMENTS
 from dbroute_panel.recording.project import base_dir
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.report import (
@@ -22,8 +23,6 @@ from dbroute_panel.report import (
     detail_of,
     groups_page,
     statement_of,
-    timeline_of,
-    totals_of,
 )
 from dbroute_panel.stores import StoreError, get_store
 
@@ -31,6 +30,9 @@ from .download import download, unknown_format
 from .looked_at import LookedAt, looked_at
 from .page import Admin, message, page, part, query_without, url_of, wants_part, whole
 from .ways import ways
+
+LONGEST = 150
+"""So many characters of filter are in each row's link; with more, it leads to the event among all others."""
 
 LISTED = ("event", "fold", "page")
 """What a URL says of the place in the list of events, and not of which events are listed."""
@@ -48,7 +50,7 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
     looked = looked_at(trace)
     form = EventFilterForm(request.GET, index=looked.index)
     if not form.is_valid():
-        return _respond(admin, request, looked.index, form, {"listing": None}, status=400)
+        return _respond(admin, request, looked, form, {"listing": None}, status=400)
     if form.grouped:
         return _grouped(admin, request, looked, form)
     return _listed(admin, request, looked, form)
@@ -67,7 +69,14 @@ def _listed(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFil
         if detail is not None:
             return part(request, "_detail.html", {"detail": detail, "here": "", "editor": editor()})
         if fold is not None and (inside := listing.fold(fold)) is not None:
-            context = {"fold": inside, "links": links, "here": "", "editor": editor()}
+            context = {
+                "fold": inside,
+                "links": links,
+                "brief": _brief(links),
+                "rendered": {},
+                "here": "",
+                "editor": editor(),
+            }
             return part(request, "_fold.html", context)
     number = whole(request.GET.get("page")) or 1
     if fold is not None:
@@ -78,11 +87,12 @@ def _listed(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFil
     context = {
         "listing": listing.page(number),
         "links": links,
+        "brief": _brief(links),
         "opened": opened,
         "detail": detail,
         "unfolded": listing.fold(fold) if fold is not None else None,
     }
-    return _respond(admin, request, index, form, context)
+    return _respond(admin, request, looked, form, context)
 
 
 def _grouped(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFilterForm) -> HttpResponseBase:
@@ -90,45 +100,63 @@ def _grouped(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFi
     wanted = form.wanted
     whole_listing = looked.listing(msgspec.structs.replace(wanted, like=0))
     groups = groups_page(whole_listing, whole(request.GET.get("page")) or 1)
+    links = query_without(request.GET, *LISTED, "like")
+    ungrouped = query_without(request.GET, *LISTED, "like", "group")
     context: dict[str, Any] = {
         "groups": groups,
-        "links": query_without(request.GET, *LISTED, "like"),
-        "ungrouped": query_without(request.GET, *LISTED, "like", "group"),
+        "links": links,
+        "brief": _brief(links, f"?group={STATEMENTS}&"),
+        "ungrouped": ungrouped,
+        "brief_ungrouped": _brief(ungrouped),
         "opened": wanted.like,
     }
     if isinstance(query := looked.index.events.get(wanted.like), Query):
         context |= {"inside": looked.listing(wanted).page(), "statement": statement_of(query)}
         if wants_part(request):
-            return part(request, "_group.html", {**context, "here": "", "editor": editor()})
-    return _respond(admin, request, looked.index, form, context)
+            return part(request, "_group.html", {**context, "rendered": {}, "here": "", "editor": editor()})
+    return _respond(admin, request, looked, form, context)
 
 
 def _respond(
     admin: Admin,
     request: HttpRequest,
-    index: Index,
+    looked: LookedAt,
     form: EventFilterForm,
     context: dict[str, Any],
     *,
     status: int = 200,
 ) -> HttpResponseBase:
     """The list of events for htmx, else the whole page around it."""
-    context = {"form": form, "here": "", "editor": editor(), "ways": ways(request.GET, form), **context}
+    context = {
+        "form": form,
+        "rendered": {},
+        "here": "",
+        "editor": editor(),
+        "ways": ways(request.GET, form),
+        **context,
+    }
     if wants_part(request):
         return part(request, "_events.html", context, status=status)
-    trace = index.trace
+    trace = looked.index.trace
+    lanes = query_without(request.GET, *LISTED, "db", "questions", "from_us", "to_us")
     context |= {
         "trace": trace,
-        "totals": totals_of(trace, index.palette),
-        "timeline": timeline_of(trace, index.palette),
+        "totals": looked.totals,
+        "timeline": looked.timeline,
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
         "unfiltered": request.path,
-        "lanes": query_without(request.GET, *LISTED, "db", "questions", "from_us", "to_us"),
+        "lanes": _brief(lanes, ""),
+        "bars": True,
         "anytime": query_without(request.GET, *LISTED, "from_us", "to_us"),
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
     return page(admin, request, "trace.html", context, title=title, status=status)
+
+
+def _brief(links: str, otherwise: str = "?") -> str:
+    """``links``, or ``otherwise`` where a page would be long because every row repeats a long filter."""
+    return links if len(links) <= LONGEST else otherwise
 
 
 def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name: str) -> HttpResponseBase:

@@ -64,9 +64,23 @@
     history.replaceState(history.state, "", address);
   };
 
+  // What a row shows is fetched when it is opened first; without this file there is a link in it.
+  const parameters = { event: "event", fold: "fold", statement: "like" };
+  const asked = new WeakSet();
+  const fetchInto = (row) => {
+    const place = row.querySelector(":scope > .dbroute-detail, :scope > .dbroute-inside");
+    const link = place?.querySelector(":scope > a, :scope > .dbroute-wait > a");
+    if (!link || !row.open || asked.has(row) || !window.htmx) return;
+    asked.add(row);
+    const [kind, number] = row.id.split("-");
+    const { dbrouteLinks } = row.closest("[data-dbroute-links]").dataset;
+    window.htmx.ajax("GET", `${dbrouteLinks}${parameters[kind]}=${number}`, { source: row, target: place });
+  };
+
   page.addEventListener(
     "toggle",
     (event) => {
+      if (event.target.matches(".dbroute-row")) fetchInto(event.target);
       if (event.target.matches(".dbroute-row[id^=event-]")) remember(event.target);
     },
     { capture: true }, // it does not bubble

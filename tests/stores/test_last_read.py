@@ -1,0 +1,142 @@
+"""The trace that was read last: never another than the store has, whoever changes it; and only one."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dbroute_panel.records import Trace, dumps, loads
+from dbroute_panel.stores import SQLiteStore
+from dbroute_panel.stores.base import LastRead
+from tests.traces import a_query, a_trace
+
+ROOT = Path(__file__).parents[2]
+
+ELSEWHERE = """
+import sys, django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["dbroute_panel"])
+django.setup()
+from dbroute_panel.stores import SQLiteStore
+from tests.traces import a_trace
+store = SQLiteStore(path=sys.argv[1])
+if sys.argv[2] == "replace":
+    store.save(a_trace(1, aliases=["archive"] * 3))
+else:
+    store.delete([a_trace(1).id])
+store.close()
+"""
+
+
+class Counted:
+    """Reads, and counts how often."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, body: bytes) -> Trace:
+        self.times += 1
+        return loads(body)
+
+
+class TestLastRead:
+    def test_the_same_bytes_are_read_once_and_are_the_same_object(self):
+        last, read, body = LastRead(), Counted(), dumps(a_trace(1))
+        first = last.get(body, read)
+        assert first == a_trace(1)
+        assert last.get(bytes(bytearray(body)), read) is first
+        assert read.times == 1
+
+    def test_other_bytes_with_the_same_id_are_another_trace(self):
+        last, read = LastRead(), Counted()
+        last.get(dumps(a_trace(1)), read)
+        changed = last.get(dumps(a_trace(1, status=500)), read)
+        assert changed is not None
+        assert changed.request is not None
+        assert changed.request.status == 500
+        assert read.times == 2
+
+    def test_only_one_is_held(self):
+        last, first = LastRead(), dumps(a_trace(1))
+        last.get(first, loads)
+        assert any(isinstance(one, tuple) for one in gc.get_referrers(first))
+        last.get(dumps(a_trace(2)), loads)
+        assert not any(isinstance(one, tuple) for one in gc.get_referrers(first))
+
+    @pytest.mark.parametrize(("events", "times"), [(LastRead.MOST, 1), (LastRead.MOST + 1, 2)])
+    def test_one_with_more_events_than_the_most_is_read_each_time(self, events, times):
+        assert LastRead.MOST == 20_000
+        last, read = LastRead(), Counted()
+        body = dumps(a_trace(1, events=[a_query(n) for n in range(1, events + 1)]))
+        last.get(body, read)
+        last.get(body, read)
+        assert read.times == times
+
+    def test_what_cannot_be_read_is_not_held_and_lets_the_one_before_go(self):
+        last, read = LastRead(), Counted()
+        last.get(dumps(a_trace(1)), read)
+        with pytest.raises(msgspec.MsgspecError):
+            last.get(b"{", read)
+        assert last.get(b"x", lambda _body: None) is None
+        assert last._held is None
+        last.get(dumps(a_trace(1)), read)
+        assert read.times == 3
+
+    def test_threads_that_read_different_traces_each_get_their_own(self):
+        last, wrong, barrier = LastRead(), [], threading.Barrier(4)
+
+        def read(number: int) -> None:
+            body, id = dumps(a_trace(number)), a_trace(number).id
+            barrier.wait()
+            for _ in range(2_000):
+                trace = last.get(body, loads)
+                if trace is None or trace.id != id:
+                    wrong.append(number)
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            threads = [threading.Thread(target=read, args=(number,)) for number in range(1, 5)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert wrong == []
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SQLiteStore(path=str(tmp_path / "traces.sqlite3"))
+    yield store
+    store.close()
+
+
+def elsewhere(store: SQLiteStore, what: str) -> None:
+    """Another process does it."""
+    subprocess.run([sys.executable, "-c", ELSEWHERE, str(store.path), what], cwd=ROOT, check=True)
+
+
+class TestStore:
+    def test_a_trace_that_was_read_is_not_read_again(self, store):
+        store.save(a_trace(1))
+        assert store.get(a_trace(1).id) is store.get(a_trace(1).id)
+
+    def test_what_another_process_replaced_is_read_anew(self, store):
+        store.save(a_trace(1))
+        assert [query.alias for query in store.get(a_trace(1).id).queries] == ["replica1"]
+        elsewhere(store, "replace")
+        assert [query.alias for query in store.get(a_trace(1).id).queries] == ["archive"] * 3
+
+    def test_what_another_process_deleted_is_gone(self, store):
+        store.save(a_trace(1))
+        assert store.get(a_trace(1).id) is not None
+        elsewhere(store, "delete")
+        assert store.get(a_trace(1).id) is None
