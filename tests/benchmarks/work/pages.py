@@ -36,7 +36,7 @@ def trace(events: int) -> dict[str, float]:
 
 def rows(events: int) -> dict[str, float]:
     """The second hundred of its rows, as htmx asks for them."""
-    return _got(f"{_stored(events)}?page=2", **{"HX-Request": "true"})[1]
+    return _got(f"{_stored(events)}?page=2", **{"HX-Request-Type": "partial"})[1]
 
 
 @cache
