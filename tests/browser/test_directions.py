@@ -1,4 +1,4 @@
-"""The pages from right to left, as the admin shows them in Hebrew and Arabic; and on paper."""
+"""The pages in languages of long words, from right to left as in Hebrew and Arabic, and on paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.browser import measures
 from tests.browser.pages import SHOWN
 from tests.browser.site import ADMIN
 
-RIGHT_TO_LEFT = {
+PLACES = {
     "list": ADMIN,
     "trace": "stale",
     "transactions": "transactions",
@@ -22,13 +22,17 @@ RIGHT_TO_LEFT = {
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("language", ["he", "ar"])
-@pytest.mark.parametrize("name", RIGHT_TO_LEFT)
-def test_from_right_to_left_all_has_its_place_and_code_stays_as_it_is(browse, site, name, language, width):
+@pytest.mark.parametrize(
+    ("language", "direction"), [("he", "rtl"), ("ar", "rtl"), ("de", "ltr"), ("fr", "ltr")]
+)
+@pytest.mark.parametrize("name", PLACES)
+def test_in_any_language_all_has_its_place_and_code_stays_as_it_is(
+    browse, site, name, language, direction, width
+):
     page = browse(site, locale=language, width=width)
-    place = RIGHT_TO_LEFT[name]
+    place = PLACES[name]
     page.goto(place if place.startswith("/") else site.trace(place))
-    assert page.locator("html").get_attribute("dir") == "rtl"
+    assert page.locator("html").get_attribute("dir") == direction
     # Whatever can be opened, with code in it.
     for row in page.locator(".dbroute-row > summary").filter(visible=True).all()[:2]:
         row.click()
