@@ -18,6 +18,7 @@ from dbroute_panel.recording.recorder import (
     RawDecision,
     RawEvent,
     RawQuery,
+    RawStep,
     RawTransaction,
     Recorder,
     complain,
@@ -116,23 +117,26 @@ class Writer:
             args=None if raw.args is None else self.values.each(raw.args),
             hints={} if raw.hints is None else self.values.each(raw.hints),
             steps=[
-                records.Step(
-                    router=self.path(step.router),
-                    outcome=step.outcome,
-                    answer=self.values.one(step.answer),
-                    error=self.values.error(step.error),
-                    duration_us=_microseconds(step.duration),
-                )
-                for step in raw.steps
-            ]
-            + [
-                records.Step(router=self.path(router), outcome=records.Outcome.NOT_ASKED)
-                for router in raw.rest
+                *(self.step(step, raw.start) for step in raw.steps),
+                *(
+                    records.Step(router=self.path(router), outcome=records.Outcome.NOT_ASKED)
+                    for router in raw.rest
+                ),
             ],
             settled_by=raw.settled_by,
             answer=self.values.one(raw.answer),
             parent=raw.parent,
             callsite=self.callsite(raw.site),
+        )
+
+    def step(self, raw: RawStep, start: int) -> records.Step:
+        """The record of a step in a decision that began at ``start``."""
+        return records.Step(
+            router=self.path(raw.router),
+            outcome=raw.outcome,
+            answer=self.values.one(raw.answer),
+            error=self.values.error(raw.error),
+            duration_us=_microseconds(raw.end - (start if raw.before is None else raw.before.end)),
         )
 
     def query(self, raw: RawQuery) -> records.Query:

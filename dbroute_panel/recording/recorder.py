@@ -49,20 +49,25 @@ TEXTS = 1000
 
 
 class RawStep(msgspec.Struct, gc=False):
-    """One router's part in a decision, as it happened. ``router`` is the router itself."""
+    """
+    One router's part in a decision, as it happened. ``router`` is the router itself.
+
+    It began when the step ``before`` it ended, which it holds: a tuple of them would be one object more.
+    """
 
     router: Any
     outcome: Outcome
     answer: Any
     error: str | None
-    duration: int
+    end: int
+    before: RawStep | None
 
 
 class RawDecision(msgspec.Struct, gc=False):
     """
     A decision as it happened; times are ``perf_counter_ns()``.
 
-    ``steps`` are those of the routers that were asked, ``rest`` the routers that were not.
+    ``last`` is the step of the router that was asked last, ``rest`` the routers that were not asked.
     """
 
     id: int
@@ -72,12 +77,21 @@ class RawDecision(msgspec.Struct, gc=False):
     model: str | None
     args: dict[str, Any] | None
     hints: dict[str, Any] | None
-    steps: tuple[RawStep, ...]
+    last: RawStep | None
     rest: tuple[Any, ...]
     settled_by: Settled
     answer: Any
     parent: int | None
     site: Site | None
+
+    @property
+    def steps(self) -> list[RawStep]:
+        """The steps of the routers that were asked, in order."""
+        steps, step = [], self.last
+        while step is not None:
+            steps.append(step)
+            step = step.before
+        return steps[::-1]
 
     @property
     def routers(self) -> list[Any]:

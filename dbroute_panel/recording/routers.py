@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from time import perf_counter_ns
 from typing import Any, Final
 
+import msgspec
 from django.db.models.base import ModelBase
 from django.db.utils import ConnectionRouter
 
@@ -25,7 +26,7 @@ from dbroute_panel.recording.snapshots import described, hint, label, scalar
 from dbroute_panel.records import Action, Outcome, Settled
 
 _active = active.get
-_asking = asking.get
+_asking, _ask, _asked_before = asking.get, asking.set, asking.reset
 
 ROUTER, ERROR = Settled.ROUTER, Settled.ERROR
 READ, WRITE, RELATION, MIGRATE = Action.READ, Action.WRITE, Action.RELATION, Action.MIGRATE
@@ -37,6 +38,8 @@ _RELATION: Final = (RELATION, "allow_relation", ConnectionRouter.allow_relation)
 _MIGRATE: Final = (MIGRATE, "allow_migrate", ConnectionRouter.allow_migrate)
 PASSED, ANSWERED, RAISED, NO_METHOD = Outcome.PASSED, Outcome.ANSWERED, Outcome.RAISED, Outcome.NO_METHOD
 # A member of an enum is found slowly by its class, and these are needed at every decision.
+
+_NOBODY: Iterator[object] = iter(())
 
 _NOTHING = object()
 """Stands for a router without the method: Django finds out by itself that this has none either."""
@@ -52,7 +55,7 @@ class _Raising:
         raise self.errors.pop()  # kept in no frame of the traceback, which would be a cycle
 
 
-class Chain:
+class Chain(msgspec.Struct):
     """
     The stand-in for the router in one decision, and the probe in front of each of its routers.
 
@@ -61,89 +64,58 @@ class Chain:
     the end of the one before.
     """
 
-    __slots__ = ("action", "clock", "exhausted", "listed", "method", "real", "router", "steps")
-
-    router: Any
-    method: Callable[..., Any]
-
-    def __init__(self, real: Any, action: str) -> None:
-        self.real = real
-        self.action = action
-        self.listed: Any = ()
-        self.steps: tuple[RawStep, ...] = ()
-        self.exhausted = False
-        self.clock = 0
-
-    @property
-    def routers(self) -> Iterator[object]:
-        # Not in the generator, which would make a RuntimeError of a StopIteration while routers are made.
-        self.listed = self.real.routers
-        return self.turns()
-
-    def turns(self) -> Iterator[object]:
-        action = self.action
-        for router in self.listed:
-            self.router = router
-            probe: object = self
-            try:
-                self.method = getattr(router, action)
-            except AttributeError:
-                self.note(NO_METHOD)
-                probe = _NOTHING
-            except BaseException as error:  # a property named like the method: Django lets it out too
-                self.note(RAISED, error=error)
-                probe = _Raising(error)
-            yield probe
-        self.exhausted = True
+    router: Any = None
+    method: Any = None
+    last: RawStep | None = None
+    left: Iterator[Any] = _NOBODY
+    routers: Iterator[object] = _NOBODY
+    exhausted: bool = False
 
     def ask(self, *args: Any, **hints: Any) -> Any:
         try:
             answer = self.method(*args, **hints) if hints else self.method(*args)
         except BaseException as error:
-            self.note(RAISED, error=error)
+            self.note(RAISED, described(error))
             raise
-        now = perf_counter_ns()
         plain = answer if answer is None or type(answer) is str else scalar(answer)
-        self.steps += (RawStep(self.router, PASSED, plain, None, now - self.clock),)
-        self.clock = now
+        self.last = RawStep(self.router, PASSED, plain, None, perf_counter_ns(), self.last)
         return answer
 
-    db_for_read = db_for_write = allow_relation = allow_migrate = ask
+    db_for_read = db_for_write = allow_relation = allow_migrate = __call__ = ask
 
-    def note(self, outcome: Outcome, *, error: BaseException | None = None) -> None:
-        now = perf_counter_ns()
-        message = None if error is None else described(error)
-        self.steps += (RawStep(self.router, outcome, None, message, now - self.clock),)
-        self.clock = now
+    def note(self, outcome: Outcome, error: str | None = None) -> None:
+        self.last = RawStep(self.router, outcome, None, error, perf_counter_ns(), self.last)
 
-    def settle(self, error: BaseException | None) -> tuple[Any, ...]:
+    def settle(self, error: BaseException | None) -> None:
         """
-        Say of the last step of a chain not exhausted what became of it, and return the routers not asked.
+        Say of the last step of a chain not exhausted what became of it.
 
         Whether the last answer settled the matter is seen from what Django did: it asked nobody else.
         """
-        steps = self.steps
-        if steps and (last := steps[-1]).outcome is PASSED:
+        if (last := self.last) is not None and last.outcome is PASSED:
             last.outcome = ANSWERED
             if error is not None:  # Django could not even tell whether the answer is true
                 last.outcome, last.error = RAISED, described(error)
-        return tuple(self.listed)[len(steps) :]
 
 
-class Overridden(Chain):
-    """The chain of a router class that overrides Django's method: it is called as it is, and is one step."""
+def turns(chain: Chain, action: str) -> Iterator[object]:
+    """What Django is given for each router that it asks for: the chain, when it is that router's turn."""
+    for router in chain.left:
+        chain.router = router
+        probe: object = chain
+        try:
+            chain.method = getattr(router, action)
+        except AttributeError:
+            chain.note(NO_METHOD)
+            probe = _NOTHING
+        except BaseException as error:  # a property named like the method: Django lets it out too
+            chain.note(RAISED, described(error))
+            probe = _Raising(error)
+        yield probe
+    chain.exhausted = True
 
-    __slots__ = ()
 
-    def __init__(self, real: Any, action: str, original: Callable[..., Any]) -> None:
-        super().__init__(real, action)
-        self.router = type(real).__mro__[1]  # what its class was before it was watched
-        self.method = original
-
-    __call__ = Chain.ask
-
-
-def decide(
+def decide(  # noqa: C901 - few calls, because it runs for every question
     recorder: Recorder,
     router: Any,
     question: tuple[Action, str, Callable[..., Any]],
@@ -155,8 +127,8 @@ def decide(
     """
     Put one question to ``router``, record the chain, return the answer.
 
-    ``overriding`` is the method that the router's class has in the place of Django's own, bound, or None;
-    ``model`` is the label of the model that the question is about.
+    ``overriding`` is the method that the router's class has in the place of Django's own, bound, or None: its
+    chain is one step. ``model`` is the label of the model that the question is about.
     """
     action, name, original = question
     if recorder.latest >= recorder.limit:
@@ -164,37 +136,47 @@ def decide(
         return _asked(router, original, overriding, args, hints)
     try:
         arguments = kept = None
-        if hints or (action is not READ and action is not WRITE):
+        about_a_model = action is READ or action is WRITE
+        if hints or not about_a_model:
             model, arguments, kept = _facts(recorder.trace_id, action, model, args, hints)
         site = callsite(sys._getframe(2)) if recorder.callsites else None
-        ask: Callable[..., Any]
-        if overriding is None:
-            ask, chain = original, Chain(router, name)
-            args = (chain, *args)
-        else:
-            ask = chain = Overridden(router, name, overriding)
         parent = _asking()
-        event = recorder.draw_id()
-        token = asking.set(event)
+        chain = Chain()
+        recorder.latest = event = next(recorder.ids)
+        token = _ask(event)
     except Exception:
         recorder.lost("decision")
         return _asked(router, original, overriding, args, hints)
     answer: Any = None
     failure: BaseException | None = None
-    start = chain.clock = perf_counter_ns()
+    start = perf_counter_ns()
     try:
-        answer = ask(*args, **hints) if hints else ask(*args)
+        if overriding is None:
+            chain.left = iter(router.routers)
+            chain.routers = turns(chain, name)
+            answer = original(chain, *args, **hints) if hints else original(chain, *args)
+        else:
+            chain.router = type(router).__mro__[1]  # what its class was before it was watched
+            chain.method = overriding
+            answer = chain(*args, **hints)
     except BaseException as error:
         failure = error
         raise
     finally:
         end = perf_counter_ns()
-        asking.reset(token)
+        _asked_before(token)
         try:
-            rest = () if chain.exhausted else chain.settle(failure)
-            settled = (
-                ERROR if failure is not None else _settled_by(action, hints) if chain.exhausted else ROUTER
-            )
+            chain.routers = _NOBODY  # no cycle: chain -> generator -> its frame -> chain
+            rest: tuple[Any, ...] = ()
+            if not chain.exhausted:
+                rest = tuple(chain.left)
+                chain.settle(failure)
+            settled = ROUTER
+            if failure is not None:
+                settled = ERROR
+            elif chain.exhausted:
+                settled = _settled_by(action, hints)
+            kind = type(answer)
             recorder.events.append(
                 RawDecision(
                     event,
@@ -204,16 +186,20 @@ def decide(
                     model,
                     arguments,
                     kept,
-                    chain.steps,
+                    chain.last,
                     rest,
                     settled,
-                    answer if type(answer) is str else scalar(answer),
+                    answer if kind is str else scalar(answer),
                     parent,
                     site,
                 )
             )
-            if action is READ or action is WRITE:
-                answer = _carried(recorder, answer, model, event)
+            if about_a_model:
+                # Anything that is more than a plain string stays the object that it is.
+                if kind is str or kind is Carrier:
+                    answer = carry(answer, recorder.trace_id, event)
+                elif issubclass(kind, str):
+                    recorder.answered(answer, model, event)
         except Exception:
             recorder.lost("decision")
         failure = None  # no cycle: exception -> traceback -> this frame -> exception
@@ -229,15 +215,6 @@ def _asked(
 ) -> Any:
     """The answer to a question that is not recorded."""
     return original(router, *args, **hints) if overriding is None else overriding(*args, **hints)
-
-
-def _carried(recorder: Recorder, answer: Any, model: str | None, event: int) -> Any:
-    """The alias as a carrier; anything that is more than a plain string stays the object that it is."""
-    if type(answer) is str or type(answer) is Carrier:
-        return carry(answer, recorder.trace_id, event)
-    if issubclass(type(answer), str):
-        recorder.answered(answer, model, event)
-    return answer
 
 
 def _facts(
@@ -272,8 +249,6 @@ def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
 def _subject(recorder: Recorder, model: Any) -> str | None:
     """The label of the model that a question is about, or OWN."""
     try:
-        if type(model) is ModelBase and (known := recorder.labels.get(model)) is not None:
-            return known
         return recorder.label(model)
     except Exception:  # whatever it is, its routers may know what to do with it
         return None
@@ -290,7 +265,11 @@ def watched(base: Any) -> type:
             if (
                 (recorder := _active()) is None
                 or recorder.closed
-                or (about := _subject(recorder, model)) is OWN
+                or (
+                    about := (type(model) is ModelBase and recorder.labels.get(model))
+                    or _subject(recorder, model)
+                )
+                is OWN
             ):
                 return super().db_for_read(model, **hints) if hints else super().db_for_read(model)
             overriding = None if base.db_for_read is _READ[2] else super().db_for_read
@@ -300,7 +279,11 @@ def watched(base: Any) -> type:
             if (
                 (recorder := _active()) is None
                 or recorder.closed
-                or (about := _subject(recorder, model)) is OWN
+                or (
+                    about := (type(model) is ModelBase and recorder.labels.get(model))
+                    or _subject(recorder, model)
+                )
+                is OWN
             ):
                 return super().db_for_write(model, **hints) if hints else super().db_for_write(model)
             overriding = None if base.db_for_write is _WRITE[2] else super().db_for_write

@@ -40,7 +40,7 @@ def query(alias, start=0, end=1000):
 
 def decision(start=0, end=1000, parent=None):
     return RawDecision(
-        1, start, end, Action.READ, None, None, None, [], (), Settled.DEFAULT, "default", parent, None
+        1, start, end, Action.READ, None, None, None, None, (), Settled.DEFAULT, "default", parent, None
     )
 
 
