@@ -17,11 +17,11 @@ RUN = """async within => {
 }"""
 
 
-def violations(page: Page, within: object = None) -> list[str]:
-    """What axe-core finds on the whole page, or ``within`` a part of it (a context of axe's)."""
+def violations(page: Page, within: object) -> list[str]:
+    """What axe-core finds ``within`` a part of the page (a context of axe's)."""
     # Not a script of the page: the policy would not let it in.
     page.evaluate(source())
-    return page.evaluate(RUN, within if within is not None else {"include": [["html"]]})
+    return page.evaluate(RUN, within)
 
 
 @cache
