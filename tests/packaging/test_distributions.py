@@ -68,6 +68,9 @@ def test_the_wheel_holds_every_module_template_and_static_file(distributions: tu
     assert sorted(packed) == sorted(expected)
     assert packed == expected
     assert "dbroute_panel/py.typed" in packed
+    for language in ("de", "fr"):
+        catalogue = f"dbroute_panel/locale/{language}/LC_MESSAGES/django"
+        assert {f"{catalogue}.po", f"{catalogue}.mo"} <= set(packed)
     assert "dbroute_panel/docs/findings/stale-read.md" in packed
     assert "dbroute_panel/static/dbroute_panel/vendor/htmx/LICENSE" in packed
 
