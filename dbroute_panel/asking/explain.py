@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.subjects import HIDDEN_APPS, AskError, find_action, find_alias, find_app, find_model
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.callers import FRAMEWORK, kinds
+from dbroute_panel.recording.callers import FRAMEWORK, kind_of
 from dbroute_panel.recording.document import Writer
 from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import RawDecision, Recorder, asking, resumed
@@ -175,7 +175,7 @@ def source_of(asked: Any, action: Action) -> Callsite | None:
 def _traceback(error: BaseException) -> str:
     """The traceback from the first frame that is not Django's or ours, as Python prints it."""
     where = error.__traceback__
-    while where is not None and kinds[where.tb_frame.f_code.co_filename] == FRAMEWORK:
+    while where is not None and kind_of(where.tb_frame.f_code.co_filename) == FRAMEWORK:
         where = where.tb_next
     lines = traceback.format_exception(type(error), error, where or error.__traceback__)
     return without_credentials("".join(lines))

@@ -83,17 +83,17 @@ def _class_of(file: str) -> int:
     return PYTHON if file.startswith(_PYTHON) else USER
 
 
-class _Kinds(dict[str, int]):
-    """The kinds of the files met so far. Somebody may make up file names: it begins again at 20,000."""
-
-    def __missing__(self, file: str) -> int:
-        if len(self) >= 20_000:
-            self.clear()
-        kind = self[file] = _class_of(file.replace("\\", "/"))
-        return kind
+_known: Final[dict[str, int]] = {}
+"""The kinds of the files met so far: a plain dict, whose subscript Python specialises."""
 
 
-kinds: Final = _Kinds()
+def kind_of(file: str) -> int:
+    """The kind of a file. Somebody may make up file names: what is known begins again at 20,000."""
+    if (kind := _known.get(file)) is None:
+        if len(_known) >= 20_000:
+            _known.clear()
+        kind = _known[file] = _class_of(file.replace("\\", "/"))
+    return kind
 
 
 def callsite(frame: FrameType | None) -> Site | None:
@@ -101,10 +101,13 @@ def callsite(frame: FrameType | None) -> Site | None:
     template = library = None
     while frame is not None:
         code = frame.f_code
-        kind = kinds[code.co_filename]
+        try:
+            kind = _known[code.co_filename]
+        except KeyError:
+            kind = kind_of(code.co_filename)
         if kind >= TEMPLATE:
             if kind == USER:
-                return _site(frame, template or _rendering(frame.f_back))
+                return _site(frame, template)
             if kind == LIBRARY:
                 library = library or frame
             elif kind == TEMPLATE and code is _RENDER:
@@ -123,17 +126,20 @@ def origin(  # noqa: C901 - one loop, without calls, because it runs for every f
     """Where a query comes from, looking from ``frame`` outwards to the first frame of the user's."""
     source = model = saving = template = site = None
     schema = saved = False
-    here = frame
+    here, kind = frame, PYTHON
     while here is not None:
         code = here.f_code
-        kind = kinds[code.co_filename]
+        try:
+            kind = _known[code.co_filename]
+        except KeyError:
+            kind = kind_of(code.co_filename)
         if kind >= COMPILER:
             if kind == USER:
                 if source is None and code.co_name in _CURSOR_METHODS:
                     cursor, source = _user_database(here)
                     if cursor or source is not None:
                         if site is None and callsites:
-                            site = _site(here, template or _rendering(here.f_back))
+                            site = _site(here, template)
                         here = here.f_back
                         continue
                 break
@@ -165,17 +171,14 @@ def origin(  # noqa: C901 - one loop, without calls, because it runs for every f
         if model is None:  # a RawQuery does not know its model
             model = _model_of_raw(frame, here)
     if callsites and site is None:
-        if here is None or kinds[here.f_code.co_filename] != USER:
-            site = callsite(frame)
-        else:
-            site = _site(here, template or _rendering(here.f_back))
+        site = callsite(frame) if here is None or kind != USER else _site(here, template)
     return site, source, model, saving, schema
 
 
 def is_own(frame: FrameType | None) -> bool:
     """Whether the toolbar's store is at work in ``frame``, or further out up to the user's code."""
     while frame is not None:
-        kind = kinds[frame.f_code.co_filename]
+        kind = kind_of(frame.f_code.co_filename)
         if kind == USER:
             return False
         if kind == OWN:
@@ -202,7 +205,7 @@ def _user_database(frame: FrameType) -> tuple[bool, Any]:
 def _model_of_raw(frame: FrameType | None, end: FrameType | None) -> Any:
     """The model of ``Model.objects.raw()``, whose iterable or queryset is at work between two frames."""
     while frame is not None and frame is not end:
-        if kinds[frame.f_code.co_filename] == QUERYSET:
+        if kind_of(frame.f_code.co_filename) == QUERYSET:
             me = frame.f_locals.get("self")
             return getattr(getattr(me, "queryset", me), "model", None)
         frame = frame.f_back
@@ -214,6 +217,20 @@ _latest: list[Site] = [("", 0, None)]
 
 
 def _site(frame: FrameType, template: FrameType | None) -> Site:
+    """
+    The site of ``frame``; where no template tag is known yet, with the innermost whose rendering leads to it.
+
+    What calls a view renders nothing for it, and below are all the middlewares, twice as many frames.
+    """
+    outer = frame.f_back if template is None else None
+    while outer is not None:
+        code = outer.f_code
+        if code is _RENDER:
+            template = outer
+            break
+        if code is _VIEW or code is _ASYNC_VIEW:
+            break
+        outer = outer.f_back
     code, position = frame.f_code, frame.f_lasti
     line = None if template is None else _template_line(template)
     [site] = _latest
@@ -249,22 +266,6 @@ def _template_site(frame: FrameType | None) -> Site | None:
     return (str(frame.f_locals["self"].origin.name), line[1], line)
 
 
-def _rendering(frame: FrameType | None) -> FrameType | None:
-    """
-    The innermost template tag whose rendering leads to ``frame``, or None.
-
-    What calls a view renders nothing for it, and below are all the middlewares, twice as many frames.
-    """
-    while frame is not None:
-        code = frame.f_code
-        if code is _RENDER:
-            return frame
-        if code is _VIEW or code is _ASYNC_VIEW:
-            return None
-        frame = frame.f_back
-    return None
-
-
 def _awaited(frame: FrameType) -> Site | None:
     """The user's line that awaits what the thread of ``frame`` does, where ``sync_to_async`` runs it."""
     if frame.f_code.co_name != "thread_handler":
@@ -278,4 +279,4 @@ def _awaited(frame: FrameType) -> Site | None:
 
 def _user_line(frame: FrameType) -> Site | None:
     """The site of ``frame`` if it is the user's."""
-    return _site(frame, None) if kinds[frame.f_code.co_filename] == USER else None
+    return _site(frame, None) if kind_of(frame.f_code.co_filename) == USER else None

@@ -22,7 +22,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models.base import ModelBase
 
 from dbroute_panel.recording.callers import Site, callsite, is_own, origin
-from dbroute_panel.recording.carrier import Carrier, decision_behind
+from dbroute_panel.recording.carrier import Carrier
 from dbroute_panel.recording.recorder import (
     OWN,
     RawQuery,
@@ -33,12 +33,13 @@ from dbroute_panel.recording.recorder import (
     recording,
     resumed,
 )
-from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
+from dbroute_panel.recording.snapshots import PLAIN, described, instance, parameters, scalar
 from dbroute_panel.records import Operation
 
 Execute = Callable[..., Any]
 
 _active, _asking = active.get, asking.get
+_are_plain = PLAIN.issuperset
 
 _OPEN = "_dbroute_panel_transaction"
 """
@@ -71,15 +72,18 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
                 about = recorder.label(model)
         if about is not OWN:
             using = getattr(source, "using", None)
-            decision = decision_behind(using, recorder.trace_id)
+            if type(using) is Carrier and using.trace == recorder.trace_id:
+                decision = using.decision
             if decision is None and recorder.answered_as:
                 decision = recorder.decision_of(using, about)
             saved = None if saving is None else instance(saving, recorder.trace_id)
-            kept = parameters(params, many) if recorder.params else None
+            if recorder.params:
+                plain = type(params) is tuple and not many and _are_plain(map(type, params))
+                kept = params if plain else parameters(params, many)
             atomic = connection.in_atomic_block or not connection.autocommit
             if atomic and (number := transaction_of(connection, recorder)) is None:
                 number = _begun_by_itself(connection, recorder, site)
-            event = recorder.draw_id()
+            recorder.latest = event = next(recorder.ids)
     except Exception:
         recorder.lost("query")
     if not event:

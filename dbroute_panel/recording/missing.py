@@ -25,7 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from django.utils.connection import BaseConnectionHandler
 
-from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kinds, origin
+from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kind_of, origin
 from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.recorder import OWN, RawQuery, Recorder, asking, recording
 from dbroute_panel.recording.snapshots import described, scalar
@@ -140,7 +140,7 @@ def _attempt(
 def _model(frame: FrameType | None) -> Any:
     """The model whose queryset or object wanted the connection before there was a compiler; else None."""
     while frame is not None:
-        kind = kinds[frame.f_code.co_filename]
+        kind = kind_of(frame.f_code.co_filename)
         if kind == USER:
             return None
         if kind in (QUERYSET, MODEL):

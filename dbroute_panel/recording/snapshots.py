@@ -22,7 +22,7 @@ from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.callers import USER, kinds
+from dbroute_panel.recording.callers import USER, kind_of
 from dbroute_panel.recording.carrier import decision_behind
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -88,7 +88,7 @@ def described(error: BaseException) -> str:
     if not all(issubclass(type(argument), _TELLING) for argument in error.args):
         return name
     say = type(error).__str__
-    if type(say) is FunctionType and kinds[say.__code__.co_filename] == USER:
+    if type(say) is FunctionType and kind_of(say.__code__.co_filename) == USER:
         return name
     try:
         message = without_credentials(say(error))

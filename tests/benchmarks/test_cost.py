@@ -23,10 +23,10 @@ from tests.timing import untraced
 
 TIMES = 5
 
-QUERY = 81
+QUERY = 50
 """Calls of recording a query with its decision, by three routers."""
 
-DECISION = 67
+DECISION = 49
 """Calls of recording a decision about an instance, by three routers."""
 
 

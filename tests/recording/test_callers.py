@@ -21,7 +21,7 @@ from django.test import Client, RequestFactory
 from django.urls import path
 
 from dbroute_panel.recording import callers, tasks
-from dbroute_panel.recording.callers import callsite, kinds, origin, place
+from dbroute_panel.recording.callers import callsite, kind_of, origin, place
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -52,18 +52,18 @@ def test_files_are_classed_by_their_names():
 
     import dbroute_panel.conf
 
-    assert kinds[django.db.models.manager.__file__] == callers.FRAMEWORK
-    assert kinds[asgiref.local.__file__] == callers.FRAMEWORK
-    assert kinds[dbroute_panel.conf.__file__] == callers.FRAMEWORK
-    assert kinds[django.db.backends.sqlite3.schema.__file__] == callers.SCHEMA
-    assert kinds[django.db.models.base.__file__] == callers.MODEL
-    assert kinds[msgspec.__file__] == callers.LIBRARY
-    assert kinds["/usr/lib/python3/dist-packages/x.py"] == callers.LIBRARY
-    assert kinds[json.__file__] == callers.PYTHON
-    assert kinds["<frozen importlib._bootstrap>"] == callers.PYTHON
+    assert kind_of(django.db.models.manager.__file__) == callers.FRAMEWORK
+    assert kind_of(asgiref.local.__file__) == callers.FRAMEWORK
+    assert kind_of(dbroute_panel.conf.__file__) == callers.FRAMEWORK
+    assert kind_of(django.db.backends.sqlite3.schema.__file__) == callers.SCHEMA
+    assert kind_of(django.db.models.base.__file__) == callers.MODEL
+    assert kind_of(msgspec.__file__) == callers.LIBRARY
+    assert kind_of("/usr/lib/python3/dist-packages/x.py") == callers.LIBRARY
+    assert kind_of(json.__file__) == callers.PYTHON
+    assert kind_of("<frozen importlib._bootstrap>") == callers.PYTHON
     for file in (__file__, "<string>", "<console>", urls.__file__, r"C:\project\views.py"):
-        assert kinds[file] == callers.USER
-    assert kinds[r"C:\python\Lib\site-packages\x\y.py"] == callers.LIBRARY
+        assert kind_of(file) == callers.USER
+    assert kind_of(r"C:\python\Lib\site-packages\x\y.py") == callers.LIBRARY
 
 
 @pytest.mark.toolbar
@@ -71,14 +71,14 @@ def test_the_toolbar_s_files_are_the_framework_s_and_those_of_its_store_the_tool
     import debug_toolbar.panels.sql
     import debug_toolbar.store
 
-    assert kinds[debug_toolbar.panels.sql.__file__] == callers.FRAMEWORK
-    assert kinds[debug_toolbar.store.__file__] == callers.OWN
+    assert kind_of(debug_toolbar.panels.sql.__file__) == callers.FRAMEWORK
+    assert kind_of(debug_toolbar.store.__file__) == callers.OWN
 
 
-def test_names_that_somebody_makes_up_do_not_pile_up():
-    made = type(kinds)()
+def test_names_that_somebody_makes_up_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(callers, "_known", made := {})
     for number in range(20_001):
-        made[f"<made up {number}>"]
+        kind_of(f"<made up {number}>")
     assert len(made) == 1
 
 
