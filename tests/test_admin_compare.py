@@ -55,6 +55,7 @@ def test_it_says_what_went_elsewhere_and_leads_to_the_events_of_both(admin, stor
 def test_the_same_is_said_plainly(admin, store):
     said = text(compared(admin, store, a_trace(1), a_trace(2)))
     assert "Both were routed the same: the same statements went to the same databases, as often" in said
+    assert "In which order is not compared." in said
     assert "The same in both 1" in said
     assert "Went to" not in said
     assert "Only in" not in said
@@ -63,6 +64,23 @@ def test_the_same_is_said_plainly(admin, store):
 def test_where_something_differs_it_is_not_said_to_be_the_same(admin, store):
     said = text(compared(admin, store, a_trace(1), a_trace(2, findings=[a_finding()])))
     assert "Both were routed the same" not in said
+
+
+def test_how_many_failed_is_said_on_its_side(admin, store):
+    failing = [a_query(1, error="no such table"), a_query(2)]
+    said = text(compared(admin, store, a_trace(1, events=failing), a_trace(2, events=[a_query(1)] * 2)))
+    assert "Both were routed the same" not in said
+    assert "Went to the same databases, but another number of them failed 1" in said
+    assert "#1 ×2 1 failed 0.5 ms a router" in said
+    assert said.count("1 failed") == 1
+
+
+def test_other_shares_of_the_same_databases_are_no_mere_other_number(admin, store):
+    first = a_trace(1, aliases=["primary"] * 9 + ["archive"])
+    second = a_trace(2, aliases=["primary"] + ["archive"] * 8)
+    said = text(compared(admin, store, first, second))
+    assert "The same databases, in other shares 1" in said
+    assert "another number of times" not in said
 
 
 def test_two_empty_traces_have_nothing_to_match(admin, store):

@@ -145,11 +145,35 @@ class TestDifferences:
             (["primary"], ["primary", "replica1"], "elsewhere"),
             (["replica1"], ["replica1", "replica2"], "replica"),
             (["nowhere"], ["elsewhere"], "elsewhere"),
+            (["primary"] * 9 + ["archive"], ["primary"] + ["archive"] * 8, "shares"),
+            (["primary", "archive"], ["primary", "archive", "archive"], "shares"),
+            (["primary", "replica1"], ["primary", "replica1", "replica2"], "shares"),
+            (["primary", "archive"], ["archive", "primary"] * 3, "count"),
+            (["replica1", "replica1", "replica2"], ["replica1", "replica2"], "count"),
         ],
     )
     def test_of_where_it_went(self, first, second, kind):
         sides = [[a_query(n, alias) for n, alias in enumerate(aliases, 1)] for aliases in (first, second)]
         assert kinds(a(*sides[0]), b(*sides[1])) == {kind: 1}
+
+    @pytest.mark.parametrize(
+        ("first", "second", "kind"),
+        [
+            ([None], ["no such table"], "failed"),
+            (["no such table"], ["timeout"], "same"),
+            (["timeout", None], ["timeout", "timeout"], "failed"),
+            (["timeout", "timeout"], ["timeout"], "failed"),
+            (["timeout"], ["timeout", None], "count"),
+        ],
+    )
+    def test_of_how_many_failed(self, first, second, kind):
+        sides = [[a_query(n, error=error) for n, error in enumerate(errors, 1)] for errors in (first, second)]
+        found = compared(a(*sides[0]), b(*sides[1]))
+        assert {str(kind): len(rows) for kind, rows in found.rows.items()} == {kind: 1}
+        (row,) = found.rows[Difference(kind)]
+        assert [part.failed for part in (*row.a, *row.b)] == [
+            sum(error is not None for error in errors) for errors in (first, second)
+        ]
 
     def test_another_route_to_the_same_database_is_another_decider(self):
         first, second = a(a_query(1, route=Route.DEFAULT)), b(a_query(1, route=Route.EXPLICIT))

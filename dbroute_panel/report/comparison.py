@@ -27,7 +27,9 @@ class Difference(enum.StrEnum):
     """In which way the two sides of a pair differ, the weightiest first; each has exactly one."""
 
     ELSEWHERE = "elsewhere"
+    SHARES = "shares"
     REPLICA = "replica"
+    FAILED = "failed"
     DECIDER = "decider"
     ONLY_A = "only_a"
     ONLY_B = "only_b"
@@ -42,6 +44,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     database: Swatch | None
     by: str
     count: int
+    failed: int
     duration_us: float
     event: int
 
@@ -117,7 +120,7 @@ def compared(a: Trace, b: Trace) -> Comparison:
 
 
 def difference(pair: Pair, palette: Palette) -> Difference:
-    """In which way the sides of a pair differ."""
+    """In which way the sides of a pair differ. The order of its uses is not compared: replicas take turns."""
     if not pair.b:
         return Difference.ONLY_A
     if not pair.a:
@@ -125,7 +128,7 @@ def difference(pair: Pair, palette: Palette) -> Difference:
 
     def differ(key: Callable[[Use], object]) -> bool:
         a, b = Counter(map(key, pair.a)), Counter(map(key, pair.b))
-        # Of numbers that differ no share can be exact: then it is about which there are.
+        # Who ran it more often has more of everything: then it is about which there are.
         return a != b if len(pair.a) == len(pair.b) else set(a) != set(b)
 
     def group(use: Use) -> tuple[str, bool]:
@@ -134,11 +137,24 @@ def difference(pair: Pair, palette: Palette) -> Difference:
 
     if differ(group):
         return Difference.ELSEWHERE
+    if _other_shares(Counter(map(group, pair.a)), Counter(map(group, pair.b))):
+        return Difference.SHARES
     if differ(lambda use: use.place):
         return Difference.REPLICA
+    if _failed(pair.a) != _failed(pair.b):
+        return Difference.FAILED
     if differ(lambda use: (use.place, use.by)):
         return Difference.DECIDER
     return Difference.SAME if len(pair.a) == len(pair.b) else Difference.COUNT
+
+
+def _other_shares(a: Counter[tuple[str, bool]], b: Counter[tuple[str, bool]]) -> bool:
+    """Whether a database has more of one side's uses than of the other's, in proportion: in whole numbers."""
+    return any(count * b.total() != b[group] * a.total() for group, count in a.items())
+
+
+def _failed(side: Iterable[Use]) -> int:
+    return sum(use.event.error is not None for use in side if isinstance(use.event, Query))
 
 
 def _row(pair: Pair, palette: Palette, routers: ShortNames) -> Row:
@@ -164,6 +180,7 @@ def _parts(side: Iterable[Use], palette: Palette, routers: ShortNames) -> tuple[
             database=palette[place] if _names_database(group[0]) else None,
             by=decider(by, routers),
             count=len(group),
+            failed=_failed(group),
             duration_us=sum(use.event.duration_us for use in group),
             event=group[0].event.id,
         )

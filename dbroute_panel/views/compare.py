@@ -21,7 +21,9 @@ SHOWN: Final = 100
 
 TITLES: Final = {
     Difference.ELSEWHERE: gettext_lazy("Went to other databases"),
+    Difference.SHARES: gettext_lazy("The same databases, in other shares"),
     Difference.REPLICA: gettext_lazy("Went to another replica of the same primary"),
+    Difference.FAILED: gettext_lazy("Went to the same databases, but another number of them failed"),
     Difference.DECIDER: gettext_lazy("Went to the same database, but somebody else decided"),
     Difference.ONLY_A: gettext_lazy("Only in A"),
     Difference.ONLY_B: gettext_lazy("Only in B"),
