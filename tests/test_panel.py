@@ -418,7 +418,7 @@ class TestShowing:
         events = [a_query(n) for n in range(1, 60)]
         events[40] = a_query(41, error="OperationalError: gone")
         shown = kept(client, store, toolbar, events, findings=[a_finding("stale-read", 50, 51)])
-        rows = shown.split("<summary")
+        rows = shown.partition('<ol class="dbroute-rows"')[2].split("<summary")
         assert [n for n, row in enumerate(rows) if "dbroute-level-warning" in row and "<details" in row] != []
         assert "OperationalError: gone" in words(rows[41])
         assert "▲ warning" in words(rows[50])

@@ -53,7 +53,7 @@
   // The event that was opened last is in the address, so that it can be shared.
   const remember = (row) => {
     const number = row.id.slice("event-".length);
-    const address = new URL(location.href);
+    const address = new URL(location);
     if (row.open) {
       address.searchParams.set("event", number);
       address.hash = row.id;

@@ -124,12 +124,13 @@ def test_nor_in_the_toolbar(shape, site, store, settings, tmp_path):
 ASKED = {
     "compare": "a b q db route model",
     "import": "file",
-    "changelist": "path alias finding found kind status page",
-    "change": "q db route model action findings questions event fold page",
+    "changelist": "path alias finding found kind status method min_ms min_queries seen since page",
+    "change": "q db by route model action ms from_us to_us findings questions like sort group event fold page",
     "delete": "post",
     "export": "redact",
     "finding": "code",
     "map": "q app db finding page",
+    "models": "model other_model",
     "replay": "routers repeat",
     "routers": "q",
     "sandbox": "model action instance instance_db instance_pk other other_model other_db other_pk db"
