@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -144,3 +145,12 @@ def test_a_button_copies_the_sql_as_it_is_shown(page, site):
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.lstrip().startswith("UPDATE")
     assert copied == page.locator("pre", has_text="UPDATE").first.text_content()
+
+
+def test_what_can_be_done_with_a_trace_stands_apart(page, site):
+    page.goto(site.trace("stale"))
+    tools = [tool.bounding_box() for tool in page.locator("#dbroute .object-tools > li").all()]
+
+    assert len(tools) == 3
+    for one, other in pairwise(tools):
+        assert other["x"] - one["x"] - one["width"] == pytest.approx(5, abs=0.5)
