@@ -11,10 +11,12 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
-from dbroute_panel.records import Request
+from dbroute_panel.recording import project
+from dbroute_panel.records import Database, Request
 from dbroute_panel.report import Palette, shares_of
 from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
+from dbroute_panel.views.databases import project_palette
 from tests.security.pages import person
 from tests.traces import a_decision, a_finding, a_trace
 
@@ -58,11 +60,23 @@ class TestALine:
         store.save(a_trace(1, aliases=["replica1", "primary", "replica1", "replica1"]))
         (line,) = lines(admin.get(LIST))
         assert "primary 1 replica1 ↦ replica of primary 3" in text(line)
-        parts = shares_of(queries, Palette(a_trace().databases))
+        parts = shares_of(queries, Palette(a_trace().databases, project.databases({})))
         assert re.findall(r'<rect class="([^"]*)" x="(\d+)" y="0" width="(\d+)"', line) == [
             (one.database.css, str(one.x), str(one.width)) for one in parts
         ]
         assert "<title>primary 1, replica1 3</title>" in line
+
+    def test_an_alias_has_the_colour_that_it_has_on_the_site_s_own_pages(self, admin, store):
+        database = Database(vendor="sqlite", engine="django.db.backends.sqlite3", replica_of=None)
+        databases = {"legacy": database, "primary": database}  # of a project without "default"
+        traces = [a_trace(n, aliases=["primary"] * n, databases=databases) for n in (1, 2)]
+        for trace in traces:
+            store.save(trace)
+        one, other = (trace.id for trace in traces)
+        colour = project_palette()["primary"].css
+        for page in (LIST, f"{LIST}{one}/change/", f"{LIST}compare/?a={one}&b={other}"):
+            swatches = re.findall(r'dbroute-swatch ([^"]+)"></span>primary', admin.get(page).content.decode())
+            assert set(swatches) == {colour}, page
 
     def test_of_many_databases_it_shows_some_and_tells_the_others(self, admin, store):
         store.save(a_trace(1, aliases=[f"shard{number}" for number in range(7)]))

@@ -19,7 +19,8 @@ from django.urls import include, path, reverse
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import EVENTS
-from dbroute_panel.records import Callsite, InstanceRef
+from dbroute_panel.records import Callsite, Database, InstanceRef
+from dbroute_panel.views.databases import project_palette
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User as Reader
 
@@ -393,6 +394,13 @@ class TestShowing:
         for n in range(2, EVENTS + 1):
             assert f"<code>{n}</code>" in shown
 
+    def test_an_alias_has_the_colour_that_it_has_on_the_site_s_own_pages(self, client, store, toolbar):
+        database = Database(vendor="sqlite", engine="django.db.backends.sqlite3", replica_of=None)
+        databases = {"legacy": database, "primary": database}
+        shown = kept(client, store, toolbar, [a_query(1, "primary")], databases=databases)
+        swatches = re.findall(r'dbroute-swatch ([^"]+)"></span>primary', shown)
+        assert set(swatches) == {project_palette()["primary"].css}
+
     def test_of_a_thousand_different_queries_each_has_its_chain_hints_sql_and_place(
         self, client, store, toolbar
     ):
@@ -418,7 +426,7 @@ class TestShowing:
         events = [a_query(n) for n in range(1, 60)]
         events[40] = a_query(41, error="OperationalError: gone")
         shown = kept(client, store, toolbar, events, findings=[a_finding("stale-read", 50, 51)])
-        rows = shown.partition('<ol class="dbroute-rows"')[2].split("<summary")
+        rows = shown.split('<summary class="dbroute-line"')
         assert [n for n, row in enumerate(rows) if "dbroute-level-warning" in row and "<details" in row] != []
         assert "OperationalError: gone" in words(rows[41])
         assert "▲ warning" in words(rows[50])

@@ -68,6 +68,22 @@ class TestColours:
         assert palette["replica1"].css == "dbroute-db-1 dbroute-db-replica"
         assert palette["replica1"].replica_of == "primary"
 
+    def test_an_alias_of_the_site_has_the_same_colour_in_each_trace_and_others_have_the_next(self):
+        site = {"default": a_database(), "primary": a_database(), "replica1": a_database("primary")}
+        trace = {"replica1": a_database("primary"), "legacy": a_database(), "primary": a_database()}
+        own, there = Palette(site), Palette(trace, site)
+        assert [there[alias].css for alias in ("primary", "replica1")] == [
+            own[alias].css for alias in ("primary", "replica1")
+        ]
+        assert there["legacy"].css == "dbroute-db-2"
+        assert there.order({"legacy", "replica1", "primary"}) == ["primary", "replica1", "legacy"]
+        assert not there["default"].known  # the trace's project has no such database
+
+    def test_what_is_a_replica_is_as_the_trace_says(self):
+        site = {"default": a_database(), "copy": a_database("default")}
+        there = Palette({"default": a_database(), "copy": a_database()}, site)
+        assert (there["default"].css, there["copy"].css) == ("dbroute-db-0", "dbroute-db-1")
+
     def test_the_ninth_primary_begins_again(self):
         palette = Palette({f"db{n}": a_database() for n in range(9)})
         assert palette["db8"].css == palette["db0"].css

@@ -25,7 +25,7 @@ from dbroute_panel import recording
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.recording import requests, server_timing
-from dbroute_panel.recording.project import base_dir
+from dbroute_panel.recording.project import base_dir, databases
 from dbroute_panel.recording.recorder import RawQuery, complain
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.report import Editor, Index, timeline_of, totals_of
@@ -175,7 +175,7 @@ class RoutingPanel(Panel):
         trace = (recording.find(trace_id) or get_store().get(trace_id)) if trace_id else None
         if trace is None:
             return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
-        index = Index(trace)
+        index = Index(trace, databases({}))
         page = _page_of(trace.id)
         lines, more = lines_of(index, page, Editor.of(panel_settings.EDITOR_URL, base_dir()))
         return render_to_string(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from django.utils.translation import gettext as _
 
-from dbroute_panel.records import Finding, Level, Query, Trace
+from dbroute_panel.records import Database, Finding, Level, Query, Trace
 
 from . import words
 from .index import Index, ShortNames
@@ -102,9 +102,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.a.dropped or self.b.dropped)
 
 
-def compared(a: Trace, b: Trace) -> Comparison:
-    """The comparison of ``a`` with ``b``."""
-    palette = Palette({**a.databases, **b.databases})
+def compared(a: Trace, b: Trace, site: Mapping[str, Database] | None = None) -> Comparison:
+    """The comparison of ``a`` with ``b``; ``site`` as ``Palette`` wants it."""
+    palette = Palette({**a.databases, **b.databases}, site)
     routers = ShortNames([*a.routers, *b.routers])
     rows: dict[Difference, list[Row]] = {}
     for pair in pairs(uses(Index(a)), uses(Index(b))):

@@ -5,20 +5,25 @@ What hangs together in a trace? Built once, so that no row has to look through a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
 
-from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace
+from dbroute_panel.records import Database, Decision, Event, Finding, Level, Query, Trace
 
 from .palette import Palette
 
 
 class Index:
-    """A trace with its events by id, the queries of every decision, the findings of every event."""
+    """
+    A trace with its events by id, the queries of every decision, the findings of every event.
 
-    def __init__(self, trace: Trace) -> None:
+    ``site``: the databases of the site that shows it, as ``Palette`` wants them.
+    """
+
+    def __init__(self, trace: Trace, site: Mapping[str, Database] | None = None) -> None:
         self.trace = trace
-        self.palette = Palette(trace.databases)
+        self.palette = Palette(trace.databases, site)
         self.events: dict[int, Event] = {}
         self.queries_of: dict[int, list[int]] = {}
         self.findings_of: dict[int, list[Finding]] = {}

@@ -4,6 +4,9 @@ Which colour is which database?
 Colours are CSS classes, ``dbroute-db-0`` to ``dbroute-db-7`` in dbroute.css, given to the primaries in
 order of ``DATABASES``; a replica has its primary's class and ``dbroute-db-replica``. So no page needs an
 inline style, and no record holds a colour.
+
+A trace may come from another project, or from before a database was added. So the pages of a site give its
+own databases their colours first: there an alias has one colour, whatever trace it is in.
 """
 
 from __future__ import annotations
@@ -31,14 +34,20 @@ class Swatch(msgspec.Struct, frozen=True, kw_only=True):
 class Palette:
     """The swatch of every alias. An alias that is not configured gets a hatched one of its own."""
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
+    def __init__(self, databases: Mapping[str, Database], site: Mapping[str, Database] | None = None) -> None:
+        """``databases`` are those of a trace, ``site`` those of the site that shows it."""
+        site = site or {}
         self._swatches: dict[str, Swatch] = {}
-        roots = {alias: _primary(alias, databases) for alias in databases}
         numbers: dict[str, int] = {}
-        for alias in databases:
-            if roots[alias] == alias:
-                numbers[alias] = len(numbers) % COLOURS
-        for alias, database in databases.items():
+        for known in (site, databases):
+            roots = {alias: _primary(alias, known) for alias in known}
+            for alias in known:
+                if roots[alias] == alias:
+                    numbers.setdefault(alias, len(numbers) % COLOURS)
+        for alias in {**site, **databases}:
+            database = databases.get(alias)
+            if database is None:  # the trace's project has none of this name
+                continue
             replica = roots[alias] != alias
             css = f"dbroute-db-{numbers[roots[alias]]}" + (" dbroute-db-replica" if replica else "")
             self._swatches[alias] = Swatch(

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dbroute_panel.recording import project
 from dbroute_panel.records import Trace
 from dbroute_panel.report import Comparison, compared
 from dbroute_panel.report.comparison import Difference, Row
@@ -62,7 +63,7 @@ def compare_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if found[0].id == found[1].id:
         text = _("A and B are the same trace. Select two different ones in the list of traces.")
         return message(admin, request, title=_("Nothing to compare"), text=text, status=200)
-    result = compared(*found)
+    result = compared(*found, project.databases({}))
     context = {
         "a": found[0],
         "b": found[1],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from dbroute_panel.recording import project
 from dbroute_panel.records import Trace
 from dbroute_panel.report import Index, Listing, Timeline, Totals, Wanted, timeline_of, totals_of
 
@@ -19,7 +20,7 @@ class LookedAt:
     """A trace's index, and its listings by what was wanted."""
 
     def __init__(self, trace: Trace) -> None:
-        self.index = Index(trace)
+        self.index = Index(trace, project.databases({}))
         self._listings: dict[Wanted, Listing] = {}
 
     @cached_property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import msgspec
 
-from dbroute_panel.records import Level
+from dbroute_panel.records import Database, Level
 from dbroute_panel.report import Palette, Used, shares_of
 from dbroute_panel.report.shares import WIDTH
 from dbroute_panel.stores import Summary
@@ -34,11 +35,12 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     width: ClassVar[int] = WIDTH
 
     @classmethod
-    def of(cls, summary: Summary, *, new: bool = False) -> Line:
+    def of(cls, summary: Summary, site: Mapping[str, Database], *, new: bool = False) -> Line:
+        """``site``: the databases that are configured now."""
         counts = Counter(finding.level for finding in summary.findings)
         return cls(
             summary=summary,
-            used=shares_of(summary.aliases, Palette(summary.databases)),
+            used=shares_of(summary.aliases, Palette(summary.databases, site)),
             levels=tuple(Count(level, counts[level]) for level in reversed(Level) if level in counts),
             new=new,
         )

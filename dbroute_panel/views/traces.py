@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import TraceFilterForm
+from dbroute_panel.recording import project
 from dbroute_panel.stores import Filter, Store, Summary, get_store
 
 from .page import Admin, may, page, part, query_without, wants_part, whole
@@ -37,9 +38,10 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
     since, new = _new(store, summaries, request.GET.get("since"))
     links = query_without(request.GET, "page", "seen", "since")
+    site = project.databases({})
     context = {
         "form": form,
-        "lines": [Line.of(summary, new=place < new) for place, summary in enumerate(summaries)],
+        "lines": [Line.of(summary, site, new=place < new) for place, summary in enumerate(summaries)],
         "new": new,
         "total": total,
         "number": number,
