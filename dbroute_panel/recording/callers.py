@@ -190,7 +190,7 @@ def is_own(frame: FrameType | None) -> bool:
 def _compiler(frame: FrameType) -> Any:
     """The compiler whose ``execute_sql()`` runs in ``frame``, unless it is still putting its SQL together."""
     names = frame.f_locals
-    if "sql" in frame.f_code.co_varnames and "sql" not in names:
+    if "sql" not in names and "sql" in frame.f_code.co_varnames:
         return None  # a field or function of its query sends a query of its own
     me = names.get("self")
     return me if issubclass(type(me), SQLCompiler) else None

@@ -206,6 +206,8 @@ class Recorder:
         Equal statements are one text, which takes room once.
         """
         known = self.texts.get(sql)
+        if known is not None and not params:
+            return known, params
         size = (0 if params is None else weight(params)) + (0 if known is not None else weight(sql))
         if size <= LARGEST and size <= self.room:
             self.room -= size
