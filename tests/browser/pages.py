@@ -41,6 +41,14 @@ class Shown:
     in_toolbar: bool = False
 
 
+def in_scheme(page: Page, shown: Shown, scheme: str) -> None:
+    """``page``, which is ``shown``, as somebody sees it whose system is in this scheme."""
+    page.emulate_media(color_scheme=scheme)
+    if shown.in_toolbar:
+        # The toolbar looks for the scheme when its page is loaded, and not again.
+        page.locator("#djDebug").evaluate("(root, theme) => { root.dataset.theme = theme; }", scheme)
+
+
 def shown(
     name: str,
     *,

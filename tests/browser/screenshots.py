@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from example_site.services import programs
 from tests.browser import site as sites
 from tests.browser.chromium import launch, open_page
-from tests.browser.pages import MODEL, SHOWN, open_panel
+from tests.browser.pages import MODEL, SHOWN, in_scheme, open_panel
 from tests.browser.site import ADMIN, ROOT, Site
 from tests.browser.watch import Watch
 
@@ -142,7 +142,7 @@ def take_all(browser: Browser, site: Site, fresh: Site, folder: Path) -> None:
         page = open_page(browser, its_site, Watch())
         shown.reach(page, its_site)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
+            in_scheme(page, shown, scheme)
             for width in (1280, 360):
                 page.set_viewport_size({"width": width, "height": 900})
                 file = folder / f"{shown.name}-{scheme}-{width}.png"

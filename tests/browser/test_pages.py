@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 
 from tests.browser import axe, measures
 from tests.browser.chromium import open_page
-from tests.browser.pages import SHOWN, Shown
+from tests.browser.pages import SHOWN, Shown, in_scheme
 from tests.browser.watch import Watch
 
 AS_IT_COMES = {
@@ -58,10 +58,7 @@ class Visit:
         page = self.audited if audit else self.page
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(**(AS_IT_COMES | media))
-        if self.shown.in_toolbar:
-            # The toolbar looks for the scheme when its page is loaded, and not again.
-            theme = media.get("color_scheme", "light")
-            page.locator("#djDebug").evaluate("(root, theme) => { root.dataset.theme = theme; }", theme)
+        in_scheme(page, self.shown, media.get("color_scheme", "light"))
         # The admin fades from one colour into the other.
         page.evaluate("document.getAnimations().forEach(one => one.finish())")
         return page

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import measures
-from tests.browser.pages import open_panel
+from tests.browser.pages import SHOWN, in_scheme, open_panel
 
 
 @pytest.mark.parametrize("page", [{"scheme": "light"}, {"scheme": "dark"}], indirect=True, ids=str)
@@ -69,3 +69,13 @@ def test_a_page_with_htmx_2_keeps_it_and_it_keeps_working(page):
     page.get_by_role("button", name="Fetch").click()
     expect(page.get_by_text("fetched by htmx")).to_be_visible()
     assert page.evaluate("htmx.version").startswith("2.")
+
+
+def test_a_panel_that_is_open_can_be_looked_at_in_both_schemes(page, site):
+    SHOWN["panel"].reach(page, site)
+    texts = []
+    for scheme in ("light", "dark"):
+        in_scheme(page, SHOWN["panel"], scheme)
+        texts.append(page.locator("#dbroute-panel").evaluate("element => getComputedStyle(element).color"))
+
+    assert texts[0] != texts[1]
