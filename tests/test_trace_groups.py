@@ -151,3 +151,14 @@ def test_five_thousand_statements_are_a_small_page(admin, store, settings):
     trace = a_trace(3, events=[a_query(n, sql=f"{sql}{n}" + " OR 1" * 500) for n in range(1, 5_001)])
     store.save(trace)
     assert len(get(admin, trace, "?group=statements&sort=duration").content) < 150_000
+
+
+def test_what_took_time_never_has_no_share(admin, store):
+    events = [
+        a_query(1, duration_us=9_960.0),
+        a_query(2, "archive", duration_us=40.0),
+        a_query(3, "primary", duration_us=0.0),
+    ]
+    store.save(trace := a_trace(1, events=events))
+    tree = parsed(get(admin, trace, "?group=statements"))
+    assert [text(row) for row in with_class(tree, "dbroute-share")] == ["100 %", "<1 %", "0 %"]
