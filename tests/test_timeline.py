@@ -12,8 +12,9 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
+from msgspec import structs
 
-from dbroute_panel.records import Decision, Operation, Settled, Transaction
+from dbroute_panel.records import Operation, Query, Settled, Transaction
 from dbroute_panel.report import Index, Listing, Wanted, timeline_of
 from dbroute_panel.report.brackets import LEVELS
 from dbroute_panel.report.columns import Columns
@@ -66,7 +67,7 @@ class TestLanes:
     def test_a_lane_says_its_name_its_primary_its_count_and_its_time(self):
         markup = drawn(a_trace(events=[a_query(1), a_query(2)]))
         said = " ".join(re.sub(r"<svg.*?</svg>|<[^>]+>", " ", markup, flags=re.DOTALL).split())
-        assert said == "replica1 ↦ primary 2 queries 0.5 ms"
+        assert said == "Timeline replica1 ↦ primary 2 queries 0.5 ms"
 
 
 class TestBars:
@@ -217,7 +218,8 @@ class TestAxis:
         [
             (84_000, [20_000, 40_000, 60_000]),
             (27_000, [5_000, 10_000, 15_000, 20_000]),
-            (1_000, [200, 400, 600, 800]),
+            (1_000, [200, 400, 600]),
+            (100_000, [20_000, 40_000, 60_000]),  # 80 ms would touch 100 ms
             (9_530, [2_000, 4_000, 6_000]),  # 8.0 ms would be drawn over 9.5 ms where it is narrow
             (1, []),
             (3, [1, 2]),
@@ -265,6 +267,14 @@ class TestLinks:
             *(a_query(n, "replica1", at_us=n * 37, duration_us=n * 1.7) for n in range(1, 40)),
             *(a_query(n, "primary", at_us=n * 41, duration_us=0.3) for n in range(40, 80)),
             *(a_decision(n, at_us=n * 11, duration_us=3.0) for n in range(80, 99)),
+            # Decisions that are shown in the row of a query: of one at once, of two, of one later.
+            *(a_decision(n, at_us=n * 9, duration_us=8.0) for n in range(100, 103)),
+            *(a_query(n, at_us=n * 6, duration_us=5.0, decision=n // 2 - 1) for n in (202, 203, 204)),
+            a_query(205, at_us=2_000, duration_us=5.0, decision=102),
+            a_query(206, at_us=2_001, duration_us=5.0, decision=102),
+            # One inside the question before it, and what is on a database without being a query.
+            a_decision(300, at_us=902, duration_us=2.0, parent=100),
+            structs.replace(a_transaction(301, "replica1"), at_us=1_220),
         ],
         duration_us=3_333.0,
     )
@@ -276,12 +286,14 @@ class TestLinks:
                 wanted = Wanted(
                     alias=lane.database.alias if lane.database else "",
                     questions=lane.database is None,
+                    kind=parse_qs(bar.query)["kind"][0],
                     from_us=bar.ends[0],
                     to_us=bar.ends[1],
                 )
                 events = [index.events[row.id] for row in Listing(index, wanted).page().rows]
-                kind = [event for event in events if isinstance(event, Decision) is (lane.database is None)]
-                assert len(kind) == bar.count
+                assert len(events) == bar.count
+                if lane.database is not None:
+                    assert all(isinstance(event, Query) for event in events)
 
     def test_on_the_page_of_a_trace_it_leads_to_those_events(self, admin, store):
         store.save(self.TRACE)
@@ -295,10 +307,22 @@ class TestLinks:
         for href, count in (found[3], found[-3]):
             query, _, fragment = unescape(href).partition("#")
             given = parse_qs(query[1:])
-            assert set(given) == {"model", "db", "from_us", "to_us"}
+            assert set(given) == {"model", "db", "kind", "from_us", "to_us"}
             events = admin.get(page + query).content.decode()
             assert f'id="{fragment}"' in events
-            assert events.count('<details class="dbroute-row dbroute-row-query"') == int(count)
+            assert events.count('<details class="dbroute-row ') == int(count)
+            assert "queries at " in events
+            assert 'name="kind" value="queries"' in events
+
+    def test_a_bar_of_the_routers_leads_to_as_many_rows_as_it_says_decisions(self, admin, store):
+        store.save(self.TRACE)
+        page = reverse("admin:dbroute_panel_trace_change", args=(self.TRACE.id,))
+        found = re.findall(r'<a href="([^"]+)"><title>(\d+) decis', admin.get(page).content.decode())
+        assert len(found) > 2
+        for href, count in found:
+            events = admin.get(page + unescape(href).partition("#")[0]).content.decode()
+            assert events.count('<details class="dbroute-row ') == int(count)
+            assert "decisions at " in events
 
     def test_a_lane_s_name_leads_to_its_events(self, admin, store):
         store.save(self.TRACE)
@@ -312,7 +336,7 @@ class TestLinks:
 
     def test_the_keyboard_can_pass_by_all_of_them(self):
         markup = drawn(self.TRACE, links="?", bars=True)
-        assert markup.index('class="dbroute-skip" href="#dbroute-events-title"') < markup.index("<svg")
+        assert markup.index('class="dbroute-skip" href="#dbroute-events"') < markup.index("<svg")
 
     def test_where_there_is_no_page_there_is_no_link(self):
         assert "href" not in drawn(self.TRACE)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
 from dbroute_panel.records import Action, Query, Route
-from dbroute_panel.report import DURATION, Decider, Index, Wanted
+from dbroute_panel.report import DECISIONS, DURATION, QUERIES, Decider, Index, Wanted
 from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import Filter
 
@@ -196,6 +196,11 @@ class EventFilterForm(forms.Form):
         widget=forms.HiddenInput,
     )
     like = forms.CharField(required=False, label=gettext_lazy("Statement of event"), widget=forms.HiddenInput)
+    kind = Choice(
+        label=gettext_lazy("Kind"),
+        valid=[(QUERIES, gettext_lazy("queries")), (DECISIONS, gettext_lazy("decisions"))],
+        widget=forms.HiddenInput,
+    )
     from_us = _moment()
     to_us = _moment()
 
@@ -233,6 +238,7 @@ class EventFilterForm(forms.Form):
             findings=given["findings"],
             from_us=given["from_us"],
             to_us=given["to_us"],
+            kind=given["kind"],
             like=given["like"],
             sort=given["sort"],
         )

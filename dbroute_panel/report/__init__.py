@@ -24,10 +24,12 @@ from .sql import plain as plain_sql
 from .statements import Group, GroupPage, groups_page, statement_of
 from .timeline import Timeline, timeline_of
 from .totals import Share, Totals, totals_of
-from .wanted import DURATION, Wanted
+from .wanted import DECISIONS, DURATION, QUERIES, Wanted
 
 __all__ = [
+    "DECISIONS",
     "DURATION",
+    "QUERIES",
     "Chain",
     "Comparison",
     "Decider",

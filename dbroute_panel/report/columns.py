@@ -38,7 +38,7 @@ class Columns:
     @property
     def ticks(self) -> list[Tick]:
         """Round times between the ends, those that leave room for the one at the end."""
-        return [Tick(at, f"{at / self.end_us:.2%}") for at in self._round() if at <= 0.8 * self.end_us]
+        return [Tick(at, f"{at / self.end_us:.2%}") for at in self._round() if at <= 0.78 * self.end_us]
 
     @property
     def grid(self) -> str:

@@ -23,6 +23,7 @@ from .brackets import Bracket, Brackets
 from .columns import Columns, Tick
 from .index import end_of
 from .palette import Palette, Swatch
+from .wanted import DECISIONS, QUERIES
 
 CELLS: Final = 80
 """So many columns all lanes have together; none has more than ``MOST``."""
@@ -73,7 +74,8 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def query(self) -> str:
         """What the filter of the trace's page has to be to show these events, without the lane."""
-        return urlencode({"from_us": self.ends[0], "to_us": self.ends[1]})
+        kind = DECISIONS if self.routers else QUERIES
+        return urlencode({"kind": kind, "from_us": self.ends[0], "to_us": self.ends[1]})
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,10 +161,11 @@ class _Track:
         self.duration_us = 0.0
         self.cells: dict[int, _Cell] = {}
 
-    def put(self, at_us: int, duration_us: float, *, failed: bool) -> None:
+    def put(self, at_us: int, duration_us: float, *, failed: bool, counts_time: bool = True) -> None:
         self.count += 1
         self.failed += failed
-        self.duration_us += duration_us
+        if counts_time:
+            self.duration_us += duration_us
         end = at_us + duration_us
         first = self.columns.at(at_us)
         last = max(first, self.columns.at(ceil(end) - 1))
@@ -172,13 +175,16 @@ class _Track:
                 cell = self.cells[first] = _Cell()
             cell.count += 1
             cell.failed += failed
-            cell.spent_us += max(0.0, duration_us)
+            if counts_time:
+                cell.spent_us += max(0.0, duration_us)
             return
         for column in range(first, last + 1):
             cell = self.cells.setdefault(column, _Cell())
             cell.count += 1
             cell.earlier += column > first
             cell.failed += failed
+            if not counts_time:
+                continue
             within = min(end, self.columns.edge(column + 1)) - max(at_us, self.columns.edge(column))
             cell.spent_us += max(0.0, within)
 
@@ -224,11 +230,10 @@ def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
         elif isinstance(event, Transaction):
             if event.alias in brackets:
                 brackets[event.alias].put(event)
-        elif event.parent is None:
+        else:
             failed = event.settled_by is Settled.ERROR
-            routers.put(event.at_us, event.duration_us, failed=failed)
-        else:  # the time of an inner question is part of the outer's
-            routers.count += 1
+            # The time of an inner question is part of the outer's.
+            routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent is None)
     lanes = [_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
     if asked:
         lanes.append(_lane(None, routers))

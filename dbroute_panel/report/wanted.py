@@ -17,6 +17,11 @@ DURATION: Final = "duration"
 """The order in which what took longest is first."""
 
 
+QUERIES: Final = "queries"
+DECISIONS: Final = "decisions"
+"""The kinds of events that may be wanted alone, as a bar of the timeline counts them."""
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """
     The filter, and the order; "" means all, and as it happened.
@@ -24,7 +29,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     ``by``: as ``decider_of()`` has it; ``least_us``: a duration; ``questions``: decisions without a query
     are rows of their own; ``findings``: only rows that a finding is about; ``like``: the id of a query,
     only those with its statement on its database; ``from_us`` and ``to_us``: only what went on between the
-    two, in microseconds from the trace's start.
+    two, in microseconds from the trace's start; ``kind``: ``QUERIES`` or ``DECISIONS``, each of which is in
+    one row: that of its first query, if it has any.
     """
 
     text: str = ""
@@ -39,11 +45,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     like: int = 0
     from_us: int | None = None
     to_us: int | None = None
+    kind: str = ""
     sort: str = ""
 
     @property
     def unfolded(self) -> bool:
-        return self.questions or self.findings or bool(self.action)
+        return self.questions or self.findings or bool(self.action) or self.kind == DECISIONS
 
 
 Condition = Callable[[Event, Decision | None], bool]
@@ -65,6 +72,7 @@ class Matcher:
             (wanted.findings, self._found),
             (wanted.alias, self._alias),
             (wanted.from_us is not None or wanted.to_us is not None, self._meanwhile),
+            (wanted.kind, self._kind),
             (wanted.like, self._like),
             (wanted.route, self._route),
             (wanted.action, self._action),
@@ -97,15 +105,23 @@ class Matcher:
 
     def _meanwhile(self, event: Event, decision: Decision | None) -> bool:
         """Whether it went on in the wanted time; with ``questions``, so may the decision in a query's row."""
-        shown = [event]
-        if self.wanted.questions and isinstance(event, Query) and decision is not None:
-            shown.append(decision)
+        shown: list[Event] = [event]
+        if isinstance(event, Query) and decision is not None:
+            if self.wanted.kind == DECISIONS:
+                shown = [decision]
+            elif self.wanted.questions and not self.wanted.kind:
+                shown.append(decision)
         first, last = self.wanted.from_us, self.wanted.to_us
         return any(
             (last is None or one.at_us < last)
             and (first is None or one.at_us >= first or one.at_us + getattr(one, "duration_us", 0.0) > first)
             for one in shown
         )
+
+    def _kind(self, event: Event, decision: Decision | None) -> bool:
+        if self.wanted.kind == QUERIES:
+            return isinstance(event, Query)
+        return decision is not None and self.index.row_of(decision.id) == event.id
 
     def _like(self, event: Event, decision: Decision | None) -> bool:
         return isinstance(event, Query) and (event.alias, event.sql) == self.statement

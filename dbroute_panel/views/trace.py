@@ -138,7 +138,7 @@ def _respond(
     if wants_part(request):
         return part(request, "_events.html", context, status=status)
     trace = looked.index.trace
-    lanes = query_without(request.GET, *LISTED, "db", "questions", "from_us", "to_us")
+    lanes = query_without(request.GET, *LISTED, "db", "questions", "kind", "from_us", "to_us")
     context |= {
         "trace": trace,
         "totals": looked.totals,
@@ -148,7 +148,7 @@ def _respond(
         "unfiltered": request.path,
         "lanes": _brief(lanes, ""),
         "bars": True,
-        "anytime": query_without(request.GET, *LISTED, "from_us", "to_us"),
+        "anytime": query_without(request.GET, *LISTED, "kind", "from_us", "to_us"),
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
     return page(admin, request, "trace.html", context, title=title, status=status)

@@ -195,8 +195,10 @@ const measures = {
     const boxes = [];
     const walker = document.createTreeWalker(find(ours), NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-      if (!node.textContent.trim() || !seen(node.parentElement) || node.parentElement.closest("svg, option"))
-        continue;
+      const parent = node.parentElement;
+      if (!node.textContent.trim() || !seen(parent) || parent.closest("option")) continue;
+      // Of a picture only what is written in it, and not what it says when it is pointed at.
+      if (parent.closest("svg") && parent.localName !== "text") continue;
       const range = document.createRange();
       range.selectNodeContents(node);
       for (const box of range.getClientRects()) boxes.push([box, node.parentElement]);

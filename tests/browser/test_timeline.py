@@ -68,12 +68,16 @@ def test_a_bar_is_reached_by_keyboard_shows_its_focus_and_leads_to_its_events(pa
     expect(page.locator(".dbroute-between")).to_contain_text("ms")
 
 
-def test_the_skip_link_passes_by_all_bars(page, site):
+def test_the_skip_link_passes_by_all_bars_and_the_filter(page, site):
     page.goto(site.trace("long"))
     page.locator(".dbroute-skip").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert page.evaluate("!document.activeElement.closest('.dbroute-timeline')")
+    assert page.evaluate("!!document.activeElement.closest('#dbroute-events')")
+    # Before the first row are the other orders and groupings.
+    for _ in range(page.locator(".dbroute-ways a").count()):
+        page.keyboard.press("Tab")
+    expect(page.locator(".dbroute-row > summary").first).to_be_focused()
 
 
 def test_time_runs_from_left_to_right_in_a_language_that_does_not(browse, site):
