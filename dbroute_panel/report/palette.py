@@ -39,6 +39,7 @@ class Palette:
         site = site or {}
         self._swatches: dict[str, Swatch] = {}
         numbers: dict[str, int] = {}
+        roots: dict[str, str] = {}
         for known in (site, databases):
             roots = {alias: _primary(alias, known) for alias in known}
             for alias in known:

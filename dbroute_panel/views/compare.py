@@ -60,16 +60,17 @@ def compare_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         if trace is None:
             return unknown_trace(admin, request, trace_id)
         found.append(trace)
-    if found[0].id == found[1].id:
+    a, b = found
+    if a.id == b.id:
         text = _("A and B are the same trace. Select two different ones in the list of traces.")
         return message(admin, request, title=_("Nothing to compare"), text=text, status=200)
-    result = compared(*found, project.databases({}))
+    result = compared(a, b, project.databases({}))
     context = {
-        "a": found[0],
-        "b": found[1],
+        "a": a,
+        "b": b,
         "comparison": result,
         "sections": sections(result),
-        "swapped": f"?a={found[1].id}&b={found[0].id}",
+        "swapped": f"?a={b.id}&b={a.id}",
     }
     return page(admin, request, "compare.html", context, title=_("Compare two traces"))
 
