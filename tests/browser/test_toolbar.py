@@ -79,3 +79,21 @@ def test_a_panel_that_is_open_can_be_looked_at_in_both_schemes(page, site):
         texts.append(page.locator("#dbroute-panel").evaluate("element => getComputedStyle(element).color"))
 
     assert texts[0] != texts[1]
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_what_leads_on_from_the_panel_stands_apart_from_each_other_and_from_what_follows(browse, site, width):
+    page = browse(site)
+    SHOWN["panel"].reach(page, site)
+    page.set_viewport_size({"width": width, "height": 900})
+    link, export, below = (
+        page.locator(f"#dbroute-panel {part}").first.bounding_box()
+        for part in (".dbroute-onward > a", ".dbroute-menu > summary", "h2")
+    )
+
+    if width == 1280:  # on one line
+        assert export["x"] - link["x"] - link["width"] > 10
+        assert export["y"] < link["y"] + link["height"]
+    else:
+        assert export["y"] - link["y"] - link["height"] > 5
+    assert below["y"] - export["y"] - export["height"] > 15
