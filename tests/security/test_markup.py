@@ -125,7 +125,7 @@ ASKED = {
     "compare": "a b q db route model",
     "import": "file",
     "changelist": "path alias finding found kind status method min_ms min_queries seen since page",
-    "change": "q db by route model action ms from_us to_us findings questions like sort group event fold"
+    "change": "q db by route model action ms kind from_us to_us findings questions like sort group event fold"
     " page",
     "delete": "post",
     "export": "redact",
