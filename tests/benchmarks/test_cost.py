@@ -26,7 +26,7 @@ TIMES = 5
 QUERY = 50
 """Calls of recording a query with its decision, by three routers."""
 
-DECISION = 49
+DECISION = 48
 """Calls of recording a decision about an instance, by three routers."""
 
 
