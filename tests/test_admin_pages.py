@@ -17,6 +17,7 @@ from dbroute_panel.models import Trace as TraceModel
 from dbroute_panel.records import Action, Callsite, Dropped, InstanceRef, Outcome, Request, Step, dumps
 from dbroute_panel.redaction import redacted
 from dbroute_panel.stores import StoreError
+from dbroute_panel.views.databases import project_palette
 from example_site.library.models import Book, Person
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace
 
@@ -62,7 +63,7 @@ class TestList:
         assert "imported" in lines[1]
         assert "dbroute-bad" in lines[1]
         assert url("change", a_trace(2).id) in lines[1]
-        assert "dbroute-db-0 dbroute-db-replica" in lines[1]
+        assert f"{project_palette()['primary'].css} dbroute-db-replica" in lines[1]
 
     @pytest.mark.parametrize(
         ("query", "found"),
