@@ -901,7 +901,7 @@ class TestDocumentation:
         return found
 
     def test_the_settings_are_valid(self, blocks, settings):
-        set_up, _router, tests = ({}, {}, {})
+        set_up, _router, tests = ({"INSTALLED_APPS": []}, {}, {})
         for block, names in zip(blocks["python"], (set_up, _router, tests), strict=True):
             exec(block, names)
         assert set(set_up["INSTALLED_APPS"]) <= set(settings.INSTALLED_APPS)
