@@ -26,17 +26,25 @@ AS_IT_COMES = {
     "forced_colors": "none",
     "reduced_motion": "no-preference",
 }
-VISITS = [
-    pytest.param(
-        (shown, javascript),
-        id=f"{shown.name}-{'script' if javascript else 'plain'}",
-        marks=pytest.mark.xdist_group(f"{shown.name}-{javascript}"),
-    )
-    for shown in SHOWN.values()
-    for javascript in (True, False)
-    if javascript or not shown.in_toolbar
-]
 
+
+def visits(*, javascript: bool) -> list[object]:
+    return [
+        pytest.param(
+            (shown, javascript),
+            id=f"{shown.name}-{'script' if javascript else 'plain'}",
+            marks=pytest.mark.xdist_group(f"{shown.name}-{javascript}"),
+        )
+        for shown in SHOWN.values()
+        if javascript or not shown.in_toolbar
+    ]
+
+
+with_and_without_javascript = pytest.mark.parametrize(
+    "visit", [*visits(javascript=True), *visits(javascript=False)], indirect=True, scope="module"
+)
+# Colours and motion are those of the style sheets, whether there are scripts or not.
+with_javascript = pytest.mark.parametrize("visit", visits(javascript=True), indirect=True, scope="module")
 both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
 
 
@@ -64,7 +72,7 @@ class Visit:
         return page
 
 
-@pytest.fixture(scope="module", params=VISITS)
+@pytest.fixture(scope="module")
 def visit(request, browser) -> Iterator[Visit]:
     shown, javascript = request.param
     site = request.getfixturevalue("fresh_site" if shown.fresh else "site")
@@ -89,6 +97,7 @@ def copied(page: Page, copy: Page) -> Page:
     return copy
 
 
+@with_and_without_javascript
 @both_schemes
 def test_it_says_nothing_and_loads_nothing_that_the_policy_forbids(visit, scheme):
     visit.look(color_scheme=scheme).wait_for_load_state("networkidle")
@@ -96,11 +105,13 @@ def test_it_says_nothing_and_loads_nothing_that_the_policy_forbids(visit, scheme
     assert visit.watch.unexpected == []
 
 
+@with_and_without_javascript
 @pytest.mark.parametrize("width", [1280, 360])
 def test_it_is_never_wider_than_the_window(visit, width):
     assert measures.too_wide(visit.look(width=width)) == []
 
 
+@with_and_without_javascript
 @pytest.mark.parametrize("width", [1280, 360])
 def test_no_text_is_drawn_over_another(visit, width):
     # With the title, which is the admin's: our tools are beside it.
@@ -109,6 +120,7 @@ def test_no_text_is_drawn_over_another(visit, width):
     assert measures.overlapping(visit.look(width=width), within) == []
 
 
+@with_and_without_javascript
 @both_schemes
 def test_axe_finds_nothing(visit, scheme):
     # Of the toolbar only the panel is ours. All other pages are whole, but for the button of Django's admin
@@ -120,6 +132,7 @@ def test_axe_finds_nothing(visit, scheme):
     assert axe.violations(visit.look(color_scheme=scheme, audit=True), within) == []
 
 
+@with_javascript
 @both_schemes
 def test_text_and_the_borders_of_swatches_can_be_told_from_what_is_behind_them(visit, scheme):
     page = visit.look(color_scheme=scheme)
@@ -128,6 +141,7 @@ def test_text_and_the_borders_of_swatches_can_be_told_from_what_is_behind_them(v
     assert measures.faint_borders(page, visit.ours, least=3) == []
 
 
+@with_javascript
 @both_schemes
 def test_with_more_contrast_all_text_has_that_of_level_aaa(visit, scheme):
     page = visit.look(color_scheme=scheme, contrast="more")
@@ -135,5 +149,6 @@ def test_with_more_contrast_all_text_has_that_of_level_aaa(visit, scheme):
     assert measures.faint_text(page, visit.ours, least=7) == []
 
 
+@with_javascript
 def test_nothing_moves_for_those_who_want_no_motion(visit):
     assert measures.moving(visit.look(reduced_motion="reduce"), visit.ours) == []
