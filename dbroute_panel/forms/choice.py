@@ -44,6 +44,22 @@ class Choice(forms.ChoiceField):
             )
 
 
+def refuse_unknown(form: forms.Form, beside: Iterable[str]) -> None:
+    """
+    Raise ``ValidationError`` for a name in the URL that is neither a field's nor in ``beside``.
+
+    A filter that is mistyped would show everything as if it were what somebody looks for.
+    """
+    valid = (*form.fields, *beside)
+    for name in form.data:
+        if name not in valid and not name.startswith("_"):  # those are the admin's own
+            offered = [field.name for field in form.visible_fields()]
+            raise ValidationError(
+                _("There is no filter “%(name)s”. %(hint)s")
+                % {"name": name, "hint": did_you_mean(name, offered)}
+            )
+
+
 def offer(form: forms.Form, name: str, values: Iterable[str]) -> None:
     """Let the field ``name`` of this form offer ``values``, each called by its own name."""
     field = cast("Choice", form.fields[name])

@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy
 from dbroute_panel import findings
 from dbroute_panel.records import Action, Query, Route
 from dbroute_panel.report import DECISIONS, DURATION, QUERIES, Decider, Index, Wanted
-from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import Filter
 
-from .choice import Choice, offer
+from .choice import Choice, offer, refuse_unknown
+from .text import Text
+from .tick import Tick
 
 KINDS = {
     "request": gettext_lazy("request"),
@@ -49,14 +50,12 @@ class TraceFilterForm(forms.Form):
     """
     The filter of the list of traces.
 
-    ``BESIDE``: what the list's URL has besides. Any other name is an error: a filter that is mistyped
-    would show all traces as if they were those that somebody looks for.
+    ``BESIDE``: what the list's URL has besides. Any other name is an error.
     """
 
     BESIDE = ("page", "seen", "since")
 
-    path = forms.CharField(
-        required=False,
+    path = Text(
         max_length=500,
         label=gettext_lazy("Path or name"),
         widget=forms.TextInput(attrs={"type": "search"}),
@@ -96,7 +95,7 @@ class TraceFilterForm(forms.Form):
             gettext_lazy("At least queries: a whole number, such as 10."),
         ),
     )
-    found = forms.BooleanField(required=False, label=gettext_lazy("only with findings"), label_suffix="")
+    found = Tick(label=gettext_lazy("only with findings"))
 
     def __init__(self, *args: Any, codes: Iterable[str] = (), **kwargs: Any) -> None:
         """``codes``: those of the findings that there are. Any code that a finding can have is valid."""
@@ -107,13 +106,7 @@ class TraceFilterForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """Nothing that was asked for is without effect: neither a name that is none, nor what cannot be."""
-        valid = (*self.fields, *self.BESIDE)
-        for name in self.data:
-            if name not in valid and not name.startswith("_"):  # those are the admin's own
-                raise ValidationError(
-                    _("There is no filter “%(name)s”. %(hint)s")
-                    % {"name": name, "hint": did_you_mean(name, list(self.fields))}
-                )
+        refuse_unknown(self, self.BESIDE)
         given: dict[str, Any] = self.cleaned_data
         if given.get("kind") not in (None, "", "request"):
             for name in ("status", "method"):
@@ -162,11 +155,13 @@ class EventFilterForm(forms.Form):
     """
     The filter, order and grouping of the events of one trace; its choices are what occurs in that trace.
 
-    Links set what is hidden here; the fields keep it when the filter is sent.
+    Links set what is hidden here; the fields keep it when the filter is sent. ``BESIDE``: what the page's
+    URL has besides, which says nothing of which events are listed. Any other name is an error.
     """
 
-    q = forms.CharField(
-        required=False,
+    BESIDE = ("event", "fold", "page")
+
+    q = Text(
         max_length=500,
         label=gettext_lazy("Text"),
         widget=forms.TextInput(attrs={"type": "search"}),
@@ -183,8 +178,8 @@ class EventFilterForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": "any", "min": "0", "inputmode": "decimal"}),
         error_messages=dict.fromkeys(("invalid", "min_value"), AT_LEAST),
     )
-    findings = forms.BooleanField(required=False, label=gettext_lazy("only findings"), label_suffix="")
-    questions = forms.BooleanField(required=False, label=gettext_lazy("every question"), label_suffix="")
+    findings = Tick(label=gettext_lazy("only findings"))
+    questions = Tick(label=gettext_lazy("every question"))
     sort = Choice(
         label=gettext_lazy("Order"),
         valid=[(DURATION, gettext_lazy("longest first"))],
@@ -195,7 +190,7 @@ class EventFilterForm(forms.Form):
         valid=[(STATEMENTS, gettext_lazy("identical statements"))],
         widget=forms.HiddenInput,
     )
-    like = forms.CharField(required=False, label=gettext_lazy("Statement of event"), widget=forms.HiddenInput)
+    like = Text(label=gettext_lazy("Statement of event"), widget=forms.HiddenInput)
     kind = Choice(
         label=gettext_lazy("Kind"),
         valid=[(QUERIES, gettext_lazy("queries")), (DECISIONS, gettext_lazy("decisions"))],
@@ -221,6 +216,17 @@ class EventFilterForm(forms.Form):
             message = _("Statement of event: there is no query #%(number)s in this trace.")
             raise forms.ValidationError(message % {"number": given})
         return number
+
+    def clean(self) -> dict[str, Any]:
+        """Nothing that was asked for is without effect: neither a name that is none, nor what cannot be."""
+        refuse_unknown(self, self.BESIDE)
+        first, last = self.cleaned_data.get("from_us"), self.cleaned_data.get("to_us")
+        if first is not None and last is not None and first > last:
+            raise ValidationError(
+                _("from_us and to_us: what begins at %(first)s µs cannot end at %(last)s µs.")
+                % {"first": first, "last": last}
+            )
+        return self.cleaned_data
 
     @property
     def wanted(self) -> Wanted:
@@ -249,7 +255,7 @@ class EventFilterForm(forms.Form):
         first, last = self.cleaned_data.get("from_us"), self.cleaned_data.get("to_us")
         if first is None and last is None:
             return None
-        return first or 0, self.end_us if last is None else last
+        return first or 0, max(self.end_us, first or 0) if last is None else last
 
     @property
     def grouped(self) -> bool:
@@ -258,7 +264,9 @@ class EventFilterForm(forms.Form):
 
     @property
     def filters(self) -> bool:
-        """Whether it leaves anything out, or adds anything; the order and what is opened do not."""
-        return any(name not in HIDDEN for name in self.changed_data) or bool(
-            self.data.get("like") and not self.data.get("group")
+        """Whether it leaves anything out, adds anything or is wrong; the order and what is opened do not."""
+        return (
+            bool(self.errors)
+            or any(name not in HIDDEN for name in self.changed_data)
+            or bool(self.data.get("like") and not self.data.get("group"))
         )

@@ -34,7 +34,7 @@ from .ways import ways
 LONGEST = 150
 """So many characters of filter are in each row's link; with more, it leads to the event among all others."""
 
-LISTED = ("event", "fold", "page")
+LISTED = EventFilterForm.BESIDE
 """What a URL says of the place in the list of events, and not of which events are listed."""
 
 
@@ -133,6 +133,8 @@ def _respond(
         "here": "",
         "editor": editor(),
         "ways": ways(request.GET, form),
+        "unfiltered": request.path,
+        "anytime": query_without(request.GET, *LISTED, "kind", "from_us", "to_us"),
         **context,
     }
     if wants_part(request):
@@ -145,10 +147,8 @@ def _respond(
         "timeline": looked.timeline,
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
-        "unfiltered": request.path,
         "lanes": _brief(lanes, ""),
         "bars": True,
-        "anytime": query_without(request.GET, *LISTED, "kind", "from_us", "to_us"),
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
     return page(admin, request, "trace.html", context, title=title, status=status)
