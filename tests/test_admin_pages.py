@@ -208,9 +208,13 @@ class TestOneTrace:
         assert "nightly import" in shown
         assert "block 84 ms" in shown
 
-    def test_an_empty_trace_says_so(self, admin, store):
+    def test_an_empty_trace_says_so_and_what_to_do_next(self, admin, store):
         store.save(a_trace(1, events=[]))
-        assert "Nothing was recorded" in text(page_of(admin, a_trace(1)))
+        shown = text(page_of(admin, a_trace(1)))
+        assert "Nothing was recorded" in shown
+        assert (
+            "record what uses a database: open a page of your site that does, or put the code into" in shown
+        )
 
     def test_what_was_dropped_is_told(self, admin, store):
         store.save(a_trace(1, dropped=Dropped(query=5, decision=2)))

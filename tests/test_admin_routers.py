@@ -48,6 +48,7 @@ class TestChain:
         places = [shown.index(f"{n}. {name} example_site.routers.{name}") for n, name in enumerate(NAMES, 1)]
         assert places == sorted(places)
         assert re.search(r"example_site\.routers\.AuthRouter example_site/routers\.py:8 ", shown)
+        assert "If no router answers: db_for_read and db_for_write take the database of the hint" in shown
 
     def test_the_source_is_highlighted_and_complete(self, admin):
         body = admin.get(url("routers")).content.decode()

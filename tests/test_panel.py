@@ -208,7 +208,9 @@ class TestRecording:
     def test_an_empty_request_is_kept_because_it_is_shown(self, client, store, toolbar):
         response = client.get("/nothing/")
         assert subtitle(response) == "Routing 0 queries · 0 databases"
-        assert "Nothing was recorded" in content(client, toolbar)
+        shown = content(client, toolbar)
+        assert "Nothing was recorded" in shown
+        assert "open a page of your site that does" in shown
         assert store.count() == 1
 
     def test_a_failing_request_is_recorded_with_its_status(self, client, store):

@@ -35,6 +35,13 @@ def test_nothing_has_changed(dbroute, recorded):
         assert done == ("4 decisions asked again: 4 the same, 0 changed, 0 not replayable.\n", "", 0)
 
 
+def test_one_decision_is_no_decisions(dbroute, site, store):
+    with trace("one") as t:
+        User.objects.first()
+    done = dbroute("replay", t.document.id)
+    assert done.out == "1 decision asked again: 1 the same, 0 changed, 0 not replayable.\n"
+
+
 def test_other_routers(dbroute, recorded):
     done = dbroute("replay", recorded.id, "--routers", LIBRARY, "--fail-on-change")
     assert done.code == 1

@@ -108,7 +108,12 @@ def traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
 def show(console: Console, found: Replay) -> None:
     counts = {name: getattr(found, name) for name in ("asked", "same", "changed", "not_replayable")}
     console.line(
-        _("%(asked)d decisions asked again: %(same)d the same, ") % counts,
+        ngettext(
+            "%(asked)d decision asked again: %(same)d the same, ",
+            "%(asked)d decisions asked again: %(same)d the same, ",
+            found.asked,
+        )
+        % counts,
         Styled(_("%(changed)d changed") % counts, "WARNING" if found.changed else "SUCCESS"),
         _(", %(not_replayable)d not replayable.") % counts,
     )
