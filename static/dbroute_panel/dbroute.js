@@ -107,6 +107,27 @@
     }
   });
 
+  // An address names what was asked for, and not every field that was left empty.
+  page.addEventListener("formdata", ({ target, formData }) => {
+    if (!target.matches(".dbroute-filter")) return;
+    for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
+  });
+
+  // The timeline's links have their own part of the filter, and the rest as the list has it now.
+  const LANE = ["db", "questions", "kind", "from_us", "to_us"];
+  const follow = () => {
+    const now = new URL(location).searchParams;
+    for (const name of ["event", "fold", "page", ...LANE]) now.delete(name);
+    for (const link of page.querySelectorAll(".dbroute-timeline a[href^='?']")) {
+      const [query, place] = link.getAttribute("href").split("#");
+      const own = new URLSearchParams(query);
+      const wanted = new URLSearchParams(now);
+      for (const name of LANE) if (own.has(name)) wanted.set(name, own.get(name));
+      link.setAttribute("href", `?${wanted}#${place}`);
+    }
+  };
+
+  document.addEventListener("htmx:after:history:update", follow);
   document.addEventListener("htmx:after:swap", unhide);
   unhide();
 })();
