@@ -36,6 +36,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
     if (!Object.hasOwn(keys, event.key)) return;
+    if (event.key === "?" && !document.getElementById("dbroute-keys")) return; // it may mean something to others
     event.preventDefault();
     keys[event.key]();
   });

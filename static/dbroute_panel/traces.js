@@ -88,6 +88,15 @@
       for (const box of list().querySelectorAll(".action-select")) box.checked = event.target.checked;
     tell();
   });
+  // What was chosen stays chosen where a filter leaves it in the list.
+  let chosen = [];
+  document.addEventListener("htmx:before:swap", () => {
+    chosen = [...list().querySelectorAll(".action-select:checked")].map((box) => box.value);
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    for (const box of list().querySelectorAll(".action-select"))
+      if (chosen.includes(box.value)) box.checked = true;
+  });
   document.addEventListener("visibilitychange", ask);
   document.addEventListener("focusin", tell);
   document.addEventListener("focusout", () => setTimeout(tell));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -100,6 +101,15 @@ def test_a_selection_pauses_it_and_is_kept(page, asked):
     box.uncheck()
     box.blur()
     expect(status(page)).to_have_text("1 new trace")
+
+
+def test_a_selection_stays_where_a_filter_leaves_it_in_the_list(page):
+    page.goto(ADMIN)
+    page.get_by_role("checkbox", name="nightly import").check()
+    page.get_by_label("Path or name").fill("import")
+    expect(page).to_have_url(re.compile("path=import"))
+
+    expect(page.get_by_role("checkbox", name="nightly import")).to_be_checked()
 
 
 def test_the_focus_in_the_list_pauses_it(page, asked):
