@@ -112,6 +112,8 @@
   page.addEventListener("formdata", ({ target, formData }) => {
     if (!target.matches(".dbroute-filter")) return;
     for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
+    // What is no number at all ("--5") is empty to a browser: it is to be refused, and not passed over.
+    for (const field of target.elements) if (field.validity.badInput) formData.set(field.name, "?");
   });
 
   // The timeline's links have their own part of the filter, and the rest as the list has it now.

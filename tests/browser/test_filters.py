@@ -46,14 +46,15 @@ def test_the_timeline_s_links_keep_the_filter_that_was_set_since_and_none_that_w
     assert all("model=" not in href for href in lanes(trace))
 
 
+@pytest.mark.parametrize("typed", ["-1", "--5"])
 @pytest.mark.parametrize("shown", ["trace", "list"])
-def test_what_cannot_be_is_said_in_words(page, site, watch, shown):
+def test_what_cannot_be_is_said_in_words(page, site, watch, shown, typed):
     watch.expect(r"status( of)? 400")
     SHOWN[shown].reach(page, site)
     label, message = {
         "trace": ("At least (ms)", "At least (ms): "),
         "list": ("At least ms", "At least ms: a whole number"),
     }[shown]
-    page.get_by_label(label).fill("-1")
+    page.get_by_label(label).press_sequentially(typed)
 
     expect(page.locator(".errornote, .errorlist").first).to_contain_text(message)

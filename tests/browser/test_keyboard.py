@@ -11,7 +11,19 @@ from tests.browser import measures
 from tests.browser.pages import SHOWN
 from tests.browser.site import ADMIN
 
-WALKED = ["list", "trace-opened", "sandbox-answered", "map", "routers", "import", "delete"]
+WALKED = [
+    "list",
+    "compare",
+    "trace-opened",
+    "trace-grouped",
+    "replay",
+    "finding",
+    "sandbox-answered",
+    "map",
+    "routers",
+    "import",
+    "delete",
+]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
