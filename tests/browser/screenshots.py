@@ -116,6 +116,7 @@ def keep(picture: Picture, browser: Browser, site: Site) -> None:
     page.get_by_role("button", name="Toggle navigation").click()
     picture.take(page, site)
     page.mouse.move(0, 0)
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # a box is where it is in the window
     box = page.locator(picture.part).first.bounding_box()
     assert box is not None
     bottom = page.evaluate(LAST_ROW, min(box["y"] + box["height"], box["y"] + picture.height))
