@@ -46,6 +46,12 @@ MOST = 10**9
 """More is no time and no number of queries that there can be."""
 
 
+def _whole(message: Any, *, min_value: int = 0, **options: Any) -> forms.IntegerField:
+    """A whole number or nothing; ``message`` says what is valid, whatever is wrong with what was given."""
+    messages = dict.fromkeys(("invalid", "min_value", "max_value"), message)
+    return forms.IntegerField(required=False, min_value=min_value, error_messages=messages, **options)
+
+
 class TraceFilterForm(forms.Form):
     """
     The filter of the list of traces.
@@ -64,36 +70,21 @@ class TraceFilterForm(forms.Form):
     finding = Choice(label=gettext_lazy("Finding"))
     kind = Choice(label=gettext_lazy("Kind"), valid=KINDS.items())
     method = Choice(label=gettext_lazy("Method"), valid=zip(METHODS, METHODS, strict=True))
-    status = forms.IntegerField(
-        required=False,
+    status = _whole(
+        gettext_lazy("Status: a number from 100 to 599, such as 200 or 500."),
         min_value=100,
         max_value=599,
         label=gettext_lazy("Status"),
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            gettext_lazy("Status: a number from 100 to 599, such as 200 or 500."),
-        ),
     )
-
-    min_ms = forms.IntegerField(
-        required=False,
-        min_value=0,
+    min_ms = _whole(
+        gettext_lazy("At least ms: a whole number of milliseconds, such as 100."),
         max_value=MOST,
         label=gettext_lazy("At least ms"),
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            gettext_lazy("At least ms: a whole number of milliseconds, such as 100."),
-        ),
     )
-    min_queries = forms.IntegerField(
-        required=False,
-        min_value=0,
+    min_queries = _whole(
+        gettext_lazy("At least queries: a whole number, such as 10."),
         max_value=MOST,
         label=gettext_lazy("At least queries"),
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            gettext_lazy("At least queries: a whole number, such as 10."),
-        ),
     )
     found = Tick(label=gettext_lazy("only with findings"))
 
@@ -139,15 +130,10 @@ AT_LEAST = gettext_lazy("At least (ms): a number from 0, such as 5 or 0.2.")
 
 def _moment() -> forms.IntegerField:
     """Microseconds from the trace's start: nobody types them, the timeline's links have them."""
-    return forms.IntegerField(
-        required=False,
-        min_value=0,
+    return _whole(
+        gettext_lazy("from_us and to_us: whole microseconds from the start of the trace."),
         max_value=10**15,
         widget=forms.HiddenInput,
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            gettext_lazy("from_us and to_us: whole microseconds from the start of the trace."),
-        ),
     )
 
 

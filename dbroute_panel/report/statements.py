@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dbroute_panel.records import Callsite, Query
+from dbroute_panel.records import Query
 
 from . import words
 from .highlight import Piece
@@ -41,7 +41,6 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     share: float
     most: float
     where: str
-    site: Callsite | None
     places: int
     errors: int
     level: str
@@ -106,7 +105,6 @@ def _group(index: Index, queries: list[Query], duration_us: float, whole_us: flo
     first = min(queries, key=lambda query: query.id)
     sites = {query.callsite for query in queries}
     levels = [level for query in queries if (level := index.level_of(query.id))]
-    site = first.callsite if len(sites) == 1 else None
     return Group(
         id=first.id,
         database=index.palette[first.alias],
@@ -116,8 +114,7 @@ def _group(index: Index, queries: list[Query], duration_us: float, whole_us: flo
         duration_us=duration_us,
         share=100 * duration_us / whole_us if whole_us else 0.0,
         most=100 * len(queries) / most,
-        where=words.place(site),
-        site=site,
+        where=words.place(first.callsite) if len(sites) == 1 else "",
         places=len(sites),
         errors=sum(query.error is not None for query in queries),
         level=max(levels, key=lambda level: level.rank, default=""),

@@ -37,7 +37,7 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     number = min(max(whole(request.GET.get("page")) or 1, 1), pages)
     summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
     since, new = _new(store, summaries, request.GET.get("since"))
-    links = query_without(request.GET, "page", "seen", "since")
+    links = query_without(request.GET, *TraceFilterForm.BESIDE)
     site = project.databases({})
     context = {
         "form": form,

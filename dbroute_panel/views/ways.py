@@ -13,7 +13,7 @@ from dbroute_panel.report import DURATION
 
 from .page import query_without
 
-_OPEN = ("event", "fold", "page")
+_OPEN = EventFilterForm.BESIDE
 
 
 class Way(NamedTuple):
