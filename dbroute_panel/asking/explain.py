@@ -23,10 +23,11 @@ from django.utils.translation import gettext as _
 from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.subjects import HIDDEN_APPS, AskError, find_action, find_alias, find_app, find_model
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.callers import FRAMEWORK, kind_of
 from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.files import FRAMEWORK, kind_of
 from dbroute_panel.recording.project import relative
-from dbroute_panel.recording.recorder import RawDecision, Recorder, asking, resumed
+from dbroute_panel.recording.raw import RawDecision
+from dbroute_panel.recording.recorder import Recorder, here, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
 
 _WRAPPERS = (
@@ -64,7 +65,7 @@ def explain(
     recorder = Recorder("explain", "block")
     recorder.params = True
     raised: BaseException | None = None
-    token = asking.set(None)
+    outer, here.decision = here.decision, None
     try:
         with resumed(recorder):
             call()
@@ -73,7 +74,7 @@ def explain(
     except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
         raised = error
     finally:
-        asking.reset(token)
+        here.decision = outer
     try:
         return _told(recorder, question, raised)
     finally:
@@ -99,7 +100,7 @@ def _told(recorder: Recorder, question: Action, raised: BaseException | None) ->
             source=source_of(asked, question),
             traceback=_traceback(raised) if raised and step.outcome is Outcome.RAISED else None,
         )
-        for step, asked in zip(decision.steps, raw.routers, strict=True)
+        for step, asked in zip(decision.steps, raw.chain, strict=True)
     ]
     return msgspec.structs.replace(decision, at_us=0, steps=steps)
 

@@ -27,7 +27,7 @@ from dbroute_panel.asking.changes import Change, Raised, Reason, Replay, Tally
 from dbroute_panel.asking.guard import Reached, guarded, watched
 from dbroute_panel.asking.rebuilt import NotReplayableError, Registry, is_rebuilt, unknown
 from dbroute_panel.asking.subjects import AskError
-from dbroute_panel.recording.recorder import active, asking
+from dbroute_panel.recording.recorder import active
 from dbroute_panel.recording.snapshots import Typed, described, scalar
 from dbroute_panel.records import Decision, Trace, TypeRef
 
@@ -68,7 +68,6 @@ def replay(
 
 def _replay_trace(trace: Trace, routers: list[Any] | None, registry: Registry, tally: Tally) -> None:
     active.set(None)
-    asking.set(None)
     decisions = trace.decisions
     recorded = {decision.id for decision in decisions}
     with guarded(), standing_in(routers):

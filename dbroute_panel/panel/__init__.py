@@ -26,7 +26,8 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.recording import requests, server_timing
 from dbroute_panel.recording.project import base_dir, databases
-from dbroute_panel.recording.recorder import RawQuery, complain
+from dbroute_panel.recording.raw import RawQuery
+from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.report import Editor, Index, timeline_of, totals_of
 from dbroute_panel.stores import get_store

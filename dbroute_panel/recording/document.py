@@ -11,20 +11,12 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from dbroute_panel import records
-from dbroute_panel.recording.callers import Site, Template, place
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
-from dbroute_panel.recording.recorder import (
-    KINDS,
-    RawDecision,
-    RawEvent,
-    RawQuery,
-    RawStep,
-    RawTransaction,
-    Recorder,
-    complain,
-)
+from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawQuery, RawStep, RawTransaction
+from dbroute_panel.recording.recorder import Recorder, complain
 from dbroute_panel.recording.secrets import Sessions, without_literals
-from dbroute_panel.recording.snapshots import dotted
+from dbroute_panel.recording.sites import Site, Template, place
+from dbroute_panel.recording.snapshots import dotted, parameters, scalar
 from dbroute_panel.recording.statements import read
 from dbroute_panel.recording.values import Values, name_of, text_of
 
@@ -120,7 +112,7 @@ class Writer:
                 *(self.step(step, raw.start) for step in raw.steps),
                 *(
                     records.Step(router=self.path(router), outcome=records.Outcome.NOT_ASKED)
-                    for router in raw.rest
+                    for router in raw.routers
                 ),
             ],
             settled_by=raw.settled_by,
@@ -134,21 +126,22 @@ class Writer:
         return records.Step(
             router=self.path(raw.router),
             outcome=raw.outcome,
-            answer=self.values.one(raw.answer),
+            answer=self.values.one(scalar(raw.answer)),
             error=self.values.error(raw.error),
             duration_us=_microseconds(raw.end - (start if raw.before is None else raw.before.end)),
         )
 
     def query(self, raw: RawQuery) -> records.Query:
         statement = self.statement(raw)
-        secret = statement.secret or self.sessions.are_named(raw.params)
+        params = parameters(raw.params, raw.many) if type(raw.params) is bytes else raw.params
+        secret = statement.secret or self.sessions.are_named(params)
         return records.Query(
             id=raw.id,
             alias=text_of(raw.alias),
             at_us=self.at(raw.start),
             duration_us=_microseconds(raw.end - raw.start),
             sql=without_literals(text_of(raw.sql), raw.vendor) if secret else statement.sql,
-            params=self.values.parameters(raw.params, raw.many, secret),
+            params=self.values.parameters(params, raw.many, secret),
             many=raw.many,
             operation=statement.operation,
             writes=statement.writes,
@@ -158,7 +151,7 @@ class Writer:
             instance=None if raw.saved is None else self.values.instance(raw.saved),
             atomic=raw.atomic,
             transaction=raw.transaction,
-            rowcount=raw.rowcount,
+            rowcount=raw.rowcount if type(raw.rowcount) is int and raw.rowcount >= 0 else None,
             error=self.error(raw, secret),
             within=raw.within,
             callsite=self.callsite(raw.site),

@@ -25,9 +25,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from django.utils.connection import BaseConnectionHandler
 
-from dbroute_panel.recording.callers import MODEL, QUERYSET, USER, kind_of, origin
+from dbroute_panel.recording.callers import origin
 from dbroute_panel.recording.carrier import decision_behind
-from dbroute_panel.recording.recorder import OWN, RawQuery, Recorder, asking, recording
+from dbroute_panel.recording.files import MODEL, QUERYSET, USER, kind_of
+from dbroute_panel.recording.raw import RawQuery
+from dbroute_panel.recording.recorder import OWN, here, recording
 from dbroute_panel.recording.snapshots import described, scalar
 
 _LOOKUP = BaseConnectionHandler.__getitem__.__code__
@@ -90,51 +92,39 @@ def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
 def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
     """Record the attempt, where a trace is active, looking from ``frame`` outwards."""
     recorder = recording()
-    if recorder is None or not recorder.has_room("query"):
+    if recorder is None:
         return
     try:
-        site, source, model, _saving, schema = origin(frame, callsites=recorder.callsites)
+        site, source, model, _decision, _saving, schema = origin(
+            frame, recorder.trace_id, callsites=recorder.callsites
+        )
         if source is None:
             model = _model(frame)
         label = None if model is None else recorder.label(model)
-        if label is not OWN:
-            recorder.events.append(_attempt(recorder, error, alias, vendor, site, source, label, schema))
+        if label is not OWN and (event := recorder.draw("query")):
+            now, using = perf_counter_ns(), getattr(source, "using", alias)
+            recorder.events.append(
+                RawQuery(
+                    event,
+                    scalar(alias),
+                    vendor,
+                    "",
+                    None,
+                    False,
+                    label,
+                    decision_behind(using, recorder.trace_id),
+                    label is not None,
+                    False,
+                    here.decision,
+                    site,
+                    start=now,
+                    end=now,
+                    schema=schema,
+                    error=(type(error).__name__, described(error)),
+                )
+            )
     except Exception:
         recorder.lost("query")
-
-
-def _attempt(
-    recorder: Recorder,
-    error: Exception,
-    alias: Any,
-    vendor: str,
-    site: Any,
-    source: Any,
-    label: str | None,
-    schema: bool,
-) -> RawQuery:
-    now = perf_counter_ns()
-    return RawQuery(
-        recorder.draw_id(),
-        now,
-        now,
-        scalar(alias),
-        vendor,
-        "",
-        None,
-        False,
-        label,
-        decision_behind(getattr(source, "using", alias), recorder.trace_id),
-        label is not None,
-        schema,
-        None,
-        False,
-        None,
-        None,
-        (type(error).__name__, described(error)),
-        asking.get(),
-        site,
-    )
 
 
 def _model(frame: FrameType | None) -> Any:

@@ -2,14 +2,13 @@
 The recorder: what has happened so far in one trace, in its cheapest form.
 
 There is one gate: ``active`` holds the recorder of this context, or None. Every tap begins with
-``recording()`` and does nothing else where that is None. Events are appended as tuples of plain
-facts, from any thread; records, findings and JSON are made of them later (``document.py``).
+``recording()`` and does nothing else where that is None. Events are appended from any
+thread, as ``raw.py`` has them.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import logging
 import threading
 import uuid
@@ -17,17 +16,17 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import length_hint
 from time import perf_counter_ns
 from typing import Any
 
-import msgspec
-
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
-from dbroute_panel.recording.callers import Site
+from dbroute_panel.recording.callers import NOBODY
+from dbroute_panel.recording.raw import KINDS, RawEvent
 from dbroute_panel.recording.secrets import without_literals
-from dbroute_panel.recording.snapshots import LONG, Instance, label, shortened, weight
-from dbroute_panel.records import Action, Operation, Outcome, Request, Settled
+from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
+from dbroute_panel.records import Request
 
 logger = logging.getLogger("dbroute_panel")
 
@@ -43,100 +42,12 @@ LARGEST = 1 << 20
 ROOM = 16 * LARGEST
 """So are all statements of a trace that come after this many bytes of them."""
 
+SMALL = 512
+"""Parameters of no more bytes, of a statement that is kept already, take no room: their event takes more."""
+
 
 TEXTS = 1000
 """So many statements are looked up when the next one comes, which may be equal to one of them."""
-
-
-class RawStep(msgspec.Struct, gc=False):
-    """
-    One router's part in a decision, as it happened. ``router`` is the router itself.
-
-    It began when the step ``before`` it ended, which it holds: a tuple of them would be one object more.
-    """
-
-    router: Any
-    outcome: Outcome
-    answer: Any
-    error: str | None
-    end: int
-    before: RawStep | None
-
-
-class RawDecision(msgspec.Struct, gc=False):
-    """
-    A decision as it happened; times are ``perf_counter_ns()``.
-
-    ``last`` is the step of the router that was asked last, ``rest`` the routers that were not asked.
-    """
-
-    id: int
-    start: int
-    end: int
-    action: Action
-    model: str | None
-    args: dict[str, Any] | None
-    hints: dict[str, Any] | None
-    last: RawStep | None
-    rest: tuple[Any, ...]
-    settled_by: Settled
-    answer: Any
-    parent: int | None
-    site: Site | None
-
-    @property
-    def steps(self) -> list[RawStep]:
-        """The steps of the routers that were asked, in order."""
-        steps, step = [], self.last
-        while step is not None:
-            steps.append(step)
-            step = step.before
-        return steps[::-1]
-
-    @property
-    def routers(self) -> list[Any]:
-        """The routers, in order: one for each step of the record."""
-        return [*(step.router for step in self.steps), *self.rest]
-
-
-class RawQuery(msgspec.Struct, gc=False):
-    """A query as it happened. ``named`` is true where the ORM ran it on an alias named in code."""
-
-    id: int
-    start: int
-    end: int
-    alias: str
-    vendor: str
-    sql: str
-    params: Any
-    many: bool
-    model: str | None
-    decision: int | None
-    named: bool
-    schema: bool
-    saved: Instance | None
-    atomic: bool
-    transaction: int | None
-    rowcount: int | None
-    error: tuple[str, str] | None
-    within: int | None
-    site: Site | None
-
-
-class RawTransaction(msgspec.Struct, gc=False):
-    """The opening or ending of a transaction or savepoint, as it happened."""
-
-    id: int
-    start: int
-    alias: str
-    operation: Operation
-    transaction: int | None
-    site: Site | None
-
-
-RawEvent = RawDecision | RawQuery | RawTransaction
-
-KINDS: dict[type, str] = {RawDecision: "decision", RawQuery: "query", RawTransaction: "transaction"}
 
 
 class Recorder:
@@ -154,33 +65,41 @@ class Recorder:
         self.closed = False
         self.shown = False
         self.events: list[RawEvent] = []
-        self.ids = itertools.count(1)
-        self.latest = 0
         self.dropped = dict.fromkeys(KINDS.values(), 0)
         self.transactions: dict[str, int] = {}
         # Aliases that a router answered as a str subclass (an enum) and that had to be handed back as
         # they are, by identity: (answer, latest decision by model). The answer is kept, so that its id
         # stays its own.
         self.answered_as: dict[int, tuple[Any, dict[str | None, int]]] = {}
-        self.labels: dict[Any, str | None] = {}
+        # By identity, because to hash a class is for its metaclass to say; each is kept, so that its id stays
+        # its own.
+        self.labels: dict[int, str] = {}
+        self.models: list[Any] = []
         self.texts: dict[str, str] = {}
+        self.asked = NOBODY
         self.room = ROOM
         self.limit = panel_settings.MAX_EVENTS
+        self.ids = self._drawn = iter(range(1, self.limit + 1))
         self.params = panel_settings.RECORD_PARAMS
         self.callsites = panel_settings.CALLSITES
         _live[self.trace_id] = self
 
-    def draw_id(self) -> int:
-        """The id of the event that starts now."""
-        self.latest = drawn = next(self.ids)
-        return drawn
+    @property
+    def latest(self) -> int:
+        """The id that was drawn last, or 0."""
+        return self.limit - length_hint(self._drawn)
 
-    def has_room(self, kind: str) -> bool:
-        """Whether another event is kept; where not, it is counted as dropped."""
-        if self.latest < self.limit:
-            return True
-        self.drop(kind)
-        return False
+    def draw(self, kind: str) -> int:
+        """The id of the event that starts now; 0 where there is no room for one, which is counted."""
+        event = next(self.ids, 0)
+        if not event:
+            self.refuse(kind)
+        return event
+
+    def refuse(self, kind: str) -> None:
+        """Count an event for which there is no room; of a trace that has ended nothing is counted."""
+        if not self.closed:
+            self.drop(kind)
 
     def drop(self, kind: str) -> None:
         """Count an event that is not kept."""
@@ -189,15 +108,12 @@ class Recorder:
 
     def label(self, model: Any) -> str | None:
         """The label of a model, which Django would put together anew each time; of the tool's own OWN."""
-        if not issubclass(type(model), type):  # an object in place of its class: to hash it may run a query
-            return _label(model)
-        try:
-            return self.labels[model]
-        except KeyError:
-            name = self.labels[model] = _label(model)
-            return name
-        except TypeError:  # a metaclass with an __eq__ of its own
-            return _label(model)
+        name = _label(model)
+        # An object in the place of its class may be a new one each time.
+        if issubclass(type(model), type) and name is not None:
+            self.models.append(model)
+            self.labels[id(model)] = name
+        return name
 
     def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
         """
@@ -206,8 +122,6 @@ class Recorder:
         Equal statements are one text, which takes room once.
         """
         known = self.texts.get(sql)
-        if known is not None and not params:
-            return known, params
         size = (0 if params is None else weight(params)) + (0 if known is not None else weight(sql))
         if size <= LARGEST and size <= self.room:
             self.room -= size
@@ -244,8 +158,10 @@ class Recorder:
         """Take no more events: the trace ended at ``ended`` (``perf_counter_ns()``)."""
         self.ended = ended
         self.closed = True
+        self.ids, self.asked = iter(range(0)), NOBODY  # the taps ask for an id alone
         # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
         self.labels.clear()
+        self.models.clear()
         self.answered_as.clear()
         self.texts.clear()
 
@@ -258,8 +174,15 @@ def _label(model: Any) -> str | None:
 active: ContextVar[Recorder | None] = ContextVar("dbroute_panel_recorder", default=None)
 """The recorder of this context. A context copied to a thread may still hold a closed one."""
 
-asking: ContextVar[int | None] = ContextVar("dbroute_panel_decision", default=None)
-"""The id of the decision whose routers are being asked in this context."""
+
+class _Here(threading.local):
+    """What this thread is doing: the id of the decision whose routers it is asking, or None."""
+
+    decision: int | None = None
+
+
+here = _Here()
+"""Of a thread, not of a context: no router is a coroutine, and a context variable is slow to set."""
 
 _live: weakref.WeakValueDictionary[str, Recorder] = weakref.WeakValueDictionary()
 _counting = threading.Lock()

@@ -12,188 +12,147 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from time import perf_counter_ns
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-from django.db.models.base import ModelBase
 from django.db.utils import ConnectionRouter
 
-from dbroute_panel.recording.callers import callsite
+from dbroute_panel.recording.callers import asked_at
 from dbroute_panel.recording.carrier import Carrier, carry
-from dbroute_panel.recording.recorder import OWN, OWN_APPS, RawDecision, RawStep, Recorder, active, asking
-from dbroute_panel.recording.snapshots import described, hint, label, scalar
+from dbroute_panel.recording.raw import RawDecision, RawStep
+from dbroute_panel.recording.recorder import OWN, OWN_APPS, Recorder, active, here
+from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
 from dbroute_panel.records import Action, Outcome, Settled
 
-_active = active.get
-_asking, _ask, _asked_before = asking.get, asking.set, asking.reset
+_active, _frame = active.get, sys._getframe
 
 ROUTER, ERROR = Settled.ROUTER, Settled.ERROR
 READ, WRITE, RELATION, MIGRATE = Action.READ, Action.WRITE, Action.RELATION, Action.MIGRATE
-# Each with its name as a plain string, because an enum's member is slow to look an attribute up by, and with
-# Django's own routing function, which reads ``self.routers`` and, of each router, that one attribute.
-_READ: Final = (READ, "db_for_read", ConnectionRouter.db_for_read)
-_WRITE: Final = (WRITE, "db_for_write", ConnectionRouter.db_for_write)
-_RELATION: Final = (RELATION, "allow_relation", ConnectionRouter.allow_relation)
-_MIGRATE: Final = (MIGRATE, "allow_migrate", ConnectionRouter.allow_migrate)
 PASSED, ANSWERED, RAISED, NO_METHOD = Outcome.PASSED, Outcome.ANSWERED, Outcome.RAISED, Outcome.NO_METHOD
 # A member of an enum is found slowly by its class, and these are needed at every decision.
 
-_NOBODY: Iterator[object] = iter(())
+_NOBODY: Iterator[Any] = iter(())
 
-_NOTHING = object()
-"""Stands for a router without the method: Django finds out by itself that this has none either."""
+Question = tuple[type, Action, str, Callable[..., Any], bool]
+"""
+One of the four questions: (the class that watches, action, its name, Django's own function, about a model).
 
-
-class _Raising:
-    """Stands for a router whose attribute raises something else: Django meets the very exception."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.errors = [error]
-
-    def __getattr__(self, name: str) -> Any:
-        raise self.errors.pop()  # kept in no frame of the traceback, which would be a cycle
+The name is a plain string, because an enum's member is slow to look an attribute up by. What is asked about a
+model is answered with an alias.
+"""
 
 
-class Chain(msgspec.Struct):
+class Probe(RawStep, gc=False):
     """
-    The stand-in for the router in one decision, and the probe in front of each of its routers.
+    What Django gets in the place of a router whose turn it is, and the record of what became of it.
 
-    Django's routing functions get this object as every router that has the method they ask for, and
-    whichever of the four they ask, ``ask()`` passes it on to the router whose turn it is. A step lasts from
-    the end of the one before.
+    It has every method: where the router has none Django goes on to the next one, and so it does where the
+    answer is None. ``before`` is the decision until the router is asked.
     """
 
-    router: Any = None
-    method: Any = None
-    last: RawStep | None = None
-    left: Iterator[Any] = _NOBODY
-    routers: Iterator[object] = _NOBODY
-    exhausted: bool = False
+    def fail(self, error: BaseException) -> None:
+        self.outcome, self.error, self.end = RAISED, described(error), perf_counter_ns()
 
-    def ask(self, *args: Any, **hints: Any) -> Any:
+
+def _asking_for(name: str) -> Callable[..., Any]:
+    """The method ``name`` of a probe: that of its router, which is looked up when Django would look it up."""
+
+    def ask(self: Probe, /, *args: Any, **hints: Any) -> Any:
+        decision = self.before
+        self.before, decision.last = decision.last, self
         try:
-            answer = self.method(*args, **hints) if hints else self.method(*args)
-        except BaseException as error:
-            self.note(RAISED, described(error))
+            method = getattr(self.router, name)
+        except AttributeError:
+            self.outcome, self.end = NO_METHOD, perf_counter_ns()
+            return None
+        except BaseException as error:  # a property named like the method: Django lets it out too
+            self.fail(error)
             raise
-        plain = answer if answer is None or type(answer) is str else scalar(answer)
-        self.last = RawStep(self.router, PASSED, plain, None, perf_counter_ns(), self.last)
+        try:
+            answer = method(*args, **hints) if hints else method(*args)
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self.end = perf_counter_ns()
+        if answer is not None:
+            self.answer = answer
         return answer
 
-    db_for_read = db_for_write = allow_relation = allow_migrate = __call__ = ask
-
-    def note(self, outcome: Outcome, error: str | None = None) -> None:
-        self.last = RawStep(self.router, outcome, None, error, perf_counter_ns(), self.last)
-
-    def settle(self, error: BaseException | None) -> None:
-        """
-        Say of the last step of a chain not exhausted what became of it.
-
-        Whether the last answer settled the matter is seen from what Django did: it asked nobody else.
-        """
-        if (last := self.last) is not None and last.outcome is PASSED:
-            last.outcome = ANSWERED
-            if error is not None:  # Django could not even tell whether the answer is true
-                last.outcome, last.error = RAISED, described(error)
+    return ask
 
 
-def turns(chain: Chain, action: str) -> Iterator[object]:
-    """What Django is given for each router that it asks for: the chain, when it is that router's turn."""
-    for router in chain.left:
-        chain.router = router
-        probe: object = chain
-        try:
-            chain.method = getattr(router, action)
-        except AttributeError:
-            chain.note(NO_METHOD)
-            probe = _NOTHING
-        except BaseException as error:  # a property named like the method: Django lets it out too
-            chain.note(RAISED, described(error))
-            probe = _Raising(error)
-        yield probe
-    chain.exhausted = True
+for _each in Action:
+    setattr(Probe, _each.value, _asking_for(_each.value))
 
 
 def decide(  # noqa: C901 - few calls, because it runs for every question
-    recorder: Recorder,
-    router: Any,
-    question: tuple[Action, str, Callable[..., Any]],
-    overriding: Callable[..., Any] | None,
-    model: str | None,
-    args: tuple[Any, ...],
-    hints: dict[str, Any],
+    recorder: Recorder, router: Any, question: Question, args: tuple[Any, ...], hints: dict[str, Any]
 ) -> Any:
     """
     Put one question to ``router``, record the chain, return the answer.
 
-    ``overriding`` is the method that the router's class has in the place of Django's own, bound, or None: its
-    chain is one step. ``model`` is the label of the model that the question is about.
+    Where the router's class has a method of its own in the place of Django's, that is called: the one step.
     """
-    action, name, original = question
-    if recorder.latest >= recorder.limit:
-        recorder.drop("decision")
-        return _asked(router, original, overriding, args, hints)
+    owner, action, name, djangos, about_a_model = question
+    raw = arguments = kept = site = None
+    model: Any = None
+    event = 0
     try:
-        arguments = kept = None
-        about_a_model = action is READ or action is WRITE
-        if hints or not about_a_model:
-            model, arguments, kept = _facts(recorder.trace_id, action, model, args, hints)
-        site = callsite(sys._getframe(2)) if recorder.callsites else None
-        parent = _asking()
-        chain = Chain()
-        recorder.latest = event = next(recorder.ids)
-        token = _ask(event)
+        if about_a_model and (model := recorder.labels.get(id(args[0]))) is None:
+            model = _subject(recorder, args[0])
+        if model is not OWN:
+            if hints or not about_a_model:
+                model, arguments, kept = _facts(recorder.trace_id, action, model, args, hints)
+            event, parent = next(recorder.ids), here.decision
+            if recorder.callsites:
+                recorder.asked = asked = asked_at(_frame(2), event, parent)
+                site = asked[4]
+            raw = RawDecision(event, action, model, arguments, kept, parent, site)
+    except StopIteration:  # there are no ids left
+        recorder.refuse("decision")
     except Exception:
         recorder.lost("decision")
-        return _asked(router, original, overriding, args, hints)
-    answer: Any = None
+    if raw is None:
+        return getattr(super(owner, router), name)(*args, **hints)
+    here.decision = event
     failure: BaseException | None = None
-    start = perf_counter_ns()
+    answer: Any = None
+    left: Iterator[Any] = _NOBODY
+    raw.start = perf_counter_ns()
     try:
-        if overriding is None:
-            chain.left = iter(router.routers)
-            chain.routers = turns(chain, name)
-            answer = original(chain, *args, **hints) if hints else original(chain, *args)
+        if getattr(owner.__base__, name) is djangos:
+            left = iter(router.routers)
+            raw.routers = map(Probe, left, repeat(raw))
+            answer = djangos(raw, *args, **hints) if hints else djangos(raw, *args)
         else:
-            chain.router = type(router).__mro__[1]  # what its class was before it was watched
-            chain.method = overriding
-            answer = chain(*args, **hints)
+            probe = Probe(super(owner, router), raw)
+            try:
+                answer = getattr(probe, name)(*args, **hints)
+            finally:
+                probe.router = owner.__base__
     except BaseException as error:
         failure = error
         raise
     finally:
-        end = perf_counter_ns()
-        _asked_before(token)
+        raw.end = perf_counter_ns()
+        here.decision = raw.parent
         try:
-            chain.routers = _NOBODY  # no cycle: chain -> generator -> its frame -> chain
-            rest: tuple[Any, ...] = ()
-            if not chain.exhausted:
-                rest = tuple(chain.left)
-                chain.settle(failure)
-            settled = ROUTER
+            raw.routers = tuple(left)  # no cycle: decision -> map -> repeat -> decision
+            last, kind = raw.last, type(answer)
+            plain = answer if kind is str else scalar(answer)
             if failure is not None:
-                settled = ERROR
-            elif chain.exhausted:
-                settled = _settled_by(action, hints)
-            kind = type(answer)
-            recorder.events.append(
-                RawDecision(
-                    event,
-                    start,
-                    end,
-                    action,
-                    model,
-                    arguments,
-                    kept,
-                    chain.last,
-                    rest,
-                    settled,
-                    answer if kind is str else scalar(answer),
-                    parent,
-                    site,
-                )
-            )
+                raw.settled_by = ERROR
+                if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
+                    # Django could not even tell whether the answer is true.
+                    last.outcome, last.error = RAISED, described(failure)
+            elif last is not None and last.answer is answer and last.outcome is PASSED:
+                # Django hands back the very object with which a router settled it.
+                raw.settled_by, last.outcome, last.answer = ROUTER, ANSWERED, plain
+            else:
+                raw.settled_by = _settled_by(action, hints)
+            raw.answer = plain
+            recorder.events.append(raw)
             if about_a_model:
                 # Anything that is more than a plain string stays the object that it is.
                 if kind is str or kind is Carrier:
@@ -204,17 +163,6 @@ def decide(  # noqa: C901 - few calls, because it runs for every question
             recorder.lost("decision")
         failure = None  # no cycle: exception -> traceback -> this frame -> exception
     return answer
-
-
-def _asked(
-    router: Any,
-    original: Callable[..., Any],
-    overriding: Callable[..., Any] | None,
-    args: tuple[Any, ...],
-    hints: dict[str, Any],
-) -> Any:
-    """The answer to a question that is not recorded."""
-    return original(router, *args, **hints) if overriding is None else overriding(*args, **hints)
 
 
 def _facts(
@@ -254,6 +202,13 @@ def _subject(recorder: Recorder, model: Any) -> str | None:
         return None
 
 
+def _refuse(recorder: Recorder, action: Action, args: tuple[Any, ...]) -> None:
+    """Count a question for which there is no room, unless the trace has ended or it is the tool's own."""
+    about_a_model = action is READ or action is WRITE
+    if not recorder.closed and not (about_a_model and _subject(recorder, args[0]) is OWN):
+        recorder.drop("decision")
+
+
 def watched(base: Any) -> type:
     """The subclass of a router class whose four questions are recorded while a trace is active."""
 
@@ -262,46 +217,30 @@ def watched(base: Any) -> type:
 
         # Django's own parameter names, because they work as keywords: router.db_for_read(model=Book).
         def db_for_read(self, model: Any, **hints: Any) -> Any:
-            if (
-                (recorder := _active()) is None
-                or recorder.closed
-                or (
-                    about := (type(model) is ModelBase and recorder.labels.get(model))
-                    or _subject(recorder, model)
-                )
-                is OWN
-            ):
+            if (recorder := _active()) is None:
                 return super().db_for_read(model, **hints) if hints else super().db_for_read(model)
-            overriding = None if base.db_for_read is _READ[2] else super().db_for_read
-            return decide(recorder, self, _READ, overriding, about, (model,), hints)
+            return decide(recorder, self, read, (model,), hints)
 
         def db_for_write(self, model: Any, **hints: Any) -> Any:
-            if (
-                (recorder := _active()) is None
-                or recorder.closed
-                or (
-                    about := (type(model) is ModelBase and recorder.labels.get(model))
-                    or _subject(recorder, model)
-                )
-                is OWN
-            ):
+            if (recorder := _active()) is None:
                 return super().db_for_write(model, **hints) if hints else super().db_for_write(model)
-            overriding = None if base.db_for_write is _WRITE[2] else super().db_for_write
-            return decide(recorder, self, _WRITE, overriding, about, (model,), hints)
+            return decide(recorder, self, write, (model,), hints)
 
         def allow_relation(self, obj1: Any, obj2: Any, **hints: Any) -> Any:
-            if (recorder := _active()) is None or recorder.closed:
+            if (recorder := _active()) is None:
                 return super().allow_relation(obj1, obj2, **hints)
-            overriding = None if base.allow_relation is _RELATION[2] else super().allow_relation
-            return decide(recorder, self, _RELATION, overriding, None, (obj1, obj2), hints)
+            return decide(recorder, self, relation, (obj1, obj2), hints)
 
         def allow_migrate(self, db: Any, app_label: Any, **hints: Any) -> Any:
-            own = type(app_label) is str and app_label in OWN_APPS
-            if (recorder := _active()) is None or recorder.closed or own:
+            recorder = _active()
+            if recorder is None or (type(app_label) is str and app_label in OWN_APPS):
                 return super().allow_migrate(db, app_label, **hints)
-            overriding = None if base.allow_migrate is _MIGRATE[2] else super().allow_migrate
-            return decide(recorder, self, _MIGRATE, overriding, None, (db, app_label), hints)
+            return decide(recorder, self, migrate, (db, app_label), hints)
 
+    read, write, relation, migrate = (
+        (Watched, action, action.value, vars(ConnectionRouter)[action.value], action in (READ, WRITE))
+        for action in (READ, WRITE, RELATION, MIGRATE)
+    )
     Watched.__name__ = Watched.__qualname__ = f"Watched{base.__name__}"
     return Watched
 

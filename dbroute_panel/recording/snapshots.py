@@ -13,6 +13,7 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Mapping
+from marshal import loads
 from sys import getsizeof
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -22,8 +23,8 @@ from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.callers import USER, kind_of
 from dbroute_panel.recording.carrier import decision_behind
+from dbroute_panel.recording.files import USER, kind_of
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 """Exact types that JSON holds as they are."""
@@ -109,9 +110,9 @@ def label(model: Any) -> str | None:
 
 
 def scalar(value: Any) -> Any:
-    """An answer as a JSON scalar, without its carrier or subclass; else ``Typed``."""
+    """An answer as a JSON scalar, without its carrier or subclass; else ``Typed``, which stays what it is."""
     cls = type(value)
-    if cls in SCALARS:
+    if cls in SCALARS or cls is Typed:
         return value
     if issubclass(cls, str):
         return str.__str__(value)
@@ -160,8 +161,11 @@ def parameters(params: Any, many: bool) -> Any:
     """
     SQL parameters as a value that nobody changes afterwards: a tuple, a dict, or a tuple of these.
 
-    Of ``executemany`` the first 10 rows; None where they are an iterator, which must not be consumed.
+    Of ``executemany`` the first 10 rows; None where they are an iterator, which must not be consumed. Where
+    the connection's tap has marshalled them, they are a copy already, in one object.
     """
+    if type(params) is bytes:
+        params = loads(params)  # noqa: S302 - of what this process has dumped, and never stored
     if many:
         if not isinstance(params, (list, tuple)):
             return None

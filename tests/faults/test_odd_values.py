@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from dbroute_panel import stores, trace
 from dbroute_panel.recording import document
 from dbroute_panel.recording.document import Writer
-from dbroute_panel.recording.recorder import RawQuery
+from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.records import dumps, loads
 from example_site.library.models import Book, Tag
 

@@ -20,8 +20,10 @@ from django.template.response import TemplateResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
-from dbroute_panel.recording import callers, tasks
-from dbroute_panel.recording.callers import callsite, kind_of, origin, place
+from dbroute_panel.recording import callers, files, tasks
+from dbroute_panel.recording.callers import origin
+from dbroute_panel.recording.files import kind_of
+from dbroute_panel.recording.sites import callsite, place
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -52,18 +54,18 @@ def test_files_are_classed_by_their_names():
 
     import dbroute_panel.conf
 
-    assert kind_of(django.db.models.manager.__file__) == callers.FRAMEWORK
-    assert kind_of(asgiref.local.__file__) == callers.FRAMEWORK
-    assert kind_of(dbroute_panel.conf.__file__) == callers.FRAMEWORK
-    assert kind_of(django.db.backends.sqlite3.schema.__file__) == callers.SCHEMA
-    assert kind_of(django.db.models.base.__file__) == callers.MODEL
-    assert kind_of(msgspec.__file__) == callers.LIBRARY
-    assert kind_of("/usr/lib/python3/dist-packages/x.py") == callers.LIBRARY
-    assert kind_of(json.__file__) == callers.PYTHON
-    assert kind_of("<frozen importlib._bootstrap>") == callers.PYTHON
+    assert kind_of(django.db.models.manager.__file__) == files.FRAMEWORK
+    assert kind_of(asgiref.local.__file__) == files.FRAMEWORK
+    assert kind_of(dbroute_panel.conf.__file__) == files.FRAMEWORK
+    assert kind_of(django.db.backends.sqlite3.schema.__file__) == files.SCHEMA
+    assert kind_of(django.db.models.base.__file__) == files.MODEL
+    assert kind_of(msgspec.__file__) == files.LIBRARY
+    assert kind_of("/usr/lib/python3/dist-packages/x.py") == files.LIBRARY
+    assert kind_of(json.__file__) == files.PYTHON
+    assert kind_of("<frozen importlib._bootstrap>") == files.PYTHON
     for file in (__file__, "<string>", "<console>", urls.__file__, r"C:\project\views.py"):
-        assert kind_of(file) == callers.USER
-    assert kind_of(r"C:\python\Lib\site-packages\x\y.py") == callers.LIBRARY
+        assert kind_of(file) == files.USER
+    assert kind_of(r"C:\python\Lib\site-packages\x\y.py") == files.LIBRARY
 
 
 @pytest.mark.toolbar
@@ -71,12 +73,12 @@ def test_the_toolbar_s_files_are_the_framework_s_and_those_of_its_store_the_tool
     import debug_toolbar.panels.sql
     import debug_toolbar.store
 
-    assert kind_of(debug_toolbar.panels.sql.__file__) == callers.FRAMEWORK
-    assert kind_of(debug_toolbar.store.__file__) == callers.OWN
+    assert kind_of(debug_toolbar.panels.sql.__file__) == files.FRAMEWORK
+    assert kind_of(debug_toolbar.store.__file__) == files.OWN
 
 
 def test_names_that_somebody_makes_up_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr(callers, "_known", made := {})
+    monkeypatch.setattr(files, "_known", made := {})
     for number in range(20_001):
         kind_of(f"<made up {number}>")
     assert len(made) == 1
@@ -293,9 +295,7 @@ def test_a_nameless_tag_alone_is_no_callsite(recorded):
     assert recorded.queries[0].callsite is None
 
 
-_counting = eval(
-    compile("lambda tags, context: tags.count()", callers.DJANGO + "template/made_up.py", "eval")
-)
+_counting = eval(compile("lambda tags, context: tags.count()", files.DJANGO + "template/made_up.py", "eval"))
 
 
 # Async
@@ -545,7 +545,7 @@ class Sequence(IntegerField):
             cursor.execute("SELECT 7")
         return 7
 """
-    exec(compile(source, callers.DJANGO + "db/models/made_up.py", "exec"), names)
+    exec(compile(source, files.DJANGO + "db/models/made_up.py", "exec"), names)
 
     class Sequenced(models.Model):  # noqa: DJ008
         number = names["Sequence"]()
@@ -646,5 +646,5 @@ def run(*args):
 def test_there_is_nothing_beyond_the_last_frame():
     assert callers._model_of_raw(None, None) is None
     assert callsite(None) is None
-    assert origin(None) == (None, None, None, None, False)
+    assert origin(None, "a" * 32) == (None, None, None, None, None, False)
     assert callers.is_own(None) is False

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbroute_panel.middleware import TraceMiddleware
-from dbroute_panel.recording.recorder import RawDecision, RawQuery, Recorder, active
+from dbroute_panel.recording.raw import RawDecision, RawQuery
+from dbroute_panel.recording.recorder import Recorder, active
 from dbroute_panel.recording.server_timing import LONGEST, appended
-from dbroute_panel.records import Action, Settled
+from dbroute_panel.records import Action
 from example_site.library.models import Book, Tag
 
 TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -33,15 +34,12 @@ def parsed(header):
 
 def query(alias, start=0, end=1000):
     return RawQuery(
-        1, start, end, alias, "sqlite", "SELECT 1", None, False, None, None, False, False, None, False, None,
-        None, None, None, None,
-    )  # fmt: skip
+        1, alias, "sqlite", "SELECT 1", None, False, None, None, False, False, None, None, start, end
+    )
 
 
 def decision(start=0, end=1000, parent=None):
-    return RawDecision(
-        1, start, end, Action.READ, None, None, None, None, (), Settled.DEFAULT, "default", parent, None
-    )
+    return RawDecision(1, Action.READ, None, None, None, parent, None, start, end)
 
 
 def recorder(*events):
