@@ -29,13 +29,20 @@ const seen = (element) => {
   return true;
 };
 
-const colour = (text) => {
+const painted = (text) => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   canvas.fillStyle = text;
   canvas.fillRect(0, 0, 1, 1);
   const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
   // A canvas forgets the colour of what is nearly transparent; nobody sees it either.
   return { rgb: [red, green, blue], alpha: alpha / 255 };
+};
+
+// A page has few colours and asks for them thousands of times, while a canvas takes long to make.
+const colours = new Map();
+const colour = (text) => {
+  if (!colours.has(text)) colours.set(text, painted(text));
+  return { ...colours.get(text) };
 };
 
 const over = (above, below) => above.rgb.map((one, i) => one * above.alpha + below[i] * (1 - above.alpha));
