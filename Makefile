@@ -32,7 +32,7 @@ BROWSER_DIR := .cache/browser
 # Somebody else's project may be in the environment; each tool here knows its settings.
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
-.PHONY: help demo demo-services test test-browser test-services test-django test-django-short test-matrix
+.PHONY: help demo demo-services test test-browser test-services test-servers test-django test-django-short test-matrix
 .PHONY: docs screenshots messages reliability bench bench-here
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
@@ -119,12 +119,12 @@ $(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2):
 	@npm install --silent --no-audit --no-fund --no-save --prefix $(BROWSER_DIR) axe-core@$(AXE) htmx.org@$(HTMX2)
 	@touch $@
 
-test-services: $(VENV)/.installed-services
+# In two parts, which .ci/run runs side by side; what is chosen (ARGS) is chosen of the first.
+test-services: test-servers $(if $(ARGS),,test-browser)
+
+test-servers: $(VENV)/.installed-services
 	$(BIN)/python -m example_site.services --browser -- \
 	  $(BIN)/python -m pytest tests/services --ds=tests.services.settings $(ARGS)
-ifeq ($(ARGS),)
-	@$(MAKE) --no-print-directory test-browser
-endif
 
 # The short list is for the continuous integration. LABELS="queries cache" takes these of Django's suites instead.
 test-django: $(VENV)/.installed-dev
