@@ -68,7 +68,7 @@ def test_a_commit_shows_up_when_the_lag_has_passed(tag, postgres):
     start = time.monotonic()
     tag.name = "zinc"
     tag.save(using="primary")
-    assert name("replica1", tag) == "tin"
+    # That it was not there before is what the time at the end says, on a busy machine as well.
     while name("replica1", tag) == "tin":
         assert time.monotonic() - start < 10
         time.sleep(0.02)
