@@ -54,7 +54,7 @@ def test_a_long_statement_is_read_but_not_remembered():
 
 @pytest.mark.parametrize("part", [" \t", "( ", "/* */", "'", "''", '"', "--\n"])
 def test_no_statement_takes_long_to_read(part):
-    start = time.perf_counter()
+    start = time.process_time()
     read(part * 100_000)
     read("WITH " + part * 100_000)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
