@@ -6,7 +6,6 @@ import re
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dbroute_panel.records import Finding, Level
@@ -18,12 +17,6 @@ from tests.traces import a_decision, a_finding, a_query, a_trace
 
 PARTIAL = {"HX-Request-Type": "partial"}
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
 
 
 def url(name, *args):

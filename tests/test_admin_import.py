@@ -20,12 +20,6 @@ from tests.traces import a_long_trace, a_trace
 URL = "/admin/dbroute_panel/trace/import/"
 
 
-@pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
 def upload(client, content, name="traces.json", **options):
     return client.post(URL, {"file": SimpleUploadedFile(name, content)}, **options)
 

@@ -25,13 +25,6 @@ PARTIAL = {"HX-Request-Type": "partial"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
-@pytest.fixture
-def admin(site, store, client):
-    """A client that is logged in as the superuser of the example site."""
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
 def url(name, *args):
     return reverse(f"admin:dbroute_panel_trace_{name}", args=args)
 

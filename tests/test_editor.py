@@ -14,10 +14,8 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import lines_of
 from dbroute_panel.records import Callsite
 from dbroute_panel.report import Editor, Index
-from tests.test_trace_filters import PARTIAL, admin, get, parsed, with_class
+from tests.test_trace_filters import PARTIAL, get, parsed, with_class
 from tests.traces import a_decision, a_query, a_trace
-
-__all__ = ["admin"]
 
 VSCODE = "vscode://file/{file}:{line}"
 

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import html5lib
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dbroute_panel.records import Action, Callsite, Database, Outcome, Route, Settled, Step
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
 PARTIAL = {"HX-Request-Type": "partial"}
-
-
-@pytest.fixture
-def admin(site, store, client):
-    client.force_login(User.objects.get(username="admin"))
-    return client
 
 
 def get(admin, trace, query="", **kwargs):
