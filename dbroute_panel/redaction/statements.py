@@ -16,6 +16,8 @@ from secrets import token_bytes
 from threading import Lock
 from typing import Final
 
+from .position import Position
+
 LITERAL: Final = "?"
 REST: Final = "***"
 
@@ -24,32 +26,6 @@ REMEMBERED: Final = 512
 
 LONGEST: Final = 4096
 """Characters of a statement that is remembered."""
-
-_QUERIES = frozenset(
-    {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH", "VALUES", "EXPLAIN"}
-)
-_OTHERS = frozenset({"TRUNCATE", "SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "START"})
-_DEFINITIONS = frozenset({"CREATE", "ALTER", "DROP"})
-_DEFINED = frozenset({"TABLE", "INDEX", "UNIQUE", "VIEW", "SEQUENCE", "TEMPORARY", "TEMP", "MATERIALIZED"})
-_ACCOUNTS = frozenset({"IDENTIFIED", "PASSWORD"})
-
-# What an EXPLAIN may have before the statement it explains.
-_OF_EXPLAIN = frozenset(
-    {"EXPLAIN", "QUERY", "PLAN", "FOR", "ANALYZE", "VERBOSE", "COSTS", "SETTINGS", "GENERIC_PLAN", "BUFFERS"}
-    | {"SERIALIZE", "NONE", "BINARY", "WAL", "TIMING", "SUMMARY", "MEMORY", "FORMAT", "EXTENDED"}
-    | {"PARTITIONS", "TEXT", "XML", "JSON", "YAML", "TREE", "TRADITIONAL", "TRUE", "FALSE", "ON", "OFF"}
-)
-
-# What comes right before a name in double quotes, for databases where such quotes may hold a text as well:
-# where the grammar has a name and no expression. FROM, ON and EXISTS are so only at times, see ``word``.
-_BEFORE_NAMES = frozenset(
-    {"JOIN", "INTO", "UPDATE", "TABLE", "INDEX", "VIEW", "AS", "SET", "ONLY", "REFERENCES", "COLLATE"}
-    | {"COLUMN", "CONSTRAINT", "ADD", "DROP", "RENAME", "TO", "SAVEPOINT", "RELEASE", "WITH", "RECURSIVE"}
-)
-# Of these, what comes before a table's name that may have a list of columns behind it.
-_BEFORE_LISTED = frozenset({"INTO", "TABLE", "REFERENCES", "WITH", "RECURSIVE", "EXISTS", "ON"})
-_AFTER_SET = frozenset({"WHERE", "FROM", "RETURNING", "ORDER", "LIMIT", "OUTPUT", "OPTION"})
-_WITH_FROM = frozenset({"SELECT", "DELETE", "UPDATE"})
 
 _TOKEN = re.compile(
     r"""
@@ -71,10 +47,6 @@ _PREFIXES = frozenset({"", "E", "N", "B", "X", "R"})
 _STUCK = re.compile(r"[\w$\"`]")
 _CLOSING = {"[": "]", "{": "}", "(": ")", "<": ">"}
 _QUOTES = re.compile(r"['\"`]|--|/\*")
-_DOT = re.compile(r"\s*\.(?!\d)")
-_IS = re.compile(r"\s*=(?!=)")
-_WORD_FOLLOWS = re.compile(r"\s*[^\W\d]")
-_ENDS_COLUMN = re.compile(r"\s*(?:[,)]|(?:ASC|DESC|COLLATE)\b)", re.IGNORECASE)
 
 _key: Final = token_bytes(32)
 _remembered: dict[tuple[bytes, str, bool], str] = {}
@@ -107,53 +79,29 @@ class _Unclear(Exception):
     """From here on, what is inside a string and what is not cannot be told."""
 
 
-class _Scope:
-    """
-    Inside of one pair of parentheses.
-
-    ``columns``: whether it is a list of names; ``queried``: whether a statement with a FROM began there.
-    """
-
-    __slots__ = ("columns", "queried")
-
-    def __init__(self, columns: bool) -> None:
-        self.columns = columns
-        self.queried = False
-
-
 class _Statement:
     """
     A statement while it is read.
 
-    ``before``: the last token, a word in upper case; ``stuck``: the word that ends right where the token
-    begins; ``closed``: whether nothing more may be shown; ``explained``: whether the statement of an EXPLAIN
-    began; ``names``: whether the last token comes right before a name; ``table``: whether it is part of a
-    table's name that may have a list of columns behind it; ``scopes``: the open parentheses; ``setting``:
-    whether this is the part of an UPDATE between SET and WHERE; ``bracket``: where the last ``[`` is closed.
+    ``position`` is what the grammar says of the next token; ``stuck``: the word that ends right where that
+    begins; ``bracket``: where the last ``[`` is closed.
     """
 
     def __init__(self, sql: str, vendor: str, failed: bool) -> None:
         self.sql = sql
         self.vendor = vendor
         self.failed = failed
-        self.words: list[str] = []
-        self.before = ""
+        self.position = Position()
         self.stuck = ""
-        self.closed = False
-        self.names = False
-        self.table = False
-        self.scopes = [_Scope(columns=False)]
-        self.setting = False
-        self.explained = False
         self.bracket = 0
         self.readers: dict[str, Callable[[re.Match[str]], str]] = {
             "text": self.string,
             "dollars": self.dollars,
             "oracle": self.oracle,
             "name": self.name,
-            "placeholder": self.placeholder,
+            "placeholder": self.as_it_is,
             "number": self.number,
-            "word": self.word,
+            "word": self.as_it_is,
             "other": self.other,
         }
 
@@ -185,25 +133,17 @@ class _Statement:
             return text
         if kind == "remark":
             return self.remark(text)
-        if self.closed:
+        if self.position.closed:
             raise _Unclear
         shown = self.readers[kind](match)
         if kind == "word":
-            self.before = self.words[-1]
+            self.position.word(text.upper())
         else:
-            self.before = text if kind == "other" else kind
-            self.names = False
-            self.table = self.table and self.before in ("name", ".")
+            self.position.other(text if kind == "other" else kind)
         return shown
 
-    def is_open(self, words: list[str]) -> bool:
-        """Whether a statement that begins so may be shown further."""
-        if words[0] in _DEFINITIONS:
-            return words[-1] not in _ACCOUNTS and (len(words) < 2 or words[1] in _DEFINED)
-        if words[0] == "EXPLAIN" and not self.explained:
-            self.explained = words[-1] in _QUERIES and words[-1] != "EXPLAIN"
-            return self.explained or words[-1] in _OF_EXPLAIN
-        return words[0] in _QUERIES or words[0] in _OTHERS
+    def as_it_is(self, match: re.Match[str]) -> str:
+        return match[0]
 
     def number(self, match: re.Match[str]) -> str:
         return LITERAL
@@ -226,9 +166,6 @@ class _Statement:
         """Raises ``_Unclear`` where a backslash that escapes would make the text in quotes longer."""
         if "\\" + text[0] in text.replace("\\\\", ""):
             raise _Unclear
-
-    def placeholder(self, match: re.Match[str]) -> str:
-        return match[0]
 
     def remark(self, text: str) -> str:
         """Nothing, if every database takes this for a remark, and the same characters."""
@@ -259,33 +196,8 @@ class _Statement:
             raise _Unclear
         return end + len(closing)
 
-    def word(self, match: re.Match[str]) -> str:
-        word = match[0].upper()
-        self.words.append(word)
-        scope = self.scopes[-1]
-        if word == "FROM":  # not in IS DISTINCT FROM, and not in TRIM(x FROM y)
-            self.names = scope.queried and self.before != "DISTINCT"
-        elif word == "ON":  # of CREATE INDEX
-            self.names = self.on_index()
-        elif word == "EXISTS":
-            self.names = self.words[0] in _DEFINITIONS
-        else:
-            self.names = word in _BEFORE_NAMES
-        scope.queried = scope.queried or word in _WITH_FROM
-        if len(self.scopes) == 1:
-            self.setting = word == "SET" or (self.setting and word not in _AFTER_SET)
-        self.table = self.names and word in _BEFORE_LISTED
-        self.closed = not self.is_open(self.words)
-        return match[0]
-
-    def on_index(self) -> bool:
-        """Whether the ON that was just read is the one of CREATE INDEX and DROP INDEX."""
-        words = self.words
-        short = len(words) <= 8  # CREATE UNIQUE INDEX IF NOT EXISTS name ON
-        return short and words[0] in _DEFINITIONS and "INDEX" in words[1:3] and "ON" not in words[:-1]
-
     def name(self, match: re.Match[str]) -> str:
-        """A name in quotes. In MySQL double quotes hold a text, in SQLite where no such name is known."""
+        """A name in quotes, or a text in double quotes. Raises ``_Unclear``."""
         text = match[0]
         if text[0] == "`":
             if self.vendor not in ("mysql", "sqlite"):
@@ -296,31 +208,13 @@ class _Statement:
             return text
         if self.vendor == "mysql":
             return self.literal()
-        return text if self.is_name(match.end()) else self.literal()
-
-    def is_name(self, end: int) -> bool:
-        """Whether what is in double quotes and ends there can be nothing but a name."""
-        before, scope = self.before, self.scopes[-1]
-        if before == "." or _DOT.match(self.sql, end):
-            return True
-        if before in (",", "(") and scope.columns:
-            typed = "TABLE" in self.words[1:3] and _WORD_FOLLOWS.match(self.sql, end)
-            return bool(typed or _ENDS_COLUMN.match(self.sql, end))
-        if before == "," and self.setting and len(self.scopes) == 1:
-            return bool(_IS.match(self.sql, end))
-        return self.names
+        return text if self.position.is_name(self.sql, match.end()) else self.literal()
 
     def other(self, match: re.Match[str]) -> str:
         mark = match[0]
-        if mark == "(":  # behind a table's name: INSERT INTO "t" ("a", "b")
-            self.scopes.append(_Scope(columns=self.table and self.before == "name"))
-        elif mark == ")" and len(self.scopes) > 1:
-            self.scopes.pop()
-        elif mark == ";":
-            self.closed = True
-        elif mark == "#" and self.vendor not in ("postgresql", "sqlite", "oracle"):  # MySQL's remark
+        if mark == "#" and self.vendor not in ("postgresql", "sqlite", "oracle"):  # MySQL's remark
             raise _Unclear
-        elif mark == "[" and self.vendor not in ("postgresql", "mysql", "oracle"):  # a name in brackets
+        if mark == "[" and self.vendor not in ("postgresql", "mysql", "oracle"):  # a name in brackets
             self.open_bracket(match.end())
         return mark
 
