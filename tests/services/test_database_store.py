@@ -132,7 +132,7 @@ class TestTransactionsOfTheUser:
         assert (result.testsRun, result.failures, result.errors) == (1, [], [])
         assert store.recall("map") == b"one"  # the TestCase did roll back
         assert ids(store.summaries()) == [1]
-        assert store._own._worker.connection is None
+        assert store._own._worker.session.connection is None
 
 
 class TestSeveralProcesses:

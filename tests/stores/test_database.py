@@ -37,7 +37,9 @@ from dbroute_panel.asking.map import routing_map
 from dbroute_panel.asking.subjects import AskError, all_models, find_app
 from dbroute_panel.checks import check_settings
 from dbroute_panel.stores import DatabaseStore, Filter, InvalidStoreError, StoreError, build, get_store, keep
+from dbroute_panel.stores.database import alias as alias_module
 from dbroute_panel.stores.database import connection as own
+from dbroute_panel.stores.database import session, wrapper
 from dbroute_panel.stores.database import store as store_module
 from tests.stores import databases
 from tests.stores.at_once import ROOT
@@ -171,7 +173,7 @@ class TestWhomItAsks:
     def test_a_pool_of_the_users_is_left_alone(self, traces, monkeypatch):
         options = {"pool": True, "isolation_level": "serializable"}
         monkeypatch.setitem(connections.settings[traces], "OPTIONS", options)
-        made = own.made(traces)
+        made = wrapper.made(traces)
         assert made.settings_dict["OPTIONS"].keys() <= {"connect_timeout"}
         assert connections.settings[traces]["OPTIONS"] is options
         assert options.keys() == {"pool", "isolation_level"}
@@ -338,7 +340,7 @@ class TestAlias:
         assert "'replica1'" not in found.hint
 
     def test_there_may_be_none_to_name(self, monkeypatch):
-        monkeypatch.setattr(store_module, "settings", SimpleNamespace(DATABASES={"default": {}}))
+        monkeypatch.setattr(alias_module, "settings", SimpleNamespace(DATABASES={"default": {}}))
         with pytest.raises(InvalidStoreError) as raised:
             DatabaseStore()
         assert raised.value.hint == "There is none in DATABASES."
@@ -413,7 +415,7 @@ class TestTables:
         assert check_settings(None, databases=[traces]) == []
 
     def test_checks_open_it_only_where_it_is_named(self, settings, traces, monkeypatch):
-        monkeypatch.setattr(own, "made", lambda alias: pytest.fail("opened"))
+        monkeypatch.setattr(session, "made", lambda alias: pytest.fail("opened"))
         assert check_settings(None) == check_settings(None, databases=["archive"]) == []
 
     def test_dumpdata_leaves_them_out(self, store, traces):
@@ -480,14 +482,14 @@ class TestConnection:
 
     def test_under_a_test_runner_it_is_closed_at_once(self, store):
         store.save(a_trace(1))
-        assert store._own._worker.connection is None
+        assert store._own._worker.session.connection is None
 
     def test_else_it_stays_open_and_is_used_again(self, store, as_served):
         store.save(a_trace(1))
-        first = store._own._worker.connection
+        first = store._own._worker.session.connection
         assert first is not None
         store.save(a_trace(2))
-        assert store._own._worker.connection is first
+        assert store._own._worker.session.connection is first
 
     def test_it_is_closed_after_a_while_and_its_thread_ends(self, store, as_served, monkeypatch):
         monkeypatch.setattr(own, "IDLE_SECONDS", 0.05)
@@ -495,7 +497,7 @@ class TestConnection:
         worker = store._own._worker
         worker.join(5)
         assert not worker.is_alive()
-        assert worker.connection is None
+        assert worker.session.connection is None
         assert store.count() == 1
 
     def test_it_does_not_end_while_somebody_brings_work(self, store, as_served, monkeypatch):
@@ -513,7 +515,7 @@ class TestConnection:
         worker = store._own._worker
         store.close()
         assert not worker.is_alive()
-        assert worker.connection is None
+        assert worker.session.connection is None
         store.close()
         assert store.count() == 1
 
@@ -608,7 +610,7 @@ class TestFork:
         store.save(a_trace(2))
         assert store._own._worker is not parents
         assert own._abandoned == [parents]
-        assert parents.connection is not None
+        assert parents.session.connection is not None
         store.close()
         monkeypatch.undo()
         store._own._left.clear()
@@ -666,13 +668,13 @@ class TestOutOfReach:
     @pytest.fixture
     def attempts(self, monkeypatch):
         made: list[str] = []
-        real = own.made
+        real = session.made
 
         def counted(alias):
             made.append(alias)
             return real(alias)
 
-        monkeypatch.setattr(own, "made", counted)
+        monkeypatch.setattr(session, "made", counted)
         return made
 
     def test_losses_are_counted_and_logged_once_and_it_recovers(
@@ -752,7 +754,7 @@ class TestOutOfReach:
         hung.join(5)
         store.save(a_trace(3))  # by another thread, over another connection
         assert late == [hung]
-        assert hung.connection is None
+        assert hung.session.connection is None
         assert ids(store.summaries()) == [3, 1]
 
     def hold(self, store, seconds: float) -> tuple[threading.Event, threading.Thread, list[object]]:

@@ -21,12 +21,10 @@ import atexit
 import contextvars
 import math
 import os
-import random
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -34,15 +32,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, TypeVar
 
 from django.core import mail
-from django.db import Error, IntegrityError, connections
-from django.db.backends.utils import CursorWrapper
-from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.stores.base import StoreError
-from dbroute_panel.stores.database.wrapper import NO_TABLE, TRANSIENT, is_one_of, made
+from dbroute_panel.stores.database.session import Session, Unreachable, Work, is_over
 
 T = TypeVar("T")
-Work = Callable[[CursorWrapper], T]
 
 #: How long somebody waits for what is done on it, other processes' locks and all.
 SECONDS: Final = 10.0
@@ -53,20 +47,10 @@ PAUSE_SECONDS: Final = (1.0, 30.0)
 
 #: A fork waits so long for what is under way, and then leaves it to the parent.
 FORK_SECONDS: Final = 1.0
-#: How often something is tried again that contradicts another process's.
-CONFLICTS: Final = 3
-#: Clocks that are read in two threads may differ by so much.
-TOLERANCE: Final = 0.05
-
-#: PostgreSQL's. A trace is worth no waiting for a disk, or for replicas that a commit is made to wait for.
-BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = {milliseconds}"
-#: MySQL's, which has no limit for a statement that writes: what takes long is waiting for a lock.
-LIMIT: Final = "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
 
 _lock = threading.RLock()
 _used: weakref.WeakSet[OwnConnection] = weakref.WeakSet()
 _abandoned: list[_Worker] = []
-_random = random.Random()  # noqa: S311 - how long to wait is no secret; never the user's own generator
 
 
 class OwnConnection:
@@ -193,22 +177,17 @@ class _Worker(threading.Thread):
         self.own = own
         self.process = os.getpid()
         self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self.connection: Any = None
-        self.opened_for: dict[str, Any] | None = None
-        self.limit = 0  # in seconds, as MySQL knows it
+        self.session = Session(own.alias)
         self.free_since = 0.0
         self.until = math.inf  # when what is under way should have been done
-        self.given_up = False
 
     def is_late(self) -> bool:
-        return time.monotonic() >= self.until - TOLERANCE
+        return is_over(self.until)
 
     def give_up(self) -> None:
         """It ends, and so does what it waits for."""
-        self.given_up = True
         self.jobs.put(None)
-        if (connection := self.connection) is not None:
-            connection.hang_up()
+        self.session.hang_up()
 
     def take(self, work: Work[T], then: Work[object] | None, seconds: float) -> Future[T]:
         """Do ``work`` when what came before is done; the thread begins with the first."""
@@ -238,12 +217,12 @@ class _Worker(threading.Thread):
                 break
             self._do(job)
             del job  # nothing of it is held while there is nothing to do
-        self._close()
+        self.session.close()
 
     def _do(self, job: _Job) -> None:
         if not job.outcome.set_running_or_notify_cancel():
             return
-        if self.given_up:
+        if self.session.hung_up:
             job.outcome.set_exception(StoreError(self.own._down))
             return
         # It may take as long as it would have taken without what came before.
@@ -266,93 +245,16 @@ class _Worker(threading.Thread):
         self.until = math.inf
         self.free_since = time.monotonic()
         if hasattr(mail, "outbox"):  # as setup_test_environment() leaves it
-            self._close()
+            self.session.close()
         outcome()
 
     def _done(self, work: Work[T]) -> T:
-        conflicts = 0
         try:
-            while True:
-                was_open = self._connect()
-                try:
-                    return self._in_transaction(work)
-                except Error as error:
-                    conflicts += isinstance(error, IntegrityError)
-                    conflict = isinstance(error, IntegrityError) and conflicts <= CONFLICTS
-                    # One that was open may have been closed by the server meanwhile: try a new one.
-                    again = was_open or conflict or is_one_of(error, TRANSIENT)
-                    if not again or self.given_up or self.is_late():
-                        raise
-                    self._close()
-                    time.sleep(_random.uniform(0.001, 0.02))
-        except StoreError:
+            return self.session.run(work, self.until)
+        except Unreachable as error:
+            if not self.session.hung_up:
+                self.own.is_down(str(error))
             raise
-        except Exception as error:
-            self._close()
-            raise StoreError(self._in_words(error)) from error
-
-    def _in_transaction(self, work: Work[T]) -> T:
-        with self.connection.cursor() as cursor:
-            self._begin(cursor)
-            result = work(cursor)
-            cursor.execute("COMMIT")
-        return result
-
-    def _begin(self, cursor: CursorWrapper) -> None:
-        """Whoever waits will hang up, which a server that waits for a lock does not notice."""
-        rest = max(self.until - time.monotonic(), TOLERANCE)
-        if self.connection.vendor == "postgresql":
-            cursor.execute(BEGIN.format(milliseconds=math.ceil(rest * 1000)))
-            return
-        if self.connection.vendor == "mysql" and (limit := math.ceil(rest)) != self.limit:
-            cursor.execute(LIMIT.format(seconds=limit))
-            self.limit = limit
-        cursor.execute("BEGIN")
-
-    def _connect(self) -> bool:
-        """Whether there was a connection already."""
-        own = self.own
-        try:
-            if (given := connections.settings.get(own.alias)) is None:
-                raise ConnectionDoesNotExist("it is no longer in DATABASES")
-            if self.connection is not None and self.opened_for == given:
-                return True
-            self._close()
-            self.connection = made(own.alias)
-            self.opened_for = dict(given)
-            self.limit = 0
-            self.connection.ensure_connection()
-            if self.given_up:
-                raise TimeoutError("it took too long to connect")
-        except Exception as error:
-            self._close()
-            text = f"The database {own.alias!r} cannot be reached: {one_line(error)}."
-            if not self.given_up:
-                own.is_down(text)
-            raise StoreError(text) from error
-        return False
-
-    def _close(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            with suppress(Exception):  # it may be broken: then there is nothing left to close
-                connection.close()
-
-    def _in_words(self, error: Exception) -> str:
-        if is_one_of(error, NO_TABLE) or "no such table" in str(error):
-            return no_tables(self.own.alias)
-        return f"The database {self.own.alias!r} cannot be used: {one_line(error)}."
-
-
-def no_tables(alias: str) -> str:
-    from dbroute_panel.stores.database.apps import StoreConfig
-
-    command = f"manage.py migrate --database={alias} {StoreConfig.label}"
-    return f"The database {alias!r} has no tables for traces. Make them with {command!r}."
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _close_all(seconds: float = SECONDS) -> None:

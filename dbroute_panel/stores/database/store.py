@@ -4,37 +4,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
-from django.apps import apps
-from django.conf import settings
 from django.db.backends.utils import CursorWrapper
-from django.db.utils import load_backend
 
-from dbroute_panel.conf import panel_settings, replicas
+from dbroute_panel.conf import panel_settings
 from dbroute_panel.records import Trace, dumps, loads
-from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores.base import (
     EVERYTHING,
     Filter,
-    InvalidStoreError,
     LastRead,
     Store,
     StoreError,
     Summary,
 )
+from dbroute_panel.stores.database.alias import usable_alias, vendor
 from dbroute_panel.stores.database.connection import OwnConnection
+from dbroute_panel.stores.database.selection import as_bytes, key, where
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-APP: Final = "dbroute_panel.stores.database"
 
 #: Of a document, in bytes. MySQL takes no statement larger than max_allowed_packet, once 1 MB by default,
 #: and what is not text may double when it is escaped.
@@ -43,13 +37,6 @@ PART: Final = 256 * 1024
 ROWS: Final = 200
 #: How long somebody waits for a list, in seconds; a request waits less for its trace to be saved.
 READ_SECONDS: Final = 30.0
-
-#: By vendor: where a trace has what is looked for. Both are bytes, so no collation has a say.
-CONTAINS: Final = {
-    "postgresql": "position(%s::bytea in search) > 0",
-    "mysql": "locate(%s, search) > 0",
-    "sqlite": "instr(search, %s) > 0",
-}
 
 UNREADABLE: Final = "Kept traces cannot be read"
 
@@ -71,7 +58,7 @@ class DatabaseStore(Store):
 
     def __init__(self, alias: str | None = None) -> None:
         self.alias = usable_alias(alias)
-        self._contains = CONTAINS[vendor(self.alias)]
+        self._vendor = vendor(self.alias)
         # Two, so that no request waits behind a list that takes long.
         self._own = OwnConnection(self.alias)
         self._pages = OwnConnection(self.alias)
@@ -142,9 +129,9 @@ class DatabaseStore(Store):
         return self._decoded([rows[0][0]], SUMMARY.decode) if rows else None
 
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
-        where, values = self._where(query)
+        selected, values = where(query, self._vendor)
         rows = self._rows(
-            f"SELECT summary FROM dbroute_panel_store_trace {where} "
+            f"SELECT summary FROM dbroute_panel_store_trace {selected} "
             "ORDER BY started DESC, n DESC LIMIT %s OFFSET %s",
             [*values, limit, offset],
         )
@@ -152,8 +139,8 @@ class DatabaseStore(Store):
         return [summary for summary in found if summary is not None]
 
     def count(self, query: Filter = EVERYTHING) -> int:
-        where, values = self._where(query)
-        rows = self._rows(f"SELECT count(*) FROM dbroute_panel_store_trace {where}", values)
+        selected, values = where(query, self._vendor)
+        rows = self._rows(f"SELECT count(*) FROM dbroute_panel_store_trace {selected}", values)
         return int(rows[0][0]) if rows else 0
 
     def codes(self) -> set[str]:
@@ -162,8 +149,8 @@ class DatabaseStore(Store):
 
     def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
         # The keys of a page, then one document at a time: what is deleted meanwhile does not come.
-        where, values = self._where(query, "started >= %s AND (started > %s OR n > %s)")
-        sql = f"SELECT started, n FROM dbroute_panel_store_trace {where} ORDER BY started, n LIMIT {ROWS}"
+        selected, values = where(query, self._vendor, "started >= %s AND (started > %s OR n > %s)")
+        sql = f"SELECT started, n FROM dbroute_panel_store_trace {selected} ORDER BY started, n LIMIT {ROWS}"
         started, n = -(2**63), 0
         while rows := self._rows(sql, [started, started, n, *values]):
             for started, n in rows:  # noqa: B007 - the next page begins after the last of this one
@@ -220,32 +207,9 @@ class DatabaseStore(Store):
         self._own.close()
         self._pages.close()
 
-    def _where(self, query: Filter, *conditions: str) -> tuple[str, list[Any]]:
-        found = list(conditions)
-        values: list[Any] = []
-        if query.path is not None:
-            found.append(self._contains)
-            values.append(as_bytes(query.path.casefold()))
-        for column, least in (("duration", query.min_us), ("queries", query.min_queries)):
-            if least is not None:
-                found.append(f"{column} >= %s")
-                values.append(least)
-        for kind in ("alias", "finding", "kind", "status", "method"):
-            if (wanted := getattr(query, kind)) is not None:
-                found.append(
-                    "n IN (SELECT trace_id FROM dbroute_panel_store_mark WHERE kind = %s AND mark_key = %s)"
-                )
-                values += (kind, key(str(wanted)))
-        if query.found is not None:
-            found.append(
-                f"n {'IN' if query.found else 'NOT IN'} "
-                "(SELECT trace_id FROM dbroute_panel_store_mark WHERE kind = 'finding')"
-            )
-        return ("WHERE " + " AND ".join(found) if found else ""), values
-
-    def _body(self, where: str, value: Any) -> bytes:
+    def _body(self, which: str, value: Any) -> bytes:
         """The document as it is kept; empty where there is none."""
-        rows = self._rows(f"SELECT p.body FROM dbroute_panel_store_part p {where} ORDER BY p.number", [value])
+        rows = self._rows(f"SELECT p.body FROM dbroute_panel_store_part p {which} ORDER BY p.number", [value])
         return b"".join(body for (body,) in rows)
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -283,56 +247,7 @@ def evicting() -> Callable[[CursorWrapper], object]:
     return lambda cursor: cursor.execute(EVICT, [most])
 
 
-def as_bytes(text: str) -> bytes:
-    """Every string there is, half a surrogate pair too."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def key(text: str) -> str:
-    """``text`` as 32 hexadecimal digits, which are the same in every collation."""
-    return hashlib.sha256(as_bytes(text)).hexdigest()[:32]
-
-
 def pieces(rows: list[T]) -> Iterator[list[T]]:
     """``rows``, as many at a time as one statement has."""
     for start in range(0, len(rows), ROWS):
         yield rows[start : start + ROWS]
-
-
-def vendor(alias: str) -> str:
-    """Of the database ``alias``: imports its backend, and connects to nothing."""
-    found: str = load_backend(settings.DATABASES[alias]["ENGINE"]).DatabaseWrapper.vendor
-    return found
-
-
-def usable_alias(alias: object) -> str:
-    """``alias`` as it can be used; raises ``InvalidStoreError``."""
-    replica_of = replicas()
-    valid = [
-        name for name, database in settings.DATABASES.items() if name not in replica_of and is_real(database)
-    ]
-    hint = f"Use one of {', '.join(map(repr, valid))}." if valid else "There is none in DATABASES."
-    if alias is None:
-        raise InvalidStoreError("DatabaseStore needs the option 'alias'.", hint)
-    if not isinstance(alias, str):
-        raise InvalidStoreError(f"The option 'alias' is of type {type(alias).__name__}.", hint)
-    if alias not in settings.DATABASES:
-        message = f"The option 'alias' names {alias!r}, which is not in DATABASES."
-        raise InvalidStoreError(message, did_you_mean(alias, valid))
-    if not is_real(settings.DATABASES[alias]):
-        raise InvalidStoreError(f"The option 'alias' names {alias!r}, which is no database.", hint)
-    if alias in replica_of:
-        message = f"The option 'alias' names {alias!r}, which is a replica of {replica_of[alias]!r}."
-        raise InvalidStoreError(message, hint)
-    if vendor(alias) not in CONTAINS:
-        message = f"The option 'alias' names {alias!r}, which is not PostgreSQL, MySQL or MariaDB."
-        raise InvalidStoreError(message, "Use another alias, or another store.")
-    if not apps.is_installed(APP):
-        message = f"DatabaseStore needs {APP!r} in INSTALLED_APPS."
-        raise InvalidStoreError(message, f"Add it, then run 'manage.py migrate --database={alias}'.")
-    return alias
-
-
-def is_real(database: dict[str, Any]) -> bool:
-    """``{}`` is none, nor is what ``connections`` makes of it."""
-    return database.get("ENGINE") not in (None, "django.db.backends.dummy")
