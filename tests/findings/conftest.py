@@ -9,6 +9,7 @@ import pytest
 from django.db import connections
 
 from dbroute_panel import findings
+from dbroute_panel.findings import registry
 from dbroute_panel.records import Finding, Trace
 
 
@@ -35,8 +36,12 @@ class Found:
 
 
 @pytest.fixture
-def found():
-    return Found
+def found(monkeypatch) -> Iterator[type[Found]]:
+    """A function that fails finds nothing either, which is no proof that there is nothing to find."""
+    failed: set[str] = set()
+    monkeypatch.setattr(registry, "_complaints", failed)
+    yield Found
+    assert failed == set()
 
 
 @pytest.fixture

@@ -254,7 +254,8 @@ class TestReplicaReadInAtomic:
         assert found(t).codes == set()
 
     def test_not_where_the_block_began_before_the_trace(self, found):
-        with transaction.atomic(using="primary"), trace("t") as t:
+        block, savepoint = transaction.atomic(using="primary"), transaction.atomic(using="primary")
+        with block, trace("t") as t, savepoint:
             list(Person.objects.all())
         assert found(t).codes == set()
 
