@@ -112,10 +112,7 @@ class _Statement:
         try:
             while here < len(self.sql):
                 match = _TOKEN.match(self.sql, here)
-                if (
-                    match is None
-                ):  # a quote without an end: what belongs to which is not known of the others, too
-                    del kept[len(kept) if first is None else first :]
+                if match is None:  # a quote without an end
                     raise _Unclear
                 if match.lastgroup in _QUOTED and first is None:
                     first = len(kept)

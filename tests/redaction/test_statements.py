@@ -133,6 +133,7 @@ def test_no_text_of_sqlparse_s_is_seen_either(text, vendor):
         "SELECT a FROM b WHERE c = 'O' Brien secret'",
         "SELECT a FROM b WHERE c = 'O' Brien secret' AND d = '1",
         "SELECT a FROM b WHERE it's secret'",
+        "SELECT a FROM b WHERE c = 'O'Brien secret 'd'",
         "SELECT a FROM b WHERE c = '''O' secret'",
     ],
 )
