@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import router
 from django.test import Client
+from django.utils.html import escape
 
 from dbroute_panel import trace
 from dbroute_panel.asking.aside import aside
@@ -221,7 +222,10 @@ class TestAsking:
     def test_what_was_recorded_is_text(self, admin, store):
         decision = a_decision(1, model=HOSTILE, answer=HOSTILE, hints={}, settled_by=Settled.ROUTER)
         store.save(a_trace(1, name=HOSTILE, request=None, routers=[HOSTILE], events=[decision]))
-        assert "<script>alert(1)" not in ask(admin, a_trace(1)).content.decode()
+        body = ask(admin, a_trace(1)).content.decode()
+        assert "<script>alert(1)" not in body
+        reasons = re.search(r'<ul class="dbroute-reasons">.*?</ul>', body, re.DOTALL)[0]
+        assert escape("<script>alert(1)</script>") in reasons
 
     def test_asking_leaves_no_trace_and_the_routers_as_they_were(self, admin, recorded, store):
         before = router.routers

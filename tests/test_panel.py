@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import include, path, reverse
+from django.utils.html import escape
 
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
@@ -508,9 +509,11 @@ class TestShowing:
         client.get("/nothing/")
         hostile = "<script>alert(1)</script><img src=x>"
         trace_id = stats(toolbar)["trace_id"]
-        store.save(
-            a_trace(1, id=trace_id, name=hostile, events=[a_query(1, hostile, sql=hostile, params=[hostile])])
-        )
+        query = a_query(1, hostile, sql=hostile, params=[hostile], model=hostile, error=hostile)
+        store.save(a_trace(1, id=trace_id, name=hostile, events=[query]))
         shown = content(client, toolbar)
         assert "<script>" not in shown
         assert "<img" not in shown
+        for place in ("where-to", "what", "sql", "params", "error"):
+            part = re.search(rf'class="dbroute-{place}".*?</(?:pre|ol|p|code|details)>', shown, re.DOTALL)[0]
+            assert escape(hostile) in part, place

@@ -48,7 +48,7 @@ def test_it_is_full_without_gaps_and_shows_every_database(queries):
 
 
 def test_of_more_databases_than_it_is_wide_none_is_negative():
-    parts = shares_of({f"shard{number}": 1 for number in range(WIDTH * 2)}, PALETTE)
+    parts = shares_of({f"shard{number}": number + 1 for number in range(WIDTH * 2)}, PALETTE)
     assert len(parts) == WIDTH * 2
     assert all(0 <= one.width <= 1 for one in parts)
     assert sum(one.width for one in parts) == WIDTH

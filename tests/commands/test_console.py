@@ -176,10 +176,11 @@ def test_a_pipe_that_closes_at_the_end():
     assert ended.value.code == 141
 
 
-def test_a_stream_that_somebody_has_closed():
-    out = io.StringIO()
-    console = Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1)
-    out.close()
+def test_a_stream_that_somebody_has_closed(tmp_path):
+    with (tmp_path / "out").open("w") as out:
+        console = Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1)
+    with pytest.raises(ValueError, match="closed file"):
+        out.flush()
     console.flush()
 
 
