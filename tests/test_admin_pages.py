@@ -296,9 +296,23 @@ class TestOneTrace:
         body = page_of(admin, a_trace(1), f"?{query}").content.decode()
         assert set(map(int, re.findall(r'<details [^>]*id="event-(\d+)"', body))) == ids
         part = admin.get(f"{url('change', a_trace(1).id)}?{query}", headers=PARTIAL).content.decode()
-        assert part.lstrip().startswith('<div id="dbroute-events">')
+        assert part.lstrip().startswith('<div id="dbroute-events"')
         if not ids:
             assert "No event matches this filter." in part
+
+    def test_the_list_brings_what_the_links_of_the_timeline_begin_with(self, admin, store):
+        """The filter without a lane's own part and without the place in the list, as the page has them."""
+        trace = a_trace(1, aliases=["replica1", "primary"])
+        store.save(trace)
+        query = "?db=primary&model=library.Book&questions=on&kind=queries&from_us=0&to_us=90000&page=1&q="
+        part = admin.get(f"{url('change', trace.id)}{query}", headers=PARTIAL).content.decode()
+        assert '<div id="dbroute-events" data-dbroute-lanes="?model=library.Book&amp;">' in part
+        page = page_of(admin, trace, query).content.decode()
+        timeline = re.search(r'<section class="dbroute-timeline".*?</section>', page, re.DOTALL)[0]
+        assert ' data-dbroute-lanes="?model=library.Book&amp;">' in timeline
+        links = re.findall(r'href="(\?[^"]*)"', timeline)
+        assert len(links) > 3
+        assert {link.partition("&amp;")[0] for link in links} == {"?model=library.Book"}
 
     @pytest.mark.parametrize(
         ("query", "said"),

@@ -37,6 +37,10 @@ LONGEST = 150
 LISTED = EventFilterForm.BESIDE
 """What a URL says of the place in the list of events, and not of which events are listed."""
 
+MEANWHILE = ("kind", "from_us", "to_us")
+LANE = ("db", "questions", *MEANWHILE)
+"""What the timeline's own links say, a bar's and a lane's; the rest of the filter they keep."""
+
 
 def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """
@@ -134,20 +138,20 @@ def _respond(
         "editor": editor(),
         "ways": ways(request.GET, form),
         "unfiltered": request.path,
-        "anytime": query_without(request.GET, *LISTED, "kind", "from_us", "to_us"),
+        "anytime": query_without(request.GET, *LISTED, *MEANWHILE),
+        "lanes": query_without(request.GET, *LISTED, *LANE),
         **context,
     }
     if wants_part(request):
         return part(request, "_events.html", context, status=status)
     trace = looked.index.trace
-    lanes = query_without(request.GET, *LISTED, "db", "questions", "kind", "from_us", "to_us")
     context |= {
         "trace": trace,
         "totals": looked.totals,
         "timeline": looked.timeline,
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
-        "lanes": _brief(lanes, ""),
+        "brief_lanes": _brief(context["lanes"], ""),
         "bars": True,
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name

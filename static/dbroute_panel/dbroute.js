@@ -116,21 +116,23 @@
     for (const field of target.elements) if (field.validity.badInput) formData.set(field.name, "?");
   });
 
-  // The timeline's links have their own part of the filter, and the rest as the list has it now.
-  const LANE = ["db", "questions", "kind", "from_us", "to_us"];
+  // The timeline's links begin with the filter as the page was made, and go on with their own part; the list comes
+  // with the filter as it is now.
   const follow = () => {
-    const now = new URL(location).searchParams;
-    for (const name of ["event", "fold", "page", ...LANE]) now.delete(name);
-    for (const link of page.querySelectorAll(".dbroute-timeline a[href^='?']")) {
-      const [query, place] = link.getAttribute("href").split("#");
-      const own = new URLSearchParams(query);
-      const wanted = new URLSearchParams(now);
-      for (const name of LANE) if (own.has(name)) wanted.set(name, own.get(name));
-      link.setAttribute("href", `?${wanted}#${place}`);
+    const timeline = page.querySelector(".dbroute-timeline[data-dbroute-lanes]");
+    const list = document.getElementById("dbroute-events");
+    if (!timeline || !list) return;
+    const { dbrouteLanes: before } = timeline.dataset;
+    const { dbrouteLanes: now } = list.dataset;
+    for (const link of timeline.querySelectorAll("a[href^='?']")) {
+      link.setAttribute("href", now + link.getAttribute("href").slice(before.length));
     }
+    timeline.dataset.dbrouteLanes = now;
   };
 
-  document.addEventListener("htmx:after:history:update", follow);
-  document.addEventListener("htmx:after:swap", unhide);
+  document.addEventListener("htmx:after:swap", () => {
+    unhide();
+    follow();
+  });
   unhide();
 })();
