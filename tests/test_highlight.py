@@ -41,7 +41,7 @@ def test_neighbours_of_one_colour_are_one_piece():
 
 
 def test_every_colour_is_in_the_style_sheet_and_no_other():
-    styled = set(re.findall(r"\.(dbroute-hl-\w+) \{", (STATIC / "events.css").read_text()))
+    styled = set(re.findall(r"\.(dbroute-hl-\w+) \{", (STATIC / "detail.css").read_text()))
     assert styled == {css for _token, css in highlight.CLASSES if css}
 
 
@@ -75,7 +75,7 @@ def rgb(text):
 )
 def test_every_mixed_colour_can_be_read_light_and_dark(fg, bg):
     """In the panel, the file and the admin: each one's text and background."""
-    css = (STATIC / "events.css").read_text()
+    css = (STATIC / "detail.css").read_text()
     mixed = re.findall(r"color-mix\(in srgb, var\(--dbroute-fg\) (\d+)%, (#\w{6})\)", css)
     assert len(mixed) == 3
     for percent, hue in mixed:

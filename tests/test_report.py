@@ -104,14 +104,14 @@ class TestColours:
 
     def test_the_colours_are_okabe_and_ito_s_with_a_grey_for_their_black(self):
         """https://jfly.uni-koeln.de/color/, for eyes of every kind."""
-        css = (ROOT / "static/dbroute_panel/dbroute.css").read_text()
+        css = (ROOT / "static/dbroute_panel/colours.css").read_text()
         found = [re.search(rf"\.dbroute-db-{n} {{\s*--dbroute-db: (#\w+);", css)[1] for n in range(8)]
         assert sorted(found) == sorted(
             ["#767676", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"]
         )
 
     def test_the_stylesheet_has_every_class(self):
-        css = (ROOT / "static/dbroute_panel/dbroute.css").read_text()
+        css = (ROOT / "static/dbroute_panel/colours.css").read_text()
         for name in (*(f"dbroute-db-{n}" for n in range(8)), "dbroute-db-replica", "dbroute-db-unknown"):
             assert f".{name} {{" in css
 

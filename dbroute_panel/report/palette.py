@@ -1,7 +1,7 @@
 """
 Which colour is which database?
 
-Colours are CSS classes, ``dbroute-db-0`` to ``dbroute-db-7`` in dbroute.css, given to the primaries in
+Colours are CSS classes, ``dbroute-db-0`` to ``dbroute-db-7`` in colours.css, given to the primaries in
 order of ``DATABASES``; a replica has its primary's class and ``dbroute-db-replica``. So no page needs an
 inline style, and no record holds a colour.
 

@@ -63,7 +63,8 @@ def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     expect(opened).to_have_count(1 if name == "trace-opened" else 0)
     page.emulate_media(media="print")
 
-    pressed = ours.locator("button, input, select, textarea, .object-tools a").filter(visible=True)
+    pressing = "button, input, select, textarea, .object-tools a, .dbroute-ways a, .dbroute-pages a"
+    pressed = ours.locator(pressing).filter(visible=True)
     assert [one.evaluate("element => element.outerHTML") for one in pressed.all()] == []
     expect(opened).to_have_count(1 if name == "trace-opened" else 0)
     assert measures.too_wide(page) == []

@@ -266,7 +266,7 @@ def test_every_database_has_its_colour_and_a_replica_that_of_its_primary():
 
 def test_a_database_has_the_colour_that_it_has_in_the_traces():
     ours = (ROOT / "example_site/core/static/example_site/site.css").read_text()
-    theirs = (ROOT / "static/dbroute_panel/dbroute.css").read_text()
+    theirs = (ROOT / "static/dbroute_panel/colours.css").read_text()
     colours = re.findall(r"\.db-(\d) \{\s*background: (#\w+);", ours)
     assert len(colours) == 8
     assert colours == re.findall(r"\.dbroute-db-(\d) \{\s*--dbroute-db: (#\w+);", theirs)

@@ -26,7 +26,15 @@ from dbroute_panel.report import Index, timeline_of, totals_of
 from .lines import lines_of
 
 _PACKAGE: Final = files("dbroute_panel")
-_STYLES: Final = ("dbroute.css", "events.css", "timeline.css", "file.css")
+_STYLES: Final = (
+    "colours.css",
+    "dbroute.css",
+    "events.css",
+    "detail.css",
+    "timeline.css",
+    "print.css",
+    "file.css",
+)
 
 
 def write(traces: Iterable[Trace]) -> Iterator[bytes]:
