@@ -46,10 +46,12 @@ class Span:
 
     @property
     def committed(self) -> bool:
+        """Whether it ended in a commit, as far as the trace goes."""
         return self.end is not None and self.end.operation is COMMIT
 
     @property
     def rolled_back(self) -> bool:
+        """Whether it ended in a rollback."""
         return self.end is not None and self.end.operation is ROLLBACK
 
 
