@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 logger = logging.getLogger(__name__)
+
+DUMMY: Final = "django.db.backends.dummy"
+"""The engine of a database that is ``{}`` in ``DATABASES``."""
 
 
 class PanelSettings:

@@ -7,6 +7,7 @@ from itertools import chain
 
 import msgspec
 
+from dbroute_panel.conf import DUMMY
 from dbroute_panel.records import (
     Action,
     Decision,
@@ -22,9 +23,6 @@ from dbroute_panel.records import (
 from .facts import Facts
 from .function import ERROR, INFO, WARNING, finding
 from .grouping import by
-
-DUMMY = "django.db.backends.dummy"
-"""The engine of a database that is ``{}`` in ``DATABASES``."""
 
 
 @finding("relation-refused", level=ERROR)

@@ -17,12 +17,11 @@ from django.db.utils import load_backend
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dbroute_panel.conf import replicas
+from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.records import Database
 from dbroute_panel.report import Palette, Swatch
 
 MASK: Final = "***"
-DUMMY: Final = "django.db.backends.dummy"
 
 _URL = re.compile(r"[a-zA-Z][\w+.:-]*://|file:", re.ASCII)
 # Of a connection string: ``name=value`` pairs as libpq and ODBC have them, quoted in one way or another.

@@ -13,11 +13,10 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.asking.labels import like, nearest
 from dbroute_panel.asking.subjects import HIDDEN_APPS, all_models
-from dbroute_panel.conf import replicas
+from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.forms import SandboxForm
 from dbroute_panel.records import Action
 
-from .databases import DUMMY
 from .page import Admin, part
 
 MODELS: Final = ("model", "other_model")

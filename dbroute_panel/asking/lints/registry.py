@@ -19,10 +19,8 @@ from django.db.models import Field, ForeignKey, Model
 from dbroute_panel.asking.explain import explain
 from dbroute_panel.asking.map import ModelRoutes, RoutingMap
 from dbroute_panel.asking.subjects import all_models
-from dbroute_panel.conf import replicas
+from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.records import Action, Decision, Level
-
-DUMMY = "django.db.backends.dummy"
 
 
 class Problem(NamedTuple):
@@ -80,6 +78,7 @@ class Facts:
         return list(router.routers)
 
     def of(self, model: type[Model]) -> ModelRoutes:
+        """What the routers answered about a model of the map."""
         return self.routes.models[model._meta.label]
 
     def named(self, label: str) -> type[Model] | None:

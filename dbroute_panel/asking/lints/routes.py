@@ -9,9 +9,10 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Model
 
-from dbroute_panel.asking.lints.registry import DUMMY, Facts, Problem, lint
+from dbroute_panel.asking.lints.registry import Facts, Problem, lint
 from dbroute_panel.asking.map import answers
 from dbroute_panel.asking.subjects import AskError, object_from
+from dbroute_panel.conf import DUMMY
 from dbroute_panel.records import Action, Level
 
 ASKED = 100

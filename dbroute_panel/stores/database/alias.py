@@ -8,7 +8,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db.utils import load_backend
 
-from dbroute_panel.conf import replicas
+from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores.base import InvalidStoreError
 from dbroute_panel.stores.database.selection import CONTAINS
@@ -52,4 +52,4 @@ def usable_alias(alias: object) -> str:
 
 def is_real(database: dict[str, Any]) -> bool:
     """``{}`` is none, nor is what ``connections`` makes of it."""
-    return database.get("ENGINE") not in (None, "django.db.backends.dummy")
+    return database.get("ENGINE") not in (None, DUMMY)
