@@ -89,5 +89,7 @@ def alternatives(name: str) -> list[str]:
 
 def test_the_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^\$ make ([\w-]+)", section("Set up and run"), re.MULTILINE):
+    targets = re.findall(r"^\$ make ([\w-]+)", section("Set up and run"), re.MULTILINE)
+    assert "test" in targets
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
