@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 
 import pytest
-from django.contrib.auth.models import User
 
 from dbroute_panel.records import Dropped
 from dbroute_panel.views.compare import SHOWN
+from tests.test_admin_pages import text
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
 PAGE = "/admin/dbroute_panel/trace/compare/"
@@ -17,15 +16,10 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 @pytest.fixture
-def admin(site, store, client, settings):
+def admin(admin, settings):
+    """As the site is served: ``DEBUG`` is off."""
     settings.DEBUG = False
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
-def text(response) -> str:
-    body = re.sub(r"<(script|style)\b.*?</\1>", "", response.content.decode(), flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+    return admin
 
 
 def compared(admin, store, first, second):

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 
 import pytest
-from django.urls import reverse
 
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.report import documented
 from dbroute_panel.stores import Filter, MemoryStore
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
+from tests.test_admin_pages import url, words
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
 PARTIAL = {"HX-Request-Type": "partial"}
 HOSTILE = "<script>alert(1)</script>"
-
-
-def url(name, *args):
-    return reverse(f"admin:dbroute_panel_trace_{name}", args=args)
-
-
-def text(markup: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", markup)).split())
 
 
 def found(level: Level, code: str, *events: int) -> Finding:
@@ -47,12 +38,12 @@ class TestATrace:
         get, trace = page
         (stale,) = trace.findings
         section = part_of(get(), r'<section class="dbroute-findings".*?</section>')
-        assert text(section).startswith(f"Findings ▲ warning {stale.message} → ")
+        assert words(section).startswith(f"Findings ▲ warning {stale.message} → ")
         for event in stale.events:
             assert f'href="?event={event}#event-{event}"' in section
             opened = get(f"?event={event}")
             assert re.search(rf'id="event-{event}"\s+open', opened.content.decode())
-            assert stale.message in text(part_of(opened, rf'id="event-{event}".*?</details>'))
+            assert stale.message in words(part_of(opened, rf'id="event-{event}".*?</details>'))
         assert f'href="{url("finding", "stale-read")}"' in section
 
     def test_its_rows_are_marked_and_no_others(self, page):
@@ -76,8 +67,8 @@ class TestATrace:
         store.save(a_trace(1, findings=[found(Level.ERROR, "unknown-alias", 1)]))
         response = admin.get(url("change", a_trace(1).id) + "?event=1&findings=on")
         row = part_of(response, r'id="event-2".*?</details>')
-        assert text(row).count("✖ error") == 2  # in the line, and once it is open
-        assert "Something is unknown-alias." in text(row)
+        assert words(row).count("✖ error") == 2  # in the line, and once it is open
+        assert "Something is unknown-alias." in words(row)
 
     def test_a_decision_with_two_queries_is_marked_once(self, admin, store):
         events = [a_decision(1), a_query(2, decision=1), a_query(3, decision=1)]
@@ -91,7 +82,7 @@ class TestATrace:
         response = admin.get(url("change", a_trace(1).id))
         section = part_of(response, r'<section class="dbroute-findings".*?</section>')
         assert "<script" not in section
-        assert "● info" in text(section)
+        assert "● info" in words(section)
         assert "/finding/" not in section
 
 
@@ -111,7 +102,7 @@ class TestTheList:
     def test_each_line_counts_its_findings_by_level(self, admin):
         table = part_of(admin.get(url("changelist")), r'<table id="result_list".*?</table>')
         lines = {
-            re.search(r"/(\w+)/", text(line))[1]: re.findall(r"[✖▲●] \d \w+", text(line))
+            re.search(r"/(\w+)/", words(line))[1]: re.findall(r"[✖▲●] \d \w+", words(line))
             for line in re.findall(r"<tr id=.*?</tr>", table, re.DOTALL)
         }
         assert lines == {
@@ -150,7 +141,7 @@ class TestTheList:
     def test_an_unknown_code_is_refused_with_the_nearest(self, admin):
         response = admin.get(f"{url('changelist')}?finding=stale-raed")
         assert response.status_code == 400
-        assert "Finding: there is no “stale-raed” here. Did you mean 'stale-read'?" in text(
+        assert "Finding: there is no “stale-raed” here. Did you mean 'stale-read'?" in words(
             response.content.decode()
         )
 
@@ -179,7 +170,7 @@ class TestTheMeaning:
         assert response.status_code == 200
         article = part_of(response, r"<article.*?</article>")
         titles = re.findall(r"<h2>.*?</h2>", article, re.DOTALL)
-        assert list(map(text, titles)) == ["Cause", "Example", "Remedy"]
+        assert list(map(words, titles)) == ["Cause", "Example", "Remedy"]
         assert "```" not in article
         assert f"{url('changelist')}?finding={code}" in response.content.decode()
 
@@ -199,7 +190,7 @@ class TestTheMeaning:
         response = admin.get(url("changelist") + f"finding/{code}/")
         assert response.status_code == 404
         if code == "stale-raed":
-            assert "Did you mean 'stale-read'?" in text(response.content.decode())
+            assert "Did you mean 'stale-read'?" in words(response.content.decode())
 
 
 def test_a_finding_without_events_has_no_jump(admin, store):

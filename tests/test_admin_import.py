@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -15,6 +14,7 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import StoreError
 from dbroute_panel.views import imports
+from tests.test_admin_pages import text
 from tests.traces import a_long_trace, a_trace
 
 URL = "/admin/dbroute_panel/trace/import/"
@@ -22,11 +22,6 @@ URL = "/admin/dbroute_panel/trace/import/"
 
 def upload(client, content, name="traces.json", **options):
     return client.post(URL, {"file": SimpleUploadedFile(name, content)}, **options)
-
-
-def text(response) -> str:
-    body = re.sub(r"<(script|style)\b.*?</\1>", "", response.content.decode(), flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def ids(store):

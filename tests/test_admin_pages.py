@@ -31,8 +31,12 @@ def url(name, *args):
 
 def text(response) -> str:
     """What a person reads on the page, spaces made one."""
-    body = re.sub(r"<(script|style)\b.*?</\1>", "", response.content.decode(), flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+    return words(re.sub(r"<(script|style)\b.*?</\1>", "", response.content.decode(), flags=re.DOTALL))
+
+
+def words(markup: str) -> str:
+    """What a person reads of a part of it."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", markup)).split())
 
 
 def page_of(admin, trace, query=""):

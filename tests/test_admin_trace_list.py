@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
 from dbroute_panel.views.databases import project_palette
 from tests.security.pages import person
+from tests.test_admin_pages import words
 from tests.traces import a_decision, a_finding, a_trace
 
 PARTIAL = {"HX-Request-Type": "partial"}
@@ -25,15 +25,10 @@ LIST = "/admin/dbroute_panel/trace/"
 
 
 @pytest.fixture
-def admin(site, store, client, settings):
-    """A client that is logged in as the superuser of the example site, without the toolbar."""
+def admin(admin, settings):
+    """As the site is served: ``DEBUG`` is off."""
     settings.DEBUG = False
-    client.force_login(User.objects.get(username="admin"))
-    return client
-
-
-def text(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+    return admin
 
 
 def lines(response) -> list[str]:
@@ -59,7 +54,7 @@ class TestALine:
         queries = {"primary": 1, "replica1": 3}
         store.save(a_trace(1, aliases=["replica1", "primary", "replica1", "replica1"]))
         (line,) = lines(admin.get(LIST))
-        assert "primary 1 replica1 ↦ replica of primary 3" in text(line)
+        assert "primary 1 replica1 ↦ replica of primary 3" in words(line)
         parts = shares_of(queries, Palette(a_trace().databases, project.databases({})))
         assert re.findall(r'<rect class="([^"]*)" x="(\d+)" y="0" width="(\d+)"', line) == [
             (one.database.css, str(one.x), str(one.width)) for one in parts
@@ -83,27 +78,27 @@ class TestALine:
         (line,) = lines(admin.get(LIST))
         assert line.count("<rect") == 7
         assert line.count('class="dbroute-database"') == 3
-        assert "+4 : shard3 1, shard4 1, shard5 1, shard6 1" in text(line)
+        assert "+4 : shard3 1, shard4 1, shard5 1, shard6 1" in words(line)
 
     def test_one_database_more_is_named_as_well(self, admin, store):
         store.save(a_trace(1, aliases=[f"shard{number}" for number in range(4)]))
         (line,) = lines(admin.get(LIST))
         assert line.count('class="dbroute-database"') == 4
-        assert "+1" not in text(line)
+        assert "+1" not in words(line)
 
     def test_without_a_query_it_says_what_there_is(self, admin, store):
         store.save(a_trace(1, events=[]))
         store.save(a_trace(2, events=[a_decision(1), a_decision(2)]))
         two, none = lines(admin.get(LIST))
-        assert "no query, 2 decisions" in text(two)
-        assert "no query" in text(none)
-        assert "decision" not in text(none)
+        assert "no query, 2 decisions" in words(two)
+        assert "no query" in words(none)
+        assert "decision" not in words(none)
         assert "<svg" not in two + none
 
     def test_findings_are_counted_by_level_and_imported_ones_marked(self, admin, store):
         store.save(a_trace(1, findings=[a_finding(), a_finding()]), imported=True)
         (line,) = lines(admin.get(LIST))
-        assert "▲ 2 warning" in text(line)
+        assert "▲ 2 warning" in words(line)
         assert '<span class="dbroute-tag">imported</span>' in line
 
     def test_the_time_is_short_and_whole_for_machines_and_on_hovering(self, admin, store):
@@ -168,8 +163,8 @@ class TestLive:
         response = admin.get(LIST + url, headers=PARTIAL)
         assert shown(response) == ids(3, 2, 1)
         assert ["dbroute-new" in line for line in lines(response)] == [True, True, False]
-        assert ["new" in text(line).split() for line in lines(response)] == [True, True, False]
-        assert "2 new traces" in text(response.content.decode())
+        assert ["new" in words(line).split() for line in lines(response)] == [True, True, False]
+        assert "2 new traces" in words(response.content.decode())
 
     def test_a_mark_stays_until_the_page_is_opened_anew(self, admin, store):
         store.save(a_trace(1))
@@ -205,10 +200,10 @@ class TestLive:
         assert admin.get(LIST + url, headers=PARTIAL).status_code == 204
         store.save(a_trace(1))
         response = admin.get(LIST + url, headers=PARTIAL)
-        assert "1 new trace" in text(response.content.decode())
+        assert "1 new trace" in words(response.content.decode())
         store.clear()
         response = admin.get(LIST + again(response), headers=PARTIAL)
-        assert "No traces yet." in text(response.content.decode())
+        assert "No traces yet." in words(response.content.decode())
         assert again(response)
 
     def test_an_old_trace_that_is_imported_is_news_too(self, admin, store):
@@ -295,12 +290,12 @@ class TestActions:
     def test_of_any_other_number_it_says_what_to_do(self, admin, store, numbers, said):
         response = self.post(admin, "compare", *numbers, query="?kind=request&")
         assert response["Location"] == f"{LIST}?kind=request"
-        assert said in text(admin.get(response["Location"]).content.decode())
+        assert said in words(admin.get(response["Location"]).content.decode())
 
     def test_without_an_action_it_says_so(self, admin, store):
         response = self.post(admin, "", 1)
         assert response["Location"] == LIST
-        assert "No action was chosen." in text(admin.get(LIST).content.decode())
+        assert "No action was chosen." in words(admin.get(LIST).content.decode())
 
     def test_after_deleting_the_filter_is_still_there(self, admin, store):
         store.save(a_trace(1))
@@ -327,13 +322,13 @@ class TestActions:
 
 class TestEmptyStates:
     def test_without_traces_it_says_how_to_get_one(self, admin):
-        said = text(admin.get(LIST).content.decode())
+        said = words(admin.get(LIST).content.decode())
         assert "No traces yet. Open any page of your site, or run manage.py dbroute run -- check" in said
 
     def test_without_matches_it_says_how_to_see_all(self, admin, store):
         store.save(a_trace(1))
         body = admin.get(f"{LIST}?path=nothing").content.decode()
-        assert "No trace matches this filter." in text(body)
+        assert "No trace matches this filter." in words(body)
         assert f'<a href="{reverse("admin:dbroute_panel_trace_changelist")}">Show all traces</a>' in body
 
     def test_a_store_that_cannot_be_read_is_no_error(self, admin, store, monkeypatch):
@@ -400,7 +395,7 @@ class TestFilters:
         for headers in ({}, PARTIAL):
             response = admin.get(f"{LIST}?{query}", headers=headers)
             assert response.status_code == 400
-            assert said in text(response.content.decode())
+            assert said in words(response.content.decode())
             assert "No trace matches" not in response.content.decode()
             assert shown(response) == []
 

@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 from django.conf import settings as site_settings
@@ -13,6 +12,7 @@ from django.test import override_settings
 from dbroute_panel import recording
 from dbroute_panel.conf import PanelSettings, panel_settings, replicas
 from dbroute_panel.keys import KEYS
+from tests.threads import together
 
 
 def sometimes(request) -> bool:
@@ -259,22 +259,7 @@ class TestFallingBack:
 
     def test_threads_that_read_it_first_together_log_once(self, settings, caplog):
         settings.DBROUTE_PANEL = {"MAX_EVENTS": -1}
-        barrier = threading.Barrier(8)
-
-        def read() -> None:
-            barrier.wait()
-            assert panel_settings.MAX_EVENTS == 10_000
-
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)
-        try:
-            threads = [threading.Thread(target=read) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        finally:
-            sys.setswitchinterval(before)
+        assert together(lambda: panel_settings.MAX_EVENTS) == [10_000] * 8
         assert len(caplog.records) == 1
 
 

@@ -25,6 +25,7 @@ from dbroute_panel.views.databases import project_palette
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User as Reader
 
+from .test_admin_pages import words
 from .traces import a_decision, a_finding, a_query, a_trace
 
 DJDT = "/__debug__/"
@@ -164,10 +165,6 @@ def kept(client, store, toolbar, events, **changes) -> str:
     client.get("/nothing/")
     store.save(a_trace(1, id=stats(toolbar)["trace_id"], events=events, **changes))
     return content(client, toolbar)
-
-
-def words(markup: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", markup)).split())
 
 
 @pytest.mark.usefixtures("middleware")

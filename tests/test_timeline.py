@@ -7,9 +7,7 @@ from html import unescape
 from urllib.parse import parse_qs
 
 import pytest
-from django.contrib.auth.models import User
 from django.template.loader import render_to_string
-from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 from msgspec import structs
@@ -256,12 +254,6 @@ class TestAxis:
 
 
 class TestLinks:
-    @pytest.fixture
-    def admin(self, site, store):
-        client = Client()
-        client.force_login(User.objects.get(username="admin"))
-        return client
-
     TRACE = a_trace(
         events=[
             *(a_query(n, "replica1", at_us=n * 37, duration_us=n * 1.7) for n in range(1, 40)),

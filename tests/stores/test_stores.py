@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from dbroute_panel.stores import (
     get_store,
     keep,
 )
+from tests.threads import together
 from tests.traces import a_finding, a_trace
 
 MAKING = {
@@ -400,23 +400,7 @@ class TestGetStore:
     def test_threads_that_come_first_together_get_the_same(self, settings):
         settings.DBROUTE_PANEL = {"STORE": {"BACKEND": f"{__name__}.Closing", "OPTIONS": {"b": 2}}}
         assert panel_settings.STORE["OPTIONS"] == {"b": 2}
-        found: list[Store] = []
-        barrier = threading.Barrier(8)
-
-        def get() -> None:
-            barrier.wait()
-            found.append(get_store())
-
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)
-        try:
-            threads = [threading.Thread(target=get) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        finally:
-            sys.setswitchinterval(before)
+        found = together(get_store)
         assert len(found) == 8
         assert len(set(map(id, found))) == 1
 
