@@ -229,9 +229,11 @@ def test_answers_that_are_no_configured_alias_are_shown_as_they_are(settings):
 
 @pytest.mark.parametrize("how", ["context", "thread"])
 def test_a_router_that_pins_what_has_written_does_not_change_the_map(settings, how):
-    settings.DATABASE_ROUTERS = [Pinning(how)]
+    pinning = Pinning(how)
+    settings.DATABASE_ROUTERS = [pinning]
     for model in routing_map().models.values():
         assert (model.read, model.write) == (["archive"], ["primary"])
+    assert not pinning.pinned.get()  # nor is whoever asked for the map pinned
 
 
 def test_a_thousand_models_eight_databases_and_three_routers_take_less_than_two_seconds(
