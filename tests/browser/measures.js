@@ -197,6 +197,26 @@ const measures = {
     return { control: `${i} ${name(control)}`, shown: i >= 0 && look(control) !== looks[i] };
   },
 
+  // Words of `longest` letters and less that begin in one line and end in the next.
+  brokenWords([ours, longest]) {
+    const broken = [];
+    const walker = document.createTreeWalker(find(ours), NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const parent = node.parentElement;
+      if (!seen(parent) || parent.closest("option, pre, textarea")) continue;
+      // A line may end after a hyphen.
+      for (const { 0: word, index } of node.textContent.matchAll(/[\p{L}\p{N}_.]+/gu)) {
+        if (word.length > longest) continue;
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        const [first, ...others] = range.getClientRects();
+        if (others.some((box) => box.top >= first.bottom - 4)) broken.push(`${word} in ${name(parent)}`);
+      }
+    }
+    return broken.slice(0, 12);
+  },
+
   // Pairs of texts that are drawn over each other.
   overlapping([ours]) {
     const boxes = [];

@@ -41,6 +41,11 @@ def overlapping(page: Page, ours: str) -> list[str]:
     return _measured(page, "overlapping", ours)
 
 
+def broken_words(page: Page, ours: str, *, longest: int) -> list[str]:
+    """Words of so many letters at most that begin in one line and end in the next."""
+    return _measured(page, "brokenWords", ours, longest)
+
+
 def begin_walk(page: Page, ours: str) -> list[str]:
     """What Tab should reach within ``ours``, in the order of the document. The focus is before the first."""
     return _measured(page, "beginWalk", ours)

@@ -120,6 +120,12 @@ def test_no_text_is_drawn_over_another(visit, width):
     assert measures.overlapping(visit.look(width=width), within) == []
 
 
+@with_javascript
+@pytest.mark.parametrize("width", [1280, 360])
+def test_no_word_of_common_length_is_broken(visit, width):
+    assert measures.broken_words(visit.look(width=width), visit.ours, longest=12) == []
+
+
 @with_and_without_javascript
 @both_schemes
 def test_axe_finds_nothing(visit, scheme):
