@@ -224,6 +224,12 @@ class TestOneTrace:
         assert f'href="{url("finding", "stale-read")}"' in response.content.decode()
         assert 'href="?event=2#event-2"' in response.content.decode()
 
+    def test_that_nothing_is_wrong_is_said_too(self, admin, store):
+        store.save(a_trace(1))
+        store.save(a_trace(2, findings=[a_finding("stale-read", 1, 2)]))
+        assert "1 decision no findings" in text(page_of(admin, a_trace(1)))
+        assert "no findings" not in text(page_of(admin, a_trace(2)))
+
     def test_a_row_opens_without_javascript(self, admin, store):
         store.save(a_trace(1))
         closed, opened = page_of(admin, a_trace(1)), page_of(admin, a_trace(1), "?event=2")

@@ -6,7 +6,7 @@ import html5lib
 import pytest
 from django.urls import reverse
 
-from dbroute_panel.records import Action, Callsite, Database, Outcome, Route, Settled, Step
+from dbroute_panel.records import Action, Callsite, Database, Outcome, Query, Route, Settled, Step
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
 PARTIAL = {"HX-Request-Type": "partial"}
@@ -151,6 +151,17 @@ def test_what_cannot_be_is_400_with_one_message_and_is_kept(admin, trace, query,
         assert named(tree, name) == [value]
     elif not headers and name == "ms":
         assert named(tree, "ms") == [value]
+
+
+def test_the_headline_says_who_decided_how_often_and_leads_to_the_queries(admin, trace):
+    (shown,) = with_class(parsed(get(admin, trace, "?db=archive")), "dbroute-decided")
+
+    said = {" ".join("".join(item.itertext()).split()): item.find("a") for item in shown.iter("li")}
+    assert list(said) == ["the code itself 2", "default, nobody said 2", "ReplicaRouter 1", "the instance 1"]
+    queries = {event.id for event in EVENTS if isinstance(event, Query)}
+    for text, link in said.items():
+        listed = rows(parsed(get(admin, trace, link.get("href").partition("#")[0])))
+        assert len(queries.intersection(listed)) == int(text.split()[-1])
 
 
 def test_only_a_field_that_is_filled_in_has_a_colon(admin, trace):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
 from dbroute_panel.records import Action, Query, Route
-from dbroute_panel.report import DECISIONS, DURATION, QUERIES, Decider, Index, Wanted
+from dbroute_panel.report import DECIDERS, DECISIONS, DURATION, QUERIES, Index, Wanted
 from dbroute_panel.stores import Filter
 
 from .choice import Choice, offer, refuse_unknown
@@ -116,14 +116,6 @@ class TraceFilterForm(forms.Form):
             given["min_us"] = milliseconds * 1000
         return Filter(**given)
 
-
-DECIDERS = {
-    Decider.INSTANCE: gettext_lazy("the instance"),
-    Decider.DEFAULT: gettext_lazy("default, nobody said"),
-    Decider.CODE: gettext_lazy("the code itself"),
-    Decider.DJANGO: gettext_lazy("Django, nobody said"),
-    Decider.RAISED: gettext_lazy("nobody, a router raised"),
-}
 
 AT_LEAST = gettext_lazy("At least (ms): a number from 0, such as 5 or 0.2.")
 

@@ -29,7 +29,7 @@ from dbroute_panel.recording.project import base_dir, databases
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
-from dbroute_panel.report import Editor, Index, timeline_of, totals_of
+from dbroute_panel.report import Editor, Index, decided_in, timeline_of, totals_of
 from dbroute_panel.stores import get_store
 
 from .rows import lines_of
@@ -184,6 +184,7 @@ class RoutingPanel(Panel):
             {
                 "trace": trace,
                 "totals": totals_of(trace, index.palette),
+                "decided": decided_in(index),
                 "timeline": timeline_of(trace, index.palette),
                 "lines": lines,
                 "more": more,

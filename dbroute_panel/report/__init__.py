@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import alike, words
 from .comparison import Comparison, compared
-from .deciders import Decider
+from .deciders import DECIDERS, Decided, decided_in
 from .detail import Chain, Detail, detail_of, detail_of_decision
 from .documents import document, documented
 from .editor import Editor
@@ -27,12 +27,13 @@ from .totals import Share, Totals, totals_of
 from .wanted import DECISIONS, DURATION, QUERIES, Wanted
 
 __all__ = [
+    "DECIDERS",
     "DECISIONS",
     "DURATION",
     "QUERIES",
     "Chain",
     "Comparison",
-    "Decider",
+    "Decided",
     "Detail",
     "Editor",
     "Experience",
@@ -55,6 +56,7 @@ __all__ = [
     "Wanted",
     "alike",
     "compared",
+    "decided_in",
     "detail_of",
     "detail_of_decision",
     "document",

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Final
+from collections import Counter
+from typing import Any, Final
+
+import msgspec
+from django.utils.translation import gettext_lazy
 
 from dbroute_panel.records import Decision, Event, Query, Route, Settled
+
+from .index import Index
 
 
 class Decider(enum.StrEnum):
@@ -17,6 +23,14 @@ class Decider(enum.StrEnum):
     DJANGO = "django"
     RAISED = "raised"
 
+
+DECIDERS: Final = {
+    Decider.INSTANCE: gettext_lazy("the instance"),
+    Decider.DEFAULT: gettext_lazy("default, nobody said"),
+    Decider.CODE: gettext_lazy("the code itself"),
+    Decider.DJANGO: gettext_lazy("Django, nobody said"),
+    Decider.RAISED: gettext_lazy("nobody, a router raised"),
+}
 
 _SETTLED: Final = {
     Settled.INSTANCE: Decider.INSTANCE,
@@ -45,3 +59,22 @@ def decider_of(event: Event, decision: Decision | None) -> str | None:
     if decision is not None:
         return _SETTLED.get(decision.settled_by) or decision.router
     return _ROUTES.get(event.route) if isinstance(event, Query) else None
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """Where so many ``queries`` go was decided ``by``, as ``decider_of()`` has it; ``name`` is for people."""
+
+    by: str
+    name: Any
+    queries: int
+
+
+def decided_in(index: Index) -> tuple[Decided, ...]:
+    """Who decided where the queries of a trace go; who decided most often is first."""
+    queries = index.trace.queries
+    counts = Counter(decider_of(query, index.decision_of(query)) for query in queries)
+    return tuple(
+        Decided(by=by, name=DECIDERS.get(by) or index.routers(by), queries=number)  # type: ignore[call-overload]
+        for by, number in counts.most_common()
+        if by is not None
+    )

@@ -10,7 +10,17 @@ from functools import cached_property
 
 from dbroute_panel.recording import project
 from dbroute_panel.records import Trace
-from dbroute_panel.report import Index, Listing, Timeline, Totals, Wanted, timeline_of, totals_of
+from dbroute_panel.report import (
+    Decided,
+    Index,
+    Listing,
+    Timeline,
+    Totals,
+    Wanted,
+    decided_in,
+    timeline_of,
+    totals_of,
+)
 
 LISTINGS = 8
 """So many filters of it are remembered."""
@@ -26,6 +36,10 @@ class LookedAt:
     @cached_property
     def totals(self) -> Totals:
         return totals_of(self.index.trace, self.index.palette)
+
+    @cached_property
+    def decided(self) -> tuple[Decided, ...]:
+        return decided_in(self.index)
 
     @cached_property
     def timeline(self) -> Timeline:

@@ -148,6 +148,7 @@ def _respond(
     context |= {
         "trace": trace,
         "totals": looked.totals,
+        "decided": looked.decided,
         "timeline": looked.timeline,
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,

@@ -21,7 +21,7 @@ from django.utils.translation import get_language, get_language_bidi, gettext_la
 
 from dbroute_panel.exports.base import Format
 from dbroute_panel.records import Trace
-from dbroute_panel.report import Index, timeline_of, totals_of
+from dbroute_panel.report import Index, decided_in, timeline_of, totals_of
 
 from .lines import lines_of
 
@@ -65,6 +65,7 @@ def _section(trace: Trace, number: int) -> bytes:
         trace=trace,
         here=here,
         totals=totals_of(trace, index.palette),
+        decided=decided_in(index),
         timeline=timeline_of(trace, index.palette),
         lines=lines_of(index, here, _render),
     )
