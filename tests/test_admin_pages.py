@@ -166,6 +166,26 @@ class TestForgetting:
         admin.post(url("changelist"), {"action": "clear", "post": "yes"})
         assert store.count() == 0
 
+    def test_all_are_those_that_the_filter_finds(self, admin, store):
+        for number in (1, 2, 3):
+            store.save(a_trace(number, **({"kind": "block", "request": None} if number == 2 else {})))
+        where = url("changelist") + "?kind=request"
+        assert "Delete all traces that this filter finds" in text(admin.get(where))
+        response = admin.post(where, {"action": "clear"})
+        assert "The 2 traces that this filter finds will be deleted" in text(response)
+        assert f'href="{where}"' in response.content.decode()
+        response = admin.post(where, {"action": "clear", "post": "yes"}, follow=True)
+        assert "2 traces were deleted." in text(response)
+        assert [summary.id for summary in store.summaries()] == [a_trace(2).id]
+
+    def test_where_the_filter_is_wrong_nothing_is_done(self, admin, store):
+        store.save(a_trace(1))
+        for action in ("clear", "export_all"):
+            response = admin.post(url("changelist") + "?kind=qequest", {"action": action, "post": "yes"})
+            assert response.status_code == 400
+            assert "there is no “qequest” here" in text(response)
+        assert store.count() == 1
+
     def test_nothing_selected_deletes_nothing(self, admin, store):
         store.save(a_trace(1))
         response = admin.post(url("changelist"), {"action": "delete_selected", "post": "yes"}, follow=True)
@@ -588,6 +608,15 @@ class TestExport:
         assert response["Content-Disposition"] == 'attachment; filename="dbroute-traces-redacted.json"'
         documents = json.loads(b"".join(response.streaming_content))
         assert documents == [redacted(a_trace(number)).to_dict() for number in (1, 2)]
+
+    def test_the_list_exports_all_that_the_filter_finds(self, admin, store):
+        store.save(a_trace(1))
+        store.save(a_trace(2, findings=[a_finding("stale-read", 1, 2)]))
+        where = url("changelist") + "?finding=stale-read"
+        assert "Export all traces that this filter finds" in text(admin.get(where))
+        response = admin.post(where, {"action": "export_all", "format": "ndjson"})
+        (line,) = b"".join(response.streaming_content).splitlines()
+        assert json.loads(line)["id"] == a_trace(2).id
 
     def test_the_list_exports_nothing_where_nothing_is_selected(self, admin, store):
         store.save(a_trace(1))

@@ -1,4 +1,8 @@
-"""What can be done with the selected traces of the list, or with all: compare two, export, delete."""
+"""
+What can be done with traces of the list, the selected or all: compare two, export, delete.
+
+All are those that the list's filter finds, as the URL has it: what one sees is what is meant.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.stores import StoreError, get_store
+from dbroute_panel.forms import TraceFilterForm
+from dbroute_panel.stores import Filter, StoreError, get_store
 
 from .download import download, unknown_format
 from .page import Admin, may, message, page, query_without, url_of
@@ -35,7 +40,11 @@ def act(admin: Admin, request: HttpRequest) -> HttpResponseBase:
             "valid": ", ".join(actions),
         }
         return message(admin, request, title=_("Unknown action"), text=text, status=400)
-    return actions[action](admin, request, action, request.POST.getlist("_selected_action"))
+    form = TraceFilterForm(request.GET, codes=get_store().codes())
+    if not form.is_valid():  # better nothing than what the filter was to leave out
+        text = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        return message(admin, request, title=_("Nothing was done"), text=text, status=400)
+    return actions[action](admin, request, action, request.POST.getlist("_selected_action"), form.wanted)
 
 
 def _back(admin: Admin, request: HttpRequest, warning: str = "") -> HttpResponseBase:
@@ -45,7 +54,9 @@ def _back(admin: Admin, request: HttpRequest, warning: str = "") -> HttpResponse
     return HttpResponseRedirect(url_of(admin, "changelist") + query_without(request.GET)[:-1])
 
 
-def _compare(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
+def _compare(
+    admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
+) -> HttpResponseBase:
     """To the page that compares two traces: the older, which is lower in the list, is A."""
     if len(chosen) != 2:
         text = ngettext(
@@ -58,7 +69,9 @@ def _compare(admin: Admin, request: HttpRequest, action: str, chosen: list[str])
     return HttpResponseRedirect(f"{url_of(admin, 'compare')}?{urlencode({'a': older, 'b': newer})}")
 
 
-def _export(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
+def _export(
+    admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
+) -> HttpResponseBase:
     """The traces as one file, those of the list oldest first."""
     name = request.POST.get("format", "json")
     if name not in FORMATS:
@@ -70,15 +83,17 @@ def _export(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) 
     selected = (trace for trace_id in found[::-1] if (trace := store.get(trace_id)) is not None)
     return download(
         request,
-        store.traces() if action == "export_all" else selected,
+        store.traces(wanted) if action == "export_all" else selected,
         into=FORMATS[name],
         redact="redact" in request.POST,
         name="dbroute-traces",
     )
 
 
-def _delete(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) -> HttpResponseBase:
-    """Delete, once the person has said that they are sure."""
+def _delete(
+    admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
+) -> HttpResponseBase:
+    """Delete, once the person has said that they are sure. What is recorded meanwhile is among all."""
     if not may(request, "delete_trace"):
         raise PermissionDenied
     if action == "delete_selected" and not chosen:
@@ -88,11 +103,18 @@ def _delete(admin: Admin, request: HttpRequest, action: str, chosen: list[str]) 
         context = {
             "action": action,
             "chosen": chosen,
-            "count": store.count() if action == "clear" else len(chosen),
+            "count": store.count(wanted) if action == "clear" else len(chosen),
+            "filtered": wanted != Filter(),
+            "back": request.get_full_path(),
         }
         return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
     try:
-        count = store.clear() if action == "clear" else store.delete(chosen)
+        if action == "clear" and wanted == Filter():
+            count = store.clear()
+        elif action == "clear":
+            count = store.delete([one.id for one in store.summaries(wanted, limit=store.count(wanted))])
+        else:
+            count = store.delete(chosen)
     except StoreError as error:
         messages.error(request, _("Nothing was deleted: %(error)s") % {"error": error})
     else:
