@@ -85,6 +85,15 @@ class TestATrace:
         assert "● info" in words(section)
         assert "/finding/" not in section
 
+    def test_what_we_say_in_english_is_marked_as_such_and_what_a_project_says_is_not(self, admin, store):
+        ours = Finding(code="stale-read", level=Level.WARNING, message="Read stale.", events=[2])
+        own = Finding(code="zu-alt", level=Level.WARNING, message="Zu alt.", events=[2])
+        store.save(a_trace(1, findings=[ours, own]))
+        page = admin.get(url("change", a_trace(1).id) + "?event=2", headers={"Accept-Language": "de"})
+        body = page.content.decode()
+        assert body.count('<span lang="en" dir="auto">Read stale.</span>') == 2  # on top, and in its row
+        assert body.count('<span dir="auto">Zu alt.</span>') == 2
+
 
 class TestTheList:
     @pytest.fixture(autouse=True)
