@@ -313,6 +313,7 @@ FILTERS = {
     "an open event": "?event=5000",
     "the longest first": "?sort=duration",
     "statements": "?group=statements&sort=duration",
+    "an open statement": "?group=statements&sort=duration&like=1",
     "a time": "?from_us=0&to_us=800000&db=customer_shard_1",
 }
 
