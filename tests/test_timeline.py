@@ -326,6 +326,14 @@ class TestLinks:
             "?questions=on#dbroute-events-title",
         ]
 
+    def test_also_where_the_filter_is_long_a_lane_s_name_leads_to_its_events_and_keeps_it(self, admin, store):
+        store.save(self.TRACE)
+        page = reverse("admin:dbroute_panel_trace_change", args=(self.TRACE.id,))
+        body = admin.get(f"{page}?q={'x' * 300}").content.decode()
+        names = re.findall(r'dbroute-lane-name"><a href="([^"]+)"', body)
+        assert names[0] == f"?q={'x' * 300}&amp;db=primary#dbroute-events-title"
+        assert "kind=" not in body.partition("</section>")[0]  # too many bars to say it in each of them
+
     def test_the_keyboard_can_pass_by_all_of_them(self):
         markup = drawn(self.TRACE, links="?", bars=True)
         assert markup.index('class="dbroute-skip" href="#dbroute-events"') < markup.index("<svg")

@@ -152,8 +152,9 @@ def _respond(
         "timeline": looked.timeline,
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
-        "brief_lanes": _brief(context["lanes"], ""),
-        "bars": True,
+        # A lane's name repeats the filter a few times, its bars some hundred times.
+        "brief_lanes": lanes if len(lanes := context["lanes"]) <= 10 * LONGEST else "",
+        "bars": len(context["lanes"]) <= LONGEST,
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
     return page(admin, request, "trace.html", context, title=title, status=status)
