@@ -119,6 +119,14 @@ class TestAnswers:
             ask(admin, action="allow_relation")
         )
 
+    def test_a_relation_without_a_choice_shows_that_its_second_object_is_a_new_one(self, admin):
+        for response in (
+            ask(admin, action="allow_relation"),
+            admin.get(reverse("admin:dbroute_panel_trace_sandbox") + "?action=allow_relation&other="),
+        ):
+            (offered,) = re.findall(r'<select name="other".*?</select>', response.content.decode(), re.DOTALL)
+            assert re.findall(r'<option value="(\w*)"', offered) == ["new", "from", "row"]
+
     def test_a_router_that_raises_is_an_answer_with_its_traceback(self, admin, routers):
         routers(Failing)
         response = ask(admin, action="db_for_read", repeat="3")

@@ -68,7 +68,10 @@ class SandboxForm(forms.Form):
     action = Choice(label=gettext_lazy("Question"), valid=ACTIONS.items())
     instance = Choice(
         label=gettext_lazy("Object"),
-        help_text=gettext_lazy("What Django gives the routers as the hint “instance”, if anything."),
+        help_text=gettext_lazy(
+            "What Django gives the routers as the hint “instance”, if anything. "
+            "In a relation, no object is a new one."
+        ),
         empty=gettext_lazy("no object"),
         valid=SOURCES.items(),
     )
@@ -108,8 +111,9 @@ class SandboxForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        action = cast("Choice", self.fields["action"])
-        action.choices = action.valid  # there is no question without one
+        for name in ("action", "other"):  # no question without the one, no relation without the other
+            field = cast("Choice", self.fields[name])
+            field.choices = field.valid
         for name in ("instance_db", "other_db", "db"):
             offer(self, name, settings.DATABASES)
 
