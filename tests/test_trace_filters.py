@@ -164,6 +164,16 @@ def test_the_headline_says_who_decided_how_often_and_leads_to_the_queries(admin,
         assert len(queries.intersection(listed)) == int(text.split()[-1])
 
 
+def test_a_router_whose_decision_was_not_kept_is_among_who_decided(admin, store):
+    trace = a_trace(2, events=[a_query(2, decision=1), a_query(3, route=Route.EXPLICIT)])
+    store.save(trace)
+    (shown,) = with_class(parsed(get(admin, trace)), "dbroute-decided")
+    assert [" ".join("".join(item.itertext()).split()) for item in shown.iter("li")] == [
+        "a router, not kept which 1",
+        "the code itself 1",
+    ]
+
+
 def test_only_a_field_that_is_filled_in_has_a_colon(admin, trace):
     labels = {
         "".join(label.itertext()): label.get("for") for label in parsed(get(admin, trace)).iter("label")

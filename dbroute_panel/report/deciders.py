@@ -62,7 +62,11 @@ def decider_of(event: Event, decision: Decision | None) -> str | None:
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """Where so many ``queries`` go was decided ``by``, as ``decider_of()`` has it; ``name`` is for people."""
+    """
+    Where so many ``queries`` go was decided ``by``, as ``decider_of()`` has it; ``name`` is for people.
+
+    ``by`` is "" for a router whose decision the trace has not kept.
+    """
 
     by: str
     name: Any
@@ -72,9 +76,10 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 def decided_in(index: Index) -> tuple[Decided, ...]:
     """Who decided where the queries of a trace go; who decided most often is first."""
     queries = index.trace.queries
-    counts = Counter(decider_of(query, index.decision_of(query)) for query in queries)
+    counts = Counter(decider_of(query, index.decision_of(query)) or "" for query in queries)
+    names: dict[str, Any] = {str(by): name for by, name in DECIDERS.items()}
+    names[""] = gettext_lazy("a router, not kept which")
     return tuple(
-        Decided(by=by, name=DECIDERS.get(by) or index.routers(by), queries=number)  # type: ignore[call-overload]
+        Decided(by=by, name=names.get(by) or index.routers(by), queries=number)
         for by, number in counts.most_common()
-        if by is not None
     )
