@@ -54,7 +54,7 @@ def test_a_path_of_one_long_word_makes_no_page_wider_than_the_window(browse, sit
         assert measures.too_wide(page) == []
 
 
-@pytest.mark.parametrize("name", ["list", "trace-opened", "map", "routers"])
+@pytest.mark.parametrize("name", ["list", "trace-long", "trace-opened", "map", "routers"])
 def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     page = browse(site)
     SHOWN[name].reach(page, site)
@@ -63,8 +63,10 @@ def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     expect(opened).to_have_count(1 if name == "trace-opened" else 0)
     page.emulate_media(media="print")
 
-    pressing = "button, input, select, textarea, .object-tools a, .dbroute-ways a, .dbroute-pages a"
-    pressed = ours.locator(pressing).filter(visible=True)
+    admin_s = "#nav-sidebar, #user-tools"
+    pressed = page.locator(
+        f"button, input, select, textarea, .object-tools a, .dbroute-ways, .dbroute-pages, {admin_s}"
+    ).filter(visible=True)
     assert [one.evaluate("element => element.outerHTML") for one in pressed.all()] == []
     expect(opened).to_have_count(1 if name == "trace-opened" else 0)
     assert measures.too_wide(page) == []
