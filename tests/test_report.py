@@ -290,7 +290,7 @@ class TestFilter:
 class TestPages:
     def test_a_hundred_rows_a_page_and_the_number_is_held_inside(self):
         listing = Listing(Index(a_long_trace(events=2 * PAGE + 2)))
-        assert (len(listing.page().rows), listing.page().pages) == (PAGE, 2)
+        assert (len(listing.page().rows), listing.page().pages) == (PAGE, 2) == (100, 2)
         assert listing.page(2).rows[0].id == 2 * PAGE + 2
         assert listing.page(99).number == 2
         assert listing.page(-1).number == 1
