@@ -59,7 +59,7 @@ def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     page = browse(site)
     SHOWN[name].reach(page, site)
     ours = page.locator("#dbroute")
-    opened = ours.get_by_text("called from").filter(visible=True)
+    opened = ours.get_by_text("called from", exact=True).filter(visible=True)
     expect(opened).to_have_count(1 if name == "trace-opened" else 0)
     page.emulate_media(media="print")
 

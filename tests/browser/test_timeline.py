@@ -92,9 +92,11 @@ def test_time_runs_from_left_to_right_in_a_language_that_does_not(browse, site):
         first, last = bars.first.bounding_box()["x"], bars.last.bounding_box()["x"]
         name = page.locator(".dbroute-lane-name").first.bounding_box()["x"]
         ticks = page.locator(".dbroute-axis text")
-        start, end = ticks.first.bounding_box()["x"], ticks.last.bounding_box()["x"]
-        positions[locale] = (first <= last, start < end, name < start)
-    assert positions == {"en": (True, True, True), "ar": (True, True, False)}
+        start, end = ticks.first.bounding_box(), ticks.last.bounding_box()
+        axis = page.locator(".dbroute-axis svg").bounding_box()
+        inside = axis["x"] - 1 <= start["x"] and end["x"] + end["width"] <= axis["x"] + axis["width"] + 1
+        positions[locale] = (first <= last, start["x"] < end["x"], name < start["x"], inside)
+    assert positions == {"en": (True, True, True, True), "ar": (True, True, False, True)}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
