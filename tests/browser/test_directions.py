@@ -70,3 +70,36 @@ def test_on_paper_is_what_was_opened_and_nothing_to_press(browse, site, name):
     assert [one.evaluate("element => element.outerHTML") for one in pressed.all()] == []
     expect(opened).to_have_count(1 if name == "trace-opened" else 0)
     assert measures.too_wide(page) == []
+
+
+FROM_LEFT_TO_RIGHT = """element => {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode() && !walker.currentNode.textContent.trim());
+  const text = walker.currentNode.textContent;
+  const at = place => {
+    const range = document.createRange();
+    range.setStart(walker.currentNode, place);
+    range.setEnd(walker.currentNode, place + 1);
+    return range.getBoundingClientRect().x;
+  };
+  return at(text.search(/\\S/)) < at(text.trimEnd().length - 1);
+}"""
+
+
+def test_a_path_and_a_time_are_read_as_they_are_written_in_any_language(browse, site):
+    page = browse(site, locale="he")
+    page.goto(site.trace("stale"))
+    for what in (
+        "#content > h1",
+        ".breadcrumbs bdi",
+        ".dbroute-summary bdi",
+        ".dbroute-ms",
+        ".dbroute-lane-time",
+    ):
+        assert page.locator(what).first.evaluate(FROM_LEFT_TO_RIGHT), what
+    title = page.locator("#content > h1")
+    assert title.evaluate("title => getComputedStyle(title).textAlign") == "right"
+
+    page.goto(ADMIN)
+    for what in (".dbroute-traces th > a", ".dbroute-num"):
+        assert page.locator(what).first.evaluate(FROM_LEFT_TO_RIGHT), what
