@@ -42,3 +42,14 @@ def test_nobody_is_sent_where_they_may_not_go(site, store, permission):
 def test_a_page_of_one_trace_or_finding_leads_there_too_and_is_none_of_them(site, store, page):
     store.save(HERE)
     assert tools(person("superuser"), page) == [(link, False) for link in ALL]
+
+
+@pytest.mark.parametrize(
+    "page", [*ALL, f"{HERE.id}/change/", "compare/", "finding/stale-read/", "no/change/"]
+)
+def test_every_page_says_where_it_is_as_the_admin_s_own_do(site, store, page):
+    store.save(HERE)
+    body = person("superuser").get(f"/admin/dbroute_panel/trace/{page}").content.decode()
+    (crumbs,) = re.findall(r'<div class="breadcrumbs">.*?</div>', body, re.DOTALL)
+    above = ["/admin/", "/admin/dbroute_panel/", *(["/admin/dbroute_panel/trace/"] if page else [])]
+    assert re.findall(r'<a href="([^"]+)">', crumbs)[:3] == above
