@@ -29,18 +29,25 @@ from debug_toolbar.toolbar import debug_toolbar_urls
 urlpatterns += debug_toolbar_urls()
 """
 
+FIXTURE_TEST = """
+def test_fixture(route_trace, db):
+    from django.contrib.auth.models import Group
 
-def settings_lines() -> list[str]:
-    """The lines of the first Python block under "Install"."""
+    Group.objects.create(name="editors")
+    route_trace.assert_queries("default", 1)
+    assert route_trace.decisions[0].model == "auth.Group"
+"""
+
+
+def settings_block() -> str:
+    """The first Python block under "Install"."""
     block = re.search(r"^## Install$.*?^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     assert block is not None
-    return block[1].splitlines()
+    return block[1]
 
 
-def toolbar_import() -> str:
-    match = re.search(r"`(from debug_toolbar\.settings import \w+)`", README)
-    assert match is not None
-    return match[1]
+def without_the_toolbar(block: str) -> str:
+    return "".join(line for line in block.splitlines(keepends=True) if "debug_toolbar" not in line.lower())
 
 
 class Project:
@@ -50,6 +57,7 @@ class Project:
         self.folder = folder / "site"
         self.bin = folder / "venv" / "bin"
         self.environment = environment | {"DJANGO_SUPERUSER_PASSWORD": "secret"}
+        self.written: dict[Path, str] = {}
         self.run(sys.executable, "-m", "venv", str(folder / "venv"))
 
     def run(self, *command: str) -> str:
@@ -68,9 +76,11 @@ class Project:
     def manage(self, *arguments: str) -> str:
         return self.run(str(self.bin / "python"), str(self.folder / "manage.py"), *arguments)
 
-    def add(self, file: str, text: str) -> None:
-        with (self.folder / "mysite" / file).open("a") as opened:
-            opened.write(f"\n{text}\n")
+    def end(self, file: str, text: str) -> None:
+        """``text`` is all that follows on what ``startproject`` has written into ``file``."""
+        path = self.folder / "mysite" / file
+        written = self.written.setdefault(path, path.read_text())
+        path.write_text(f"{written}\n{text}\n")
 
     def served(self) -> AbstractContextManager[Browser]:
         port = free_port()
@@ -81,12 +91,14 @@ class Project:
         )
 
 
-def test_three_settings_lines_are_all_that_the_readme_asks_for() -> None:
-    assert [line.split()[0] for line in settings_lines()] == [
-        "INSTALLED_APPS",
-        "MIDDLEWARE",
-        "DEBUG_TOOLBAR_PANELS",
-    ]
+def test_three_settings_are_all_that_the_readme_asks_for() -> None:
+    names = [line.split()[0] for line in settings_block().splitlines() if line]
+    assert names == ["from", "INSTALLED_APPS", "MIDDLEWARE", "DEBUG_TOOLBAR_PANELS"]
+
+
+def test_a_project_without_the_toolbar_leaves_out_two_lines() -> None:
+    names = [line.split()[0] for line in without_the_toolbar(settings_block()).splitlines() if line]
+    assert names == ["INSTALLED_APPS", "MIDDLEWARE"]
 
 
 @pytest.mark.slow
@@ -94,15 +106,19 @@ def test_a_fresh_project_gets_the_admin_pages_and_then_the_toolbar_panel(
     distributions: tuple[Path, Path], clean_environment: dict[str, str], tmp_path: Path
 ) -> None:
     _, wheel = distributions
-    apps, middleware, panels = settings_lines()
+    block = settings_block()
     project = Project(tmp_path, clean_environment)
 
     # Without the toolbar: the admin pages alone.
     project.install(f"Django=={django.__version__}", str(wheel))
     assert "debug-toolbar" not in project.run(str(project.bin / "python"), "-m", "pip", "freeze")
     project.start()
-    project.add("settings.py", f"{apps}\n{middleware}")
+    project.end("settings.py", without_the_toolbar(block))
     assert "no issues" in project.manage("check")
+    assert "Nothing is wrong with the routing" in project.manage("dbroute", "lint")
+    assert re.search(
+        r"^auth\.User +default +default +default$", project.manage("dbroute", "map"), re.MULTILINE
+    )
     assert "No changes detected" in project.manage("makemigrations", "--check", "--dry-run")
     project.manage("migrate", "--verbosity", "0")
     project.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com")
@@ -119,10 +135,10 @@ def test_a_fresh_project_gets_the_admin_pages_and_then_the_toolbar_panel(
         for file in (ROOT / "static").rglob("*.*"):
             browser.get(f"/static/{file.relative_to(ROOT / 'static').as_posix()}")
 
-    # With the toolbar, and the third line.
+    # With the toolbar, and the whole block.
     project.install(f"{wheel}[toolbar]")
-    project.add("settings.py", f"{TOOLBAR_SETTINGS}\n{toolbar_import()}\n{panels}")
-    project.add("urls.py", TOOLBAR_URLS)
+    project.end("settings.py", f"{TOOLBAR_SETTINGS}\n{block}")
+    project.end("urls.py", TOOLBAR_URLS)
     assert "no issues" in project.manage("check")
     project.manage("migrate", "--verbosity", "0")
     with project.served() as browser:
@@ -137,3 +153,37 @@ def test_a_fresh_project_gets_the_admin_pages_and_then_the_toolbar_panel(
         assert trace_id in content
         assert "django_session" in content
         assert trace_id in browser.get(f"/admin/dbroute_panel/trace/{trace_id}/change/").text
+
+
+@pytest.mark.slow
+def test_the_pytest_plugin_comes_with_the_wheel(
+    distributions: tuple[Path, Path], clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """With pytest-django, and in a project without, whose other tests go on."""
+    _, wheel = distributions
+    project = Project(tmp_path, clean_environment)
+    project.install(f"Django=={django.__version__}", str(wheel), "pytest")
+    project.start()
+    project.end("settings.py", without_the_toolbar(settings_block()))
+    project.manage("migrate", "--verbosity", "0")
+    (project.folder / "test_fixture.py").write_text(FIXTURE_TEST)
+    (project.folder / "test_plain.py").write_text("def test_plain():\n    pass\n")
+    pytest_here = [
+        str(project.bin / "python"),
+        "-m",
+        "pytest",
+        "--rootdir",
+        str(project.folder),
+        "-p",
+        "no:cacheprovider",
+    ]
+
+    assert "1 passed" in project.run(*pytest_here, str(project.folder / "test_plain.py"))
+    with pytest.raises(AssertionError, match="install pytest-django"):
+        project.run(*pytest_here, str(project.folder / "test_fixture.py"))
+
+    project.install("pytest-django")
+    (project.folder / "pytest.ini").write_text(
+        "[pytest]\nDJANGO_SETTINGS_MODULE = mysite.settings\npythonpath = .\n"
+    )
+    assert "2 passed" in project.run(*pytest_here, str(project.folder))
