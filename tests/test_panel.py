@@ -203,6 +203,12 @@ class TestRecording:
         client.get("/user/")
         assert store.summaries()[0].queries == before
 
+    def test_the_toolbar_finds_our_icon_and_draws_it_before_the_title(self, client):
+        item = re.search(
+            r'<li id="djdt-RoutingPanel".*?</li>', client.get("/books/").content.decode(), re.DOTALL
+        )[0]
+        assert re.search(r'<svg class="djdt-nav-icon" [^>]*>.*</svg>\s*Routing', item, re.DOTALL)
+
     def test_an_empty_request_is_kept_because_it_is_shown(self, client, store, toolbar):
         response = client.get("/nothing/")
         assert subtitle(response) == "Routing 0 queries · 0 databases"

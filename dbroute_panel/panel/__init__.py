@@ -41,6 +41,7 @@ class RoutingPanel(Panel):
     is_async = True
     title: str | Promise = gettext_lazy("Database routing")
     nav_title: str | Promise = gettext_lazy("Routing")
+    nav_icon = "dbroute_panel/routing.svg"  # type: ignore[assignment]
     template = "dbroute_panel/panel.html"
 
     def __init__(self, toolbar: Any, get_response: Any) -> None:
