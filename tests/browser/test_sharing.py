@@ -154,3 +154,20 @@ def test_what_can_be_done_with_a_trace_stands_apart(page, site):
     assert len(tools) == 3
     for one, other in pairwise(tools):
         assert other["x"] - one["x"] - one["width"] == pytest.approx(5, abs=0.5)
+
+
+def test_the_way_to_a_page_and_what_can_be_done_with_it_are_where_the_admin_has_them(page, site):
+    """Whatever version of Django the admin is of."""
+    colours = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]"
+    page.goto("/admin/library/book/")
+    theirs = page.locator(".breadcrumbs")
+    expected, height = theirs.evaluate(colours), theirs.bounding_box()["height"]
+
+    page.goto(site.trace("stale"))
+    ours = page.locator(".breadcrumbs")
+    assert ours.evaluate(colours) == expected
+    assert ours.bounding_box()["height"] == pytest.approx(height, abs=5)
+    title = page.locator("#content h1").first.bounding_box()
+    tools = page.locator("#dbroute .object-tools").bounding_box()
+    assert title["y"] - 10 < tools["y"] < title["y"] + title["height"]
+    assert tools["x"] > 640
