@@ -247,7 +247,7 @@ class TestExamples:
         monkeypatch.setattr(offers, "replicas", dict)
         assert "new_users" in examples()[1].text
         monkeypatch.setattr(offers, "all_models", lambda: [User])
-        assert "a auth.User of" in examples()[2].text
+        assert "one of auth.User from" in examples()[2].text
         monkeypatch.setattr(offers, "all_models", list)
         assert examples() == []
 

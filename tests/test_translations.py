@@ -73,6 +73,14 @@ def test_what_is_filled_in_is_the_same_in_each_translation(language):
             assert (said[0] == " ", said[-1] == " ") == (source[0] == " ", source[-1] == " "), source
 
 
+def test_a_french_sign_has_a_space_before_it_at_which_no_line_ends():
+    """As in Django's own catalogue; a colon without any may be in code."""
+    wrong = re.compile(r" ([:;!»]|\?(?!\w+=))|« |[^\W\d][;!?»]")
+    for message in catalogue(PACKAGE / "locale", "fr"):
+        for text in forms(message.string):
+            assert not wrong.search(text), text
+
+
 def test_the_compiled_catalogue_is_made_of_the_one_that_people_edit(language):
     with (PACKAGE / f"locale/{language}/LC_MESSAGES/django.mo").open("rb") as file:
         compiled: dict[Any, str] = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]

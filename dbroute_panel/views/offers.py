@@ -85,11 +85,12 @@ def examples() -> list[Example]:
             {"action": Action.READ, "model": model, "repeat": "100"},
         ),
         _example(
-            _("Where would a %(model)s that was read from %(two)s be written?") % names,
+            _("Where would an object of %(model)s that was read from %(two)s be written?") % names,
             {"action": Action.WRITE, "model": model, "instance": "from", "instance_db": names["two"]},
         ),
         _example(
-            _("May a %(model)s of %(one)s and a %(other)s of %(two)s be related?") % names,
+            _("May an object of %(model)s from %(one)s and one of %(other)s from %(two)s be related?")
+            % names,
             {"action": Action.RELATION, "model": model, "instance": "from", "instance_db": names["one"]}
             | {"other_model": other, "other": "from", "other_db": names["two"]},
         ),

@@ -45,7 +45,11 @@ def run(console: Console, options: dict[str, Any]) -> None:
     routes = routing_map()
     if path is not None:
         files.write(path, [WRITERS[output](routes).encode()])
-        console.note(_("The map of %(count)d models: %(path)s") % {"count": len(routes.models), "path": path})
+        count = len(routes.models)
+        console.note(
+            ngettext("The map of %(count)d model: %(path)s", "The map of %(count)d models: %(path)s", count)
+            % {"count": count, "path": path}
+        )
     elif expected is None and output == "text":
         show(console, routes)
     elif expected is None:

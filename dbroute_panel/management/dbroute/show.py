@@ -64,7 +64,10 @@ def headline(console: Console, trace: Trace, totals: Totals) -> None:
     if request is not None:
         facts.insert(1, str(request.status))
     if totals.dropped:
-        facts.append(_("%(count)d events were not kept") % {"count": totals.dropped})
+        facts.append(
+            ngettext("%(count)d event was not kept", "%(count)d events were not kept", totals.dropped)
+            % {"count": totals.dropped}
+        )
     console.line(" · ".join(facts))
     shares: list[list[Piece]] = [
         [
