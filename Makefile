@@ -51,12 +51,18 @@ $(VENV)/.made:
 	  echo "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
+# A checkout has these; an sdist, which holds no links, is given them.
+LINKS := $(addprefix dbroute_panel/,docs static templates)
+
+$(LINKS):
+	@ln -s ../$(@F) $@
+
+$(VENV)/.installed-demo: $(VENV)/.made pyproject.toml | $(LINKS)
 	@echo "Installing dbroute_panel, Django and the debug toolbar into $(VENV)"
 	@$(INSTALL) -e '.[toolbar]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml | $(LINKS)
 	@echo "Installing dbroute_panel and what its tests need into $(VENV)"
 	@$(INSTALL) -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@ $(VENV)/.installed-demo
@@ -74,7 +80,7 @@ $(VENV)/.installed-services: $(VENV)/.installed-dev
 	  echo "mysqlclient cannot be built here (on Debian and Ubuntu: apt install gcc libmariadb-dev pkg-config): taking PyMySQL"
 	@touch $@ $(VENV)/.installed-browser
 
-$(VENV)/.installed-bench: $(VENV)/.made pyproject.toml
+$(VENV)/.installed-bench: $(VENV)/.made pyproject.toml | $(LINKS)
 	@echo "Installing dbroute_panel and the tools it is measured against into $(VENV)"
 	@$(INSTALL) -e '.[bench]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@

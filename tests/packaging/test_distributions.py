@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import tarfile
 import zipfile
 from email.parser import HeaderParser
@@ -92,7 +93,7 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test_again(distributions: t
         names = {member.name.partition("/")[2] for member in archive if member.isfile()}
 
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"} <= names
-    assert {"CONTRIBUTING.md", "SECURITY.md"} <= names
+    assert {"CONTRIBUTING.md", "SECURITY.md", "noxfile.py", "biome.json"} <= names
     assert {
         "dbroute_panel/records.py",
         "example_site/settings.py",
@@ -104,6 +105,26 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test_again(distributions: t
         if name.startswith(("dbroute_panel/static", "dbroute_panel/templates", "dbroute_panel/docs"))
     }
     assert not {name for name in names if name.startswith("example_site/data/") or "__pycache__" in name}
+
+
+@pytest.mark.slow
+def test_make_gives_the_sdist_the_links_that_a_checkout_has(
+    distributions: tuple[Path, Path], clean_environment: dict[str, str], tmp_path: Path
+) -> None:
+    sdist, _ = distributions
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    (source / ".venv").mkdir()
+    (source / ".venv/.made").touch()
+    (source / ".venv/bin").mkdir()
+    (source / ".venv/bin/python").symlink_to("/bin/true")
+    subprocess.run(
+        ["make", "--silent", ".venv/.installed-demo"], cwd=source, env=clean_environment, check=True
+    )
+
+    for folder in ("docs", "static", "templates"):
+        assert (source / "dbroute_panel" / folder).readlink() == Path("..", folder)
 
 
 @pytest.mark.slow
