@@ -123,7 +123,7 @@ def keep(picture: Picture, browser: Browser, site: Site) -> None:
     taken = page.screenshot(
         full_page=True,
         animations="disabled",
-        clip={"x": 0, "y": box["y"], "width": 1280, "height": bottom - box["y"]},
+        clip={"x": box["x"], "y": box["y"], "width": box["width"], "height": bottom - box["y"]},
     )
     page.context.close()
     file = IMAGES / f"{picture.name}.png"
