@@ -47,7 +47,7 @@ class TestList:
     def test_without_traces_it_says_what_to_do(self, admin):
         response = admin.get(url("changelist"))
         assert response.status_code == 200
-        assert "No traces yet. Open any page of your site" in text(response)
+        assert "No traces yet. Open a page of your site that uses a database" in text(response)
 
     def test_every_trace_is_a_line_with_its_numbers_newest_first(self, admin, store):
         store.save(a_trace(1, path="/old/", aliases=["primary"]))

@@ -323,7 +323,9 @@ class TestActions:
 class TestEmptyStates:
     def test_without_traces_it_says_how_to_get_one(self, admin):
         said = words(admin.get(LIST).content.decode())
-        assert "No traces yet. Open any page of your site, or run manage.py dbroute run -- check" in said
+        assert (
+            "No traces yet. Open a page of your site that uses a database, or run manage.py dbroute" in said
+        )
 
     def test_without_matches_it_says_how_to_see_all(self, admin, store):
         store.save(a_trace(1))
