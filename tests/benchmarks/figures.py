@@ -88,6 +88,8 @@ FIGURES: Final = (
                 results.added("record", REFERENCE, "request")
             ),
         ),
+        Figure(title="recording, instructions of Python", unit="", read=_of("instructions/recording")),
+        Figure(title="Django's own, the same query", unit="", read=_of("instructions/django")),
         Figure(
             title="end of the request: document, findings, SQLiteStore",
             unit="ms",

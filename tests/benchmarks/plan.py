@@ -94,6 +94,7 @@ class Plan:
         return [
             ("idle", self.repeats, [("idle", "idle.difference", {})]),
             ("recording", self.repeats, growth),
+            ("recording", 1, [("instructions", "instructions.counted", {})]),
             ("recording", 1, [("memory", "growth.memory", {"queries": 2_000})]),
             ("recording", 1, [("peak", "growth.peak", {"queries": 100_000})]),
             ("pages", self.repeats, [*documents, *pages]),
@@ -102,8 +103,8 @@ class Plan:
 
 
 LONG: Final = Plan(
-    sizes={10: (50, 5), 100: (10, 5), 1_000: (1, 11), 5_000: (1, 3)},
-    seconds=50,
+    sizes={10: (50, 5), 100: (10, 5), 1_000: (1, 31), 5_000: (1, 3)},
+    seconds=150,
     repeats=5,
 )
 QUICK: Final = Plan(sizes={10: (10, 2), 1_000: (1, 3)}, seconds=10, repeats=1)

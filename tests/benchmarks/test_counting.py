@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks.counting import calls
+from tests.benchmarks.counting import calls, instructions
 
 
 def one() -> int:
@@ -42,3 +42,24 @@ def test_it_ends_with_an_exception_too():
         assert sys.getprofile() is None
     else:
         raise AssertionError
+
+
+def test_instructions_are_counted_by_the_folder_of_their_file():
+    few, none = instructions(one, __file__)
+    more, _ = instructions(two, __file__)
+    assert more > 2 * few > 0
+    assert none == 0
+    assert instructions(one, "/elsewhere/") == (0, few)
+
+
+def test_what_traced_before_goes_on_tracing():
+    def traces(frame, event, argument):
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(traces)
+    try:
+        instructions(one, __file__)
+        assert sys.gettrace() is traces
+    finally:
+        sys.settrace(before)
