@@ -17,11 +17,10 @@ def counted() -> dict[str, float]:
     """Of a query with its decision: ``recording``, and ``django``, those of Django and the project."""
 
     def queries() -> None:
+        random.seed(1)
         for number in range(TIMES):
             Book.objects.get(pk=number % 100 + 1)
 
     with trace("instructions", keep=False):
-        queries()  # what is done once is not counted
-        random.seed(1)
         ours, others = instructions(queries, str(Path(dbroute_panel.__file__).parent))
     return {"recording": ours / TIMES, "django": others / TIMES}
