@@ -37,7 +37,7 @@ def instructions(work: Callable[[], object], folder: str) -> tuple[int, int]:
     """
     How many instructions ``work`` takes on this thread: (of files in ``folder``, of all others).
 
-    It is done twice: from Python 3.12 on, a function is prepared for being counted when it is first called so.
+    It is done twice: from Python 3.12 on, a function is prepared for that when it is first called so.
     """
     ours = others = 0
 
