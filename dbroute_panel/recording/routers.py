@@ -27,7 +27,7 @@ from dbroute_panel.records import Action, Outcome, Settled
 
 _active, _frame = active.get, sys._getframe
 
-ROUTER, ERROR = Settled.ROUTER, Settled.ERROR
+ROUTER = Settled.ROUTER
 READ, WRITE, RELATION, MIGRATE = Action.READ, Action.WRITE, Action.RELATION, Action.MIGRATE
 PASSED, ANSWERED, RAISED, NO_METHOD = Outcome.PASSED, Outcome.ANSWERED, Outcome.RAISED, Outcome.NO_METHOD
 # A member of an enum is found slowly by its class, and these are needed at every decision.
@@ -95,9 +95,7 @@ def decide(  # noqa: C901 - few calls, because it runs for every question
     Where the router's class has a method of its own in the place of Django's, that is called: the one step.
     """
     owner, action, name, djangos, about_a_model = question
-    raw = arguments = kept = site = None
-    model: Any = None
-    event = 0
+    raw = arguments = kept = site = model = None
     try:
         if about_a_model and (model := recorder.labels.get(id(args[0]))) is None:
             model = _subject(recorder, args[0])
@@ -115,9 +113,7 @@ def decide(  # noqa: C901 - few calls, because it runs for every question
         recorder.lost("decision")
     if raw is None:
         return getattr(super(owner, router), name)(*args, **hints)
-    here.decision = event
-    failure: BaseException | None = None
-    answer: Any = None
+    here.decision = raw.id
     left: Iterator[Any] = _NOBODY
     raw.start = perf_counter_ns()
     try:
@@ -132,37 +128,45 @@ def decide(  # noqa: C901 - few calls, because it runs for every question
             finally:
                 probe.router = owner.__base__
     except BaseException as error:
-        failure = error
-        raise
-    finally:
         raw.end = perf_counter_ns()
         here.decision = raw.parent
-        try:
-            raw.routers = tuple(left)  # no cycle: decision -> map -> repeat -> decision
-            last, kind = raw.last, type(answer)
-            plain = answer if kind is str else scalar(answer)
-            if failure is not None:
-                raw.settled_by = ERROR
-                if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
-                    # Django could not even tell whether the answer is true.
-                    last.outcome, last.error = RAISED, described(failure)
-            elif last is not None and last.answer is answer and last.outcome is PASSED:
-                # Django hands back the very object with which a router settled it.
-                raw.settled_by, last.outcome, last.answer = ROUTER, ANSWERED, plain
-            else:
-                raw.settled_by = _settled_by(action, hints)
-            raw.answer = plain
-            recorder.events.append(raw)
-            if about_a_model:
-                # Anything that is more than a plain string stays the object that it is.
-                if kind is str or kind is Carrier:
-                    answer = carry(answer, recorder.trace_id, event)
-                elif issubclass(kind, str):
-                    recorder.answered(answer, model, event)
-        except Exception:
-            recorder.lost("decision")
-        failure = None  # no cycle: exception -> traceback -> this frame -> exception
+        _note_failure(recorder, raw, left, error)
+        raise
+    raw.end = perf_counter_ns()
+    here.decision = raw.parent
+    try:
+        raw.routers = tuple(left)  # no cycle: decision -> map -> repeat -> decision
+        last, kind = raw.last, type(answer)
+        plain = answer if kind is str else scalar(answer)
+        if last is not None and last.answer is answer and last.outcome is PASSED:
+            # Django hands back the very object with which a router settled it.
+            raw.settled_by, last.outcome, last.answer = ROUTER, ANSWERED, plain
+        else:
+            raw.settled_by = _settled_by(action, hints)
+        raw.answer = plain
+        recorder.events.append(raw)
+        if about_a_model:
+            # Anything that is more than a plain string stays the object that it is.
+            if kind is str or kind is Carrier:
+                return carry(answer, recorder.trace_id, raw.id)
+            if issubclass(kind, str):
+                recorder.answered(answer, model, raw.id)
+    except Exception:
+        recorder.lost("decision")
     return answer
+
+
+def _note_failure(recorder: Recorder, raw: RawDecision, left: Iterator[Any], error: BaseException) -> None:
+    """Record a decision that raised: a router, or Django, which could not make use of the answer."""
+    try:
+        raw.routers = tuple(left)
+        last = raw.last
+        if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
+            # Django could not even tell whether the answer is true.
+            last.outcome, last.error = RAISED, described(error)
+        recorder.events.append(raw)
+    except Exception:
+        recorder.lost("decision")
 
 
 def _facts(

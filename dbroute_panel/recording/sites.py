@@ -74,25 +74,28 @@ def site_of(frame: FrameType, template: FrameType | None) -> Site:
 
     What calls a view renders nothing for it, and below are all the middlewares, twice as many frames.
     """
-    outer, known = frame.f_back if template is None else None, OF_TEMPLATES
+    outer: Any = frame if template is None else None
+    known = OF_TEMPLATES
     while outer is not None:
         try:
-            if known[outer.f_code.co_filename]:
-                code = outer.f_code
-                if code is RENDER:
-                    template = outer
-                    break
-                if code is _VIEW or code is _ASYNC_VIEW:
-                    break
+            while not known[(outer := outer.f_back).f_code.co_filename]:
+                pass
         except KeyError:
             meet(outer.f_code.co_filename)
-            continue
-        outer = outer.f_back
+        except AttributeError:
+            break  # that was the outermost
+        code = outer.f_code
+        if code is RENDER:
+            template = outer
+            break
+        if code is _VIEW or code is _ASYNC_VIEW:
+            break
     code, position = frame.f_code, frame.f_lasti
     line = None if template is None else _template_line(template)
     [site] = _latest
-    if site[0] is not code or site[1] != position or site[2] != line:
-        site = _latest[0] = (code, position, line)
+    if site[0] is code and site[1] == position and site[2] == line:
+        return site
+    site = _latest[0] = (code, position, line)
     return site
 
 
