@@ -14,7 +14,7 @@ from django.db import connections, router
 
 from dbroute_panel import recording
 from dbroute_panel.recording import traces
-from dbroute_panel.recording.recorder import active, resumed
+from dbroute_panel.recording.recorder import active, here, resumed
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -497,3 +497,12 @@ def test_resumed_makes_a_recorder_active_for_a_block():
         with resumed(None):
             assert active.get() is None
         assert active.get() is t._recorder
+
+
+def test_what_an_interrupt_left_behind_is_no_decision_s_parent(site):
+    here.decision = 7
+    with trace("test", keep=False) as t:
+        Tag.objects.count()
+    assert [decision.parent for decision in t.decisions] == [None]
+    assert [query.within for query in t.queries] == [None]
+    assert here.decision is None
