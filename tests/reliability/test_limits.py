@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import marshal
 import sqlite3
@@ -158,3 +159,26 @@ def test_a_list_of_execute_wrappers_has_ours_in_it(site):
     assert [wrapper.__module__ for wrapper in connection.execute_wrappers] == [
         "dbroute_panel.recording.connections"
     ]
+
+
+def test_a_query_that_a_router_runs_on_another_thread_is_not_within_its_decision(site, settings):
+    def count():
+        Tag.objects.using("primary").count()
+        connections.close_all()
+
+    class Threaded:
+        def db_for_write(self, model, **hints):
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(contextvars.copy_context().run, count).result()
+            return "primary"
+
+    class Here:
+        def db_for_write(self, model, **hints):
+            Tag.objects.using("primary").count()
+            return "primary"
+
+    for routers, within in (([Threaded()], None), ([Here()], 1)):
+        settings.DATABASE_ROUTERS = routers
+        with trace("limits", keep=False) as t:
+            router.db_for_write(Book)
+        assert [query.within for query in t.queries] == [within]
