@@ -88,8 +88,8 @@ class TestATrace:
     def test_of_many_about_one_event_its_row_says_some_and_how_many_more(self, admin, store):
         store.save(a_trace(1, findings=[found(Level.WARNING, "stale-read", 2)] * 12))
         detail = admin.get(url("change", a_trace(1).id) + "?event=2", headers={"HX-Request-Type": "partial"})
-        assert text(detail.content.decode()).count("Something is stale-read.") == 10
-        assert "and 2 more" in text(detail.content.decode())
+        assert words(detail.content.decode()).count("Something is stale-read.") == 10
+        assert "and 2 more" in words(detail.content.decode())
 
     def test_what_we_say_in_english_is_marked_as_such_and_what_a_project_says_is_not(self, admin, store):
         ours = Finding(code="stale-read", level=Level.WARNING, message="Read stale.", events=[2])
