@@ -47,8 +47,9 @@ class Picture:
 
 
 def trace(page: Page, site: Site) -> None:
-    page.goto(site.trace("stale"))
-    page.locator(".dbroute-row > summary").filter(has_text="UPDATE").first.click()
+    """One with several who decided, findings of each level and a transaction that was rolled back."""
+    page.goto(site.trace("transactions"))
+    page.locator(".dbroute-row > summary").filter(has_text="INSERT library_tag").last.click()
     page.get_by_text("called from").filter(visible=True).wait_for()
     page.locator(":focus").blur()
 
@@ -73,7 +74,7 @@ def panel(page: Page, site: Site) -> None:
 
 
 PICTURES = [
-    Picture("trace", "light", trace, "#content", 1300),
+    Picture("trace", "light", trace, "#content", 1550),
     Picture("sandbox", "light", sandbox, "#content", 900),
     Picture("map", "dark", SHOWN["map"].reach, "#content", 1000),
     Picture("panel", "light", panel, "html", 800),
@@ -130,7 +131,8 @@ def keep(picture: Picture, browser: Browser, site: Site) -> None:
     image = Image.open(BytesIO(taken)).convert("RGB")
     image.save(file, optimize=True)
     if file.stat().st_size >= LARGEST:
-        image.quantize(256, method=Image.Quantize.FASTOCTREE).save(file, optimize=True)
+        few = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(file, optimize=True)
     size = file.stat().st_size
     assert size < LARGEST, f"{file.name} has {size} bytes"
     print(f"{file.relative_to(ROOT)}: {image.width} x {image.height}, {size / 1000:.0f} kB")
