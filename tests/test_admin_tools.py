@@ -50,6 +50,6 @@ def test_a_page_of_one_trace_or_finding_leads_there_too_and_is_none_of_them(site
 def test_every_page_says_where_it_is_as_the_admin_s_own_do(site, store, page):
     store.save(HERE)
     body = person("superuser").get(f"/admin/dbroute_panel/trace/{page}").content.decode()
-    (crumbs,) = re.findall(r'<div class="breadcrumbs">.*?</div>', body, re.DOTALL)
+    (crumbs,) = re.findall(r'<ol class="breadcrumbs">.*?</ol>', body, re.DOTALL)
     above = ["/admin/", "/admin/dbroute_panel/", *(["/admin/dbroute_panel/trace/"] if page else [])]
     assert re.findall(r'<a href="([^"]+)">', crumbs)[:3] == above
