@@ -94,7 +94,7 @@ def test_a_path_and_a_time_are_read_as_they_are_written_in_any_language(browse, 
         ".breadcrumbs bdi",
         ".dbroute-summary bdi",
         ".dbroute-ms",
-        ".dbroute-lane-time",
+        ".dbroute-lane-total > span",
     ):
         assert page.locator(what).first.evaluate(FROM_LEFT_TO_RIGHT), what
     title = page.locator("#content h1")
