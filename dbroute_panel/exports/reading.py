@@ -19,6 +19,8 @@ from dbroute_panel.exports.bounds import wrong
 from dbroute_panel.records import SCHEMA, Trace, loads
 
 CHUNK: Final = 1 << 18
+LONGEST: Final = 60
+"""So many characters of a text of the file's are repeated in a message."""
 LARGEST: Final = 128 << 20
 """A document of more bytes is taken for something else: a trace of 10,000 events has 6 MB."""
 
@@ -194,7 +196,9 @@ class _File:
         except RecursionError:
             self.fail(_("This is no trace document: it is nested too deeply."), line=began)
         if not _ID.fullmatch(trace.id):
-            self.fail(_("The id %(id)r is not 32 hexadecimal digits.") % {"id": trace.id}, line=began)
+            self.fail(
+                _("The id %(id)r is not 32 hexadecimal digits.") % {"id": _quotable(trace.id)}, line=began
+            )
         if (reason := wrong(trace)) is not None:
             broken = {"id": trace.id, "reason": reason}
             self.fail(_("The trace %(id)s: %(reason)s") % broken, line=began)
@@ -210,6 +214,11 @@ def _end(pattern: re.Pattern[bytes], buffer: bytes, start: int) -> int:
     return match.end() if match else start
 
 
+def _quotable(text: str) -> str:
+    """A text of the file's as a message may repeat it."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
 class _Head(msgspec.Struct):
     """The part of a document that says what the rest is."""
 
@@ -218,10 +227,10 @@ class _Head(msgspec.Struct):
 
 def _other(schema: str) -> str:
     """What to say of a schema that is not ours."""
-    names = {"schema": schema, "ours": SCHEMA}
+    names = {"schema": _quotable(schema), "ours": SCHEMA}
     family, _slash, version = schema.partition("/")
     _ours, _slash, known = SCHEMA.partition("/")
-    if family != _ours or not version.isdecimal():
+    if family != _ours or not version.isdecimal() or len(version) > LONGEST:
         return _("This is no trace document: its schema is %(schema)r, not %(ours)r.") % names
     if int(version) > int(known):
         return (

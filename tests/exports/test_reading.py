@@ -159,6 +159,19 @@ def test_a_foreign_document_is_said_to_be_one():
     assert "Expected `str`, got `int`" in str(failure(b'{"schema": 1}'))
 
 
+@pytest.mark.parametrize("schema", ["9" * 5001, "dbroute-trace/" + "9" * 5001, "x" * 5001])
+def test_however_long_a_schema_is_the_message_stays_short(schema):
+    said = str(failure(json.dumps({"schema": schema}).encode()))
+    assert "no trace document: its schema is" in said
+    assert "…" in said
+    assert len(said) < 200
+
+
+def test_however_long_an_id_is_the_message_stays_short():
+    broken = TRACES[0].to_dict() | {"id": "a" * 5001}
+    assert len(str(failure(json.dumps(broken).encode()))) < 200
+
+
 def test_a_newer_schema_is_named():
     newer = dumps(TRACES[0]).replace(b"dbroute-trace/1", b"dbroute-trace/2")
     error = failure(dumps(TRACES[1]) + b"\n\n" + newer)
