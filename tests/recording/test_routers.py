@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import random
@@ -751,6 +752,47 @@ def test_decisions_beyond_the_limit_are_counted(site, settings):
             assert router.db_for_write(Book) == "primary"
     assert [d.id for d in t.decisions] == [1, 2]
     assert t.document.dropped.decision == 3
+
+
+def test_beyond_the_limit_each_kind_of_question_is_counted_and_the_tools_own_is_not(site, settings):
+    from dbroute_panel.models import Trace
+
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1}
+    with trace("test", keep=False) as t:
+        router.db_for_write(Book)
+        router.db_for_write(Trace)
+        router.db_for_read(Trace)
+        assert t._recorder.dropped["decision"] == 0
+        router.db_for_read(Book)
+        router.allow_relation(Book(), Person())
+        router.allow_migrate("primary", "library")
+    assert t.document.dropped.decision == 3
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_a_router_is_given_what_it_was_asked_with_a_trace_and_without(site, ask, recording):
+    heard = []
+
+    class Hears:
+        def db_for_read(self, *args, **hints):
+            heard.append((args, hints))
+            return "primary"
+
+        db_for_write = allow_relation = allow_migrate = db_for_read
+
+    ask(Hears())
+    book, person = Book(), Person()
+    questions = [
+        (router.db_for_read, (Book,)),
+        (router.db_for_write, (Book,)),
+        (router.allow_relation, (book, person)),
+        (router.allow_migrate, ("primary", "library")),
+    ]
+    with trace("test", keep=False) if recording else contextlib.nullcontext():
+        for question, args in questions:
+            for hints in ({}, {"shard": 3}):
+                question(*args, **hints)
+                assert heard.pop() == (args, hints)
 
 
 def test_a_historical_model_has_its_label(recorded):
