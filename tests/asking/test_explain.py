@@ -100,6 +100,8 @@ def test_a_question_about_a_relation(site):
     decision = explain("library.Book", "allow_relation", instance=book, other=book.author)
     assert (decision.answer, decision.router) == (True, "example_site.routers.PrimaryReplicaRouter")
     assert list(decision.args) == ["obj1", "obj2"]
+    hinted = explain("library.Book", "allow_relation", instance=book, other=book.author, hints={"shard": 3})
+    assert hinted.hints == {"shard": 3}
     refused = explain("library.Book", "allow_relation", instance=book, other=Note())
     assert (refused.answer, refused.settled_by) == (False, "same_database")
 
@@ -124,6 +126,7 @@ def test_an_exception_is_an_outcome_with_its_traceback(site, ask):
     assert step.error == "LookupError: no shard for Book"
     assert step.traceback.startswith("Traceback (most recent call last):\n")
     assert 'raise LookupError(f"no shard for {model.__name__}")' in step.traceback
+    assert step.traceback.endswith("\nLookupError: no shard for Book\n")
     assert "/django/" not in step.traceback
     assert "/dbroute_panel/recording" not in step.traceback
     assert [other.traceback for other in decision.steps[::2]] == [None, None]
@@ -209,39 +212,70 @@ def test_the_object_and_an_exception_are_not_kept_alive(site, ask):
     ("args", "kwargs", "message"),
     [
         (("libary.Book", "db_for_read"), {}, "No model 'libary.Book'. Did you mean 'library.Book'?"),
-        (("library", "db_for_read"), {}, "No model 'library'."),
+        (("library", "db_for_read"), {}, "No model 'library'. Did you mean 'library.Tag'?"),
         ((None, "db_for_read"), {}, "Give a model class or its label, not None."),
         (("library.Book", "db_for_raed"), {}, "No question 'db_for_raed'. Did you mean 'db_for_read'?"),
-        (("library.Book", "allow_migrate"), {}, "give db"),
+        (("library.Book", "allow_migrate"), {}, "allow_migrate is asked about a database: give db."),
         (
             ("library.Book", "allow_migrate"),
             {"db": "primray"},
             "No database 'primray'. Did you mean 'primary'?",
         ),
         (("libary", "allow_migrate"), {"db": "primary"}, "No app 'libary'. Did you mean 'library'?"),
-        (("library.Book", "allow_migrate"), {"db": "primary", "instance": Book()}, "not about objects"),
-        (("library.Book", "allow_migrate"), {"db": "primary", "other": Book()}, "not about objects"),
-        (("library.Book", "db_for_read"), {"db": "primary"}, "db and model_name belong to allow_migrate"),
+        (
+            ("library.Book", "allow_migrate"),
+            {"db": "primary", "instance": Book()},
+            "allow_migrate is asked about a database, not about objects.",
+        ),
+        (
+            ("library.Book", "allow_migrate"),
+            {"db": "primary", "other": Book()},
+            "allow_migrate is asked about a database, not about objects.",
+        ),
+        (
+            ("library.Book", "db_for_read"),
+            {"db": "primary"},
+            "db and model_name belong to allow_migrate, not to db_for_read.",
+        ),
         (
             ("library.Book", "db_for_read"),
             {"model_name": "book"},
-            "db and model_name belong to allow_migrate",
+            "db and model_name belong to allow_migrate, not to db_for_read.",
         ),
-        (("library.Book", "db_for_read"), {"other": Book()}, "other belongs to allow_relation"),
-        (("library.Book", "allow_relation"), {"instance": Book()}, "give instance and other"),
-        (("library.Book", "allow_relation"), {"other": Book()}, "give instance and other"),
-        (("library.Book", "db_for_read"), {"hints": {"model": Book}}, "cannot be asked: .*multiple values"),
+        (
+            ("library.Book", "db_for_read"),
+            {"other": Book()},
+            "other belongs to allow_relation, not to db_for_read.",
+        ),
+        (
+            ("library.Book", "allow_relation"),
+            {"instance": Book()},
+            "allow_relation is asked about two objects: give instance and other.",
+        ),
+        (
+            ("library.Book", "allow_relation"),
+            {"other": Book()},
+            "allow_relation is asked about two objects: give instance and other.",
+        ),
     ],
 )
 def test_a_question_that_makes_no_sense_is_told_what_is_wrong(site, args, kwargs, message):
-    with pytest.raises(AskError, match=message):
+    with pytest.raises(AskError) as caught:
         explain(*args, **kwargs)
+    assert str(caught.value) == message
+
+
+def test_a_hint_that_no_router_can_be_given(site):
+    with pytest.raises(
+        AskError, match=r"^The routers cannot be asked: .* multiple values for argument 'model'$"
+    ):
+        explain("library.Book", "db_for_read", hints={"model": Book})
 
 
 def test_the_tools_own_models_are_not_asked_about(site):
     from dbroute_panel.models import Trace
 
-    with pytest.raises(AskError, match=r"dbroute_panel\.Trace belongs to the tool"):
+    with pytest.raises(AskError, match=r"^dbroute_panel\.Trace belongs to the tool, not to the project\.$"):
         explain(Trace, "db_for_read")
     with pytest.raises(AskError, match="No app 'dbroute_panel'"):
         explain("dbroute_panel", "allow_migrate", db="primary")
@@ -249,7 +283,7 @@ def test_the_tools_own_models_are_not_asked_about(site):
 
 def test_an_answer_that_django_cannot_give(site, ask):
     ask(object())
-    with pytest.raises(AskError, match="No router raised, but Django cannot answer: AttributeError"):
+    with pytest.raises(AskError, match=r"^No router raised, but Django cannot answer: AttributeError"):
         explain(Book, "db_for_read", instance=object())
 
 

@@ -14,6 +14,8 @@ def test_the_likeliest_come_first():
         "bookings.Room",  # an app that does
         "library.Notebook",
     ]
+    assert like("book", ["a.Booklet", "library.Book"]) == ["library.Book", "a.Booklet"]
+    assert like("lib", ["alibi.Case", "library.Tag"]) == ["library.Tag", "alibi.Case"]
     assert like(" LIBRARY.book ", LABELS) == ["library.Book", "library.Book_tags"]
     assert like("nothing", LABELS) == []
 
@@ -29,4 +31,7 @@ def test_what_a_wrong_one_was_meant_to_be():
     assert nearest("library.Bok", LABELS)[0] == "library.Book"
     assert nearest("Book", LABELS, most=2) == ["auth.Book", "library.Book"]  # no app was named
     assert nearest("LIBRARY.BOOKTAGS", LABELS)[0] == "library.Book_tags"
+    many = [f"app.Model{number}" for number in range(9)]
+    assert len(nearest("model", many)) == len(nearest("app.Modle", many)) == 5
+    assert len(nearest("app.Modle", many, most=4)) == 4
     assert nearest("", LABELS) == nearest("zzzz", LABELS) == []

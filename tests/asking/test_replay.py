@@ -51,6 +51,7 @@ from tests.traces import CALLSITE, a_decision, a_query, a_trace
 
 HERE = "tests.asking.routers"
 SITE = "example_site.routers"
+VALID = f"Valid are '{SITE}.AuthRouter', '{SITE}.PrimaryReplicaRouter', '{SITE}.UserRouter'."
 
 
 @pytest.fixture
@@ -444,7 +445,7 @@ def test_the_list_of_routers_can_still_be_read_and_changed_elsewhere(routers):
         assert router.routers == []
         assert in_thread(lambda: router.routers) == [[mine]]
         del router.routers
-        with pytest.raises(AttributeError, match="routers"):
+        with pytest.raises(AttributeError, match=r"^routers$"):
             del router.routers
         assert len(in_thread(lambda: router.routers)[0]) == 3
     assert len(router.routers) == 3
@@ -488,24 +489,41 @@ def test_a_router_of_which_a_method_is_missing_is_passed_over(routers):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("AuthRouter", "No router 'AuthRouter'. A router is named by its dotted path. Valid are "),
+        ("AuthRouter", f"No router 'AuthRouter'. A router is named by its dotted path. {VALID}"),
         (
             f"{SITE[:-1]}.AuthRouter",
-            "There is no module 'example_site.router'. Did you mean 'example_site.routers.AuthRouter'?",
+            (
+                f"No router '{SITE[:-1]}.AuthRouter'. There is no module 'example_site.router'. "
+                "Did you mean 'example_site.routers.AuthRouter'?"
+            ),
         ),
-        ("nowhere.at.All", "No router 'nowhere.at.All'. There is no module 'nowhere'. "),
-        (f"{SITE}.AuthRoutr", "'example_site.routers' has no 'AuthRoutr'. Did you mean 'AuthRouter'?"),
+        ("nowhere.at.All", f"No router 'nowhere.at.All'. There is no module 'nowhere'. {VALID}"),
+        (
+            f"{SITE}.AuthRoutr",
+            (
+                f"No router '{SITE}.AuthRoutr'. The module '{SITE}' has no 'AuthRoutr'. "
+                "Did you mean 'AuthRouter'?"
+            ),
+        ),
         (f"{HERE}.NOT_A_ROUTER", f"'{HERE}.NOT_A_ROUTER' is no router class but a str."),
         (f"{HERE}.Broken", f"The router '{HERE}.Broken' cannot be made: RuntimeError: no configuration"),
-        (f"{HERE}_needing.Router", "cannot be made: ModuleNotFoundError: No module named 'not_installed'"),
-        (f"{HERE}_failing.Router", f"The router '{HERE}_failing.Router' cannot be made: ZeroDivisionError"),
+        (
+            f"{HERE}_needing.Router",
+            (
+                f"The router '{HERE}_needing.Router' cannot be made: "
+                "ModuleNotFoundError: No module named 'not_installed'"
+            ),
+        ),
+        (
+            f"{HERE}_failing.Router",
+            f"The router '{HERE}_failing.Router' cannot be made: ZeroDivisionError: division by zero",
+        ),
     ],
 )
 def test_a_router_that_cannot_be_made_is_named(path, message):
     with pytest.raises(AskError) as caught:
         asked(read(), routers=[f"{SITE}.AuthRouter", path])
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value) == message
 
 
 # Objects, rebuilt
@@ -993,9 +1011,34 @@ def test_the_projects_own_message_of_an_error_is_not_asked_for(routers):
 
 
 def test_guarding_lets_through_what_is_no_question(site):
-    with guarded():
+    with guarded(), ThreadPoolExecutor(1) as pool:
         assert query("primary") == (1,)
+        with connections["primary"].cursor() as cursor:
+            assert cursor.execute(sql="SELECT %s", params=[2]).fetchone() == (2,)
+        assert pool.submit(dict, of="a call").result() == {"of": "a call"}
         connections.close_all()
+
+
+def test_a_call_in_a_pool_is_guarded_until_its_end_and_no_longer(site, routers):
+    go = threading.Event()
+    pool = ThreadPoolExecutor(1)
+    calls = []
+
+    def works(seconds, *, of):
+        go.wait(seconds)
+        return of
+
+    def does(model, hints):
+        calls.append(pool.submit(works, 10, of="a router"))
+        return "replica1"
+
+    routers(Asking(does))
+    assert asked(read()).same == 1
+    assert hasattr(ThreadPoolExecutor.submit, "__wrapped__")
+    go.set()
+    pool.shutdown()
+    assert calls[0].result() == "a router"
+    assert not hasattr(ThreadPoolExecutor.submit, "__wrapped__")
 
 
 # Patches

@@ -9,7 +9,7 @@ from django.db import connections
 
 from dbroute_panel.asking.aside import SECONDS
 from dbroute_panel.asking.lint import lint
-from dbroute_panel.asking.lints import LINTS
+from dbroute_panel.asking.lints import LINTS, registry
 from dbroute_panel.asking.map import routing_map
 from dbroute_panel.recording import recorder
 from dbroute_panel.records import Level
@@ -19,6 +19,7 @@ from tests.timing import quickest
 
 pytestmark = pytest.mark.usefixtures("site")
 
+LIBRARY = ["library.Book", "library.Book_tags", "library.Person", "library.Review", "library.Tag"]
 HOME = "archive"  # where everything else lives, so that a test sees its own model alone
 
 
@@ -56,8 +57,12 @@ class TestRouteToUnknownAlias:
         route(Routes(read={"*": HOME}, write={"notes.Note": "nowhere", "*": HOME}))
         messages = found("route-to-unknown-alias")
         assert list(messages) == ["notes.Note"]
-        assert "'nowhere'" in messages["notes.Note"][0]
-        assert "written to" in messages["notes.Note"][0]
+        assert messages["notes.Note"] == [
+            (
+                "notes.Note is written to 'nowhere', which is not in DATABASES. Configure that alias, "
+                "or correct the router's answer."
+            ),
+        ]
 
     def test_a_model_read_there_is_told_apart(self, route):
         route(Routes(read={"notes.Note": "nowhere", "*": HOME}, write={"*": HOME}))
@@ -76,7 +81,17 @@ class TestRouteWithoutTable:
         route(Routes(read={"*": HOME}, migrate={"notes": ["primary"], "*": [HOME]}))
         messages = found("route-without-table")
         assert list(messages) == ["notes.Note"]
-        assert HOME in messages["notes.Note"][0]
+        assert messages["notes.Note"] == [
+            (
+                "notes.Note goes to archive, but allow_migrate says that its table is not made there. "
+                "Allow it on archive, or route the model to a database that has the table."
+            ),
+        ]
+
+    def test_each_model_for_itself(self, route):
+        unknown = Routes(read={"users": "nowhere"}, migrate={"*": []})
+        route(unknown, Routes(read={"library": HOME, "notes": HOME}))
+        assert list(found("route-without-table")) == [*LIBRARY, "notes.Note"]
 
     def test_not_on_a_replica_of_the_database_that_has_it(self, route):
         route(Routes(read={"*": "replica1"}, write={"*": "primary"}, migrate={"*": ["primary"]}))
@@ -111,10 +126,13 @@ class TestReplicaWriteByFallback:
     def test_reads_go_to_a_replica_and_nobody_answers_for_writes(self, route):
         route(routers.ReadsOnly(), Routes(read={"notes": HOME}))
         messages = found("replica-write-by-fallback")
-        assert "library.Book" in messages
-        assert "notes.Note" not in messages
-        assert "replica1" in messages["library.Book"][0]
-        assert "primary" in messages["library.Book"][0]
+        assert list(messages) == LIBRARY
+        assert messages["library.Book"] == [
+            (
+                "A library.Book read from the replica replica1 would be saved there. Answer "
+                "db_for_write with primary."
+            ),
+        ]
 
     def test_not_where_a_router_answers_db_for_write(self, route):
         route(routers.ReadsOnly(), Routes(write={"*": "primary"}))
@@ -133,9 +151,13 @@ class TestRelationRefusedByDefault:
     def test_a_primary_and_its_replica_are_different_databases_to_django(self, route):
         route(Routes(read={"library": "replica1", "*": HOME}, write={"library": "primary", "*": HOME}))
         messages = found("relation-refused-by-default")
-        assert "library.Book" in messages
-        assert "author" in messages["library.Book"][0]
-        assert "replica1" in messages["library.Book"][0]
+        assert list(messages) == ["library.Book", "library.Book_tags"]
+        assert messages["library.Book"] == [
+            (
+                "library.Book.author = a library.Person read from replica1 is refused for an object of "
+                "primary. Let allow_relation return True within one replica group."
+            ),
+        ]
 
     def test_not_where_a_router_allows_it(self, route):
         route(Routes(read={"*": "replica1"}, write={"*": "primary"}, relation=True))
@@ -157,8 +179,13 @@ class TestRelationAcrossDatabases:
         route(Routes(read={"library.Person": "auth_db", "*": HOME}))
         messages = found("relation-across-databases")
         assert list(messages) == ["library.Book"]
-        assert "author" in messages["library.Book"][0]
-        assert "auth_db" in messages["library.Book"][0]
+        assert messages["library.Book"] == [
+            (
+                "library.Book.author points from archive to library.Person on auth_db: joins, cascades "
+                "and constraints do not cross databases. Keep both on one database, or store the key "
+                "in a plain field."
+            ),
+        ]
 
     def test_not_between_a_primary_and_its_replica(self, route):
         route(Routes(read={"*": "replica1"}, write={"library.Person": "replica1", "*": "primary"}))
@@ -181,7 +208,12 @@ class TestManyToManySplit:
         route(Routes(read={"library.Book_tags": "auth_db", "*": HOME}))
         messages = found("many-to-many-split")
         assert list(messages) == ["library.Book"]
-        assert "library.Book_tags on auth_db" in messages["library.Book"][0]
+        assert messages["library.Book"] == [
+            (
+                "library.Book.tags needs three tables on one database, but has library.Book on "
+                "archive, library.Tag on archive, library.Book_tags on auth_db. Route all three alike."
+            ),
+        ]
 
     def test_not_where_all_three_share_a_primary(self, route):
         route(Routes(write={"library.Book_tags": "replica2", "*": "primary"}))
@@ -197,7 +229,12 @@ class TestContribSplit:
         route(Routes(read={"contenttypes": "auth_db", "*": HOME}))
         messages = found("contrib-split")
         assert "auth.Permission" in messages
-        assert "contenttypes.ContentType on auth_db" in messages["auth.Permission"][0]
+        assert messages["auth.Permission"] == [
+            (
+                "auth.Permission is on archive, contenttypes.ContentType on auth_db, but a permission "
+                "points to its content type. Route both to one database."
+            ),
+        ]
 
     def test_the_admin_away_from_its_users(self, route):
         route(Routes(read={"admin": "auth_db", "*": HOME}))
@@ -216,7 +253,13 @@ class TestContenttypesOnSeveral:
         route(Routes(read={"*": HOME}, migrate={"contenttypes": ["auth_db", HOME], "*": [HOME]}))
         messages = found("contenttypes-on-several")
         assert list(messages) == ["contenttypes.ContentType"]
-        assert "archive, auth_db" in messages["contenttypes.ContentType"][0]
+        assert messages["contenttypes.ContentType"] == [
+            (
+                "ContentType has a table on archive, auth_db: the same model may have another primary "
+                "key on each, so that generic relations and permissions read across them are wrong. "
+                "Let allow_migrate allow contenttypes on one database."
+            ),
+        ]
 
     def test_not_on_a_primary_and_its_replicas(self, route):
         route(Routes(read={"*": HOME}, migrate={"*": ["primary", "replica1", "replica2"]}))
@@ -240,7 +283,12 @@ class TestSessionReadFromReplica:
         route(self.ROUTES)
         messages = found("session-read-from-replica")
         assert list(messages) == ["sessions.Session"]
-        assert "primary" in messages["sessions.Session"][0]
+        assert messages["sessions.Session"] == [
+            (
+                "Sessions are read from the replica replica1: after a login it may not have the new "
+                "one, and the visitor is logged out. Read sessions.Session from primary."
+            ),
+        ]
 
     def test_not_where_sessions_are_in_cookies(self, route, settings):
         settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
@@ -257,10 +305,11 @@ class TestUnreachableRouter:
         route(routers.Everything(), routers.Plain())
         messages = found("unreachable-router")
         assert list(messages) == ["tests.asking.lints.routers.Plain"]
-        assert {m.split("(")[0].split(".")[-1] for m in messages["tests.asking.lints.routers.Plain"]} == {
-            "db_for_read",
-            "allow_migrate",
-        }
+        assert messages["tests.asking.lints.routers.Plain"] == [
+            f"No model ever reaches tests.asking.lints.routers.Plain.{method}(): the routers before it "
+            "answer for every model. Move it up, or let them return None for what is not theirs."
+            for method in ("db_for_read", "allow_migrate")
+        ]
 
     def test_not_where_one_model_reaches_it(self, route):
         route(Routes(read={"library": HOME, "users": HOME}), routers.Plain())
@@ -282,18 +331,39 @@ class TestRouterSignature:
     @pytest.mark.parametrize(
         ("router", "says"),
         [
-            (routers.NoHints(), "no **hints"),
-            (routers.Old(), "allow_syncdb"),
-            (routers.Older(), "(db, model)"),
-            (routers.Plain, "is a class"),
+            (
+                routers.NoHints(),
+                (
+                    ".db_for_read() takes no **hints, so that a call with a hint raises TypeError. "
+                    "Add **hints to its parameters."
+                ),
+            ),
+            (
+                routers.Old(),
+                (
+                    " defines allow_syncdb, which Django has not called since 1.9. "
+                    "Rename it to allow_migrate(db, app_label, model_name=None, **hints)."
+                ),
+            ),
+            (
+                routers.Older(),
+                (
+                    ".allow_migrate() takes (db, model), as before Django 1.8. "
+                    "Take (db, app_label, model_name=None, **hints)."
+                ),
+            ),
+            (
+                routers.Plain,
+                " is a class, so that its methods get no self. Put an instance into DATABASE_ROUTERS.",
+            ),
         ],
     )
     def test_it_is_wrong(self, route, router, says):
         route(Routes(read={"*": HOME}, migrate={"*": [HOME]}), router)
         messages = found("router-signature")
         name = router.__name__ if isinstance(router, type) else type(router).__name__
-        assert list(messages) == [f"tests.asking.lints.routers.{name}"]
-        assert says in messages[f"tests.asking.lints.routers.{name}"][0]
+        path = f"tests.asking.lints.routers.{name}"
+        assert messages == {path: [f"{path}{says}"]}
 
     def test_not_for_a_class_whose_methods_need_no_self(self, route):
         route(Routes(read={"*": HOME}), routers.Static)
@@ -346,8 +416,12 @@ class TestManagerIgnoresDb:
     def test_a_get_queryset_that_forgets_self_db(self):
         messages = found("manager-ignores-db")
         assert list(messages) == ["library.Book"]
-        assert len(messages["library.Book"]) == 1
-        assert "library.Book.forgetful" in messages["library.Book"][0]
+        assert messages["library.Book"] == [
+            (
+                "library.Book.forgetful.db_manager(alias).all() does not use alias. In get_queryset(), "
+                "call super().get_queryset(), or pass using=self._db to the queryset."
+            ),
+        ]
 
     def test_not_for_a_get_queryset_that_uses_it(self):
         assert not any("this_century" in message for message in found("manager-ignores-db")["library.Book"])
@@ -375,7 +449,12 @@ class TestDataMigrationEverywhere:
         route(Routes(read={"*": HOME}, migrate={"notes": ["primary", HOME]}))
         messages = found("data-migration-everywhere")
         assert list(messages) == ["notes.count_notes"]
-        assert "primary, archive" in messages["notes.count_notes"][0]
+        assert messages["notes.count_notes"] == [
+            (
+                "RunPython in notes.count_notes has no hints, so that it runs on primary, archive. "
+                "Give it hints, and let allow_migrate decide by them."
+            ),
+        ]
 
     def test_not_with_hints(self, settings, route):
         self.use(settings, "hinted")
@@ -406,7 +485,12 @@ class TestEmptyDefaultReachable:
     def test_a_model_that_no_router_claims(self):
         messages = found("empty-default-reachable")
         assert list(messages) == ["notes.Note"]
-        assert "read and written" in messages["notes.Note"][0]
+        assert messages["notes.Note"] == [
+            (
+                "No router claims notes.Note: it is read and written on default, which is {}. Let a "
+                "router answer for it, or configure default."
+            ),
+        ]
 
     def test_it_says_which_of_the_two(self, route):
         route(Routes(read={"*": HOME}, write={"library": HOME, "users": HOME}))
@@ -425,8 +509,14 @@ class TestRandomRoute:
     def test_a_random_replica_with_the_shares_of_its_answers(self, route):
         route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
         messages = found("random-route")
-        assert "library.Book" in messages
-        assert "replica1 50 %, replica2 50 %" in messages["library.Book"][0]
+        assert list(messages) == list(routing_map().models)
+        assert messages["library.Book"] == [
+            (
+                "db_for_read gives different answers for library.Book: replica1 50 %, replica2 50 % of "
+                "100. That is fine for replicas of one primary; else make the router decide by the "
+                "model."
+            ),
+        ]
         assert LINTS["random-route"].level is Level.INFO
 
     def test_a_thousand_models_are_asked_about_within_the_time_that_a_page_has(self, route, thousand):
@@ -449,8 +539,12 @@ class TestRouterRaised:
         route(routers.Raising(), Routes(read={"*": HOME}))
         messages = found("router-raised")
         assert list(messages) == ["notes.Note"]
-        assert "LookupError: no tenant" in messages["notes.Note"][0]
-        assert "db_for_write" in messages["notes.Note"][0]
+        assert messages["notes.Note"] == [
+            (
+                "Asking db_for_write about notes.Note raised LookupError: no tenant. A router should "
+                "return None for what it has no opinion on."
+            ),
+        ]
 
     def test_not_where_the_router_that_raises_is_not_asked(self, route):
         route(Routes(read={"*": HOME}), routers.Raising())
@@ -489,6 +583,16 @@ def test_a_router_class_that_overrides_the_whole_chain_hides_its_routers(route, 
     )
 
 
+def test_a_lint_is_registered_with_its_code_and_level(monkeypatch):
+    monkeypatch.setattr(registry, "LINTS", {})
+
+    def looks(facts):
+        """Looks."""
+
+    assert registry.lint("looks", Level.INFO)(looks) is looks
+    assert registry.LINTS["looks"] == registry.Lint("looks", Level.INFO, looks)
+
+
 def test_the_worst_come_first():
     ranks = [finding.level.rank for finding in lint()]
     assert ranks == sorted(ranks, reverse=True)
@@ -496,10 +600,12 @@ def test_the_worst_come_first():
 
 
 def test_silenced_findings_are_not_reported(settings):
-    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": ["random-route"]}
-    codes = {finding.code for finding in lint()}
-    assert "random-route" not in codes
-    assert "manager-ignores-db" in codes
+    everything = {finding.code for finding in lint()}
+    # The others are looked for, wherever the silenced ones are in their order.
+    for code in (next(iter(LINTS)), "random-route"):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": [code]}
+        assert {finding.code for finding in lint()} == everything - {code}
+    assert {"random-route", "manager-ignores-db"} <= everything
 
 
 def test_a_lint_that_fails_is_logged_and_costs_only_its_own_findings(monkeypatch, caplog):
@@ -511,7 +617,15 @@ def test_a_lint_that_fails_is_logged_and_costs_only_its_own_findings(monkeypatch
     codes = {finding.code for finding in lint()}
     assert "random-route" not in codes
     assert "manager-ignores-db" in codes
+    assert caplog.messages == ["dbroute_panel could not look for random-route."]
     assert "a mistake of ours" in caplog.text
+
+
+def test_a_map_that_was_asked_before_is_taken(route):
+    routes = routing_map()
+    route(Routes(read={"*": HOME}))
+    assert "empty-default-reachable" not in {finding.code for finding in lint()}
+    assert "empty-default-reachable" in {finding.code for finding in lint(routes)}
 
 
 def test_asking_for_findings_runs_no_query(django_assert_num_queries):
