@@ -28,6 +28,7 @@ class Found:
     def one(self, code: str) -> Finding:
         """The only finding with this code."""
         (found,) = (found for found in self.all if found.code == code)
+        assert found.events, "it says of no event that it is wrong"
         return found
 
     def events(self, code: str) -> list[Any]:

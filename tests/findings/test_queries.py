@@ -50,11 +50,19 @@ class TestMissingTable:
     def test_in_the_words_of_every_backend(self, found, vendor, error, table):
         failed = a_query(1, "primary", error=error)
         assert table in found(self.on(vendor, failed)).one(self.code).message
+        assert found(self.on(vendor, failed)).one(self.code).events == [1]
+
+    def test_not_on_a_database_that_the_trace_does_not_know(self, found):
+        failed = a_query(1, "elsewhere", error="OperationalError: no such table: main.library_book")
+        assert found(self.on("sqlite", failed)).codes == set()
 
     def test_where_neither_the_error_nor_the_sql_has_a_name(self, found):
         failed = a_query(1, "primary", error="DatabaseError: ORA-00942: no", sql="CALL x()", model=None)
         message = found(self.on("oracle", failed)).one(self.code).message
-        assert message.startswith("A table is not on primary, where a query of raw SQL failed.")
+        assert message == (
+            "A table is not on primary, where a query of raw SQL failed. Migrate it there, or let a router "
+            "name the database that has it."
+        )
 
     def test_not_where_values_are_not_recorded(self, found, settings):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
@@ -114,9 +122,25 @@ class TestRepeatedQuery:
         assert found(t).codes == {self.code}
         assert len(found(t).events(self.code)) == 10
         message = found(t).one(self.code).message
-        assert message.startswith(
-            "The same query of library.Person ran 10 times on primary, called from test_queries.py:"
+        line = t.queries[1].callsite.line
+        assert message == (
+            f"The same query of library.Person ran 10 times on primary, called from test_queries.py:{line}. "
+            "Read the rows at once: select_related(), prefetch_related(), or one query with __in."
         )
+
+    def test_each_line_and_each_query_counts_for_itself(self, found):
+        few = [a_query(number, callsite=None) for number in range(1, 11)]
+        own = [a_query(number, model="sessions.Session") for number in range(11, 21)]
+        many = [a_query(number, sql="SELECT 1 FROM library_tag") for number in range(21, 31)]
+        assert found(a_trace(events=[*few, *own, *many])).one(self.code).events == [*range(21, 31)]
+
+    def test_not_what_has_fifty_values_already(self, found):
+        def batches(values):
+            sql = f"SELECT id FROM library_tag WHERE id IN ({', '.join(['%s'] * values)})"
+            return a_trace(events=[a_query(number, sql=sql) for number in range(1, 11)])
+
+        assert found(batches(49)).codes == {self.code}
+        assert found(batches(50)).codes == set()
 
     def test_in_a_template(self, found, people, settings):
         settings.DATABASE_ROUTERS = [routers.Alternates("primary")]
@@ -218,7 +242,38 @@ class TestSameQueryElsewhere:
                 Book.objects.using(alias).get(title="Kindred")
         assert found(t).codes == {self.code}
         message = found(t).one(self.code).message
-        assert message.startswith("The same query of library.Book ran on primary and archive.")
+        assert message == (
+            "The same query of library.Book ran on primary and archive. If one answer is enough, name the "
+            "database; if they are compared, nothing is wrong."
+        )
+
+    def test_each_set_of_databases_counts_for_itself(self, found):
+        asked = [("primary", "1"), ("archive", "1"), ("primary", "2"), ("auth_db", "2")]
+        queries = [
+            a_query(number, alias, params=[pk], decision=None) for number, (alias, pk) in enumerate(asked, 1)
+        ]
+        messages = [one.message.partition(". ")[0] for one in found(a_trace(events=queries)).all]
+        assert messages == [
+            "The same query of library.Book ran on primary and archive",
+            "The same query of library.Book ran on primary and auth_db",
+        ]
+
+    def test_where_routers_chose_two_primaries(self, found):
+        decided = [
+            a_query(number, alias, params=["1"], decision=9)
+            for number, alias in ((1, "primary"), (2, "archive"))
+        ]
+        assert found(a_trace(events=decided)).codes == {self.code}
+
+    def test_not_where_a_named_parameter_is_masked(self, found):
+        def asked(value):
+            params = {"pk": "1", "token": value}
+            return a_trace(
+                events=[a_query(1, "primary", params=params), a_query(2, "archive", params=params)]
+            )
+
+        assert found(asked("a")).codes == {self.code}
+        assert found(asked("***")).codes == set()
 
     def test_with_many_parameters_is_one_finding(self, found):
         with trace("t") as t:

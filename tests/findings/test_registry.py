@@ -71,6 +71,16 @@ def codes(found):
     return [one.code for one in found]
 
 
+def test_a_finding_is_its_function_with_a_code_and_a_level():
+    def looks(trace):
+        """Looks."""
+        yield Finding.about(*trace.queries, message="Seen.")
+
+    made = findings.finding("looks", level="error")(looks)
+    assert (made.code, made.level, made.function) == ("looks", Level.ERROR, looks)
+    assert (made.__name__, made.__doc__, made.__wrapped__) == ("looks", "Looks.", looks)
+
+
 class TestOwnFindings:
     def test_of_the_project_are_found_with_their_code_and_level(self, configure):
         configure("archive_read")
