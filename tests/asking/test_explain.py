@@ -185,6 +185,23 @@ def test_a_question_that_a_router_asks_has_no_parent(site, ask):
     assert here.decision is None
 
 
+def test_a_router_that_explains_goes_on_with_its_own_decision(site, ask):
+    class Explains:
+        def db_for_read(self, model, **hints):
+            if model is Book:
+                explain(Tag, "db_for_read")
+                router.db_for_read(Person)
+            return "primary"
+
+    ask(Explains())
+    with trace("test", keep=False) as t:
+        router.db_for_read(Book)
+    assert [(decision.model, decision.parent) for decision in t.decisions] == [
+        ("library.Book", None),
+        ("library.Person", 1),
+    ]
+
+
 def test_keys_are_told_even_where_traces_do_not_keep_them(site, settings):
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
     decision = explain(Book, "db_for_read", instance=Book(pk="x"))

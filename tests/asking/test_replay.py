@@ -10,7 +10,7 @@ import json
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from itertools import count, cycle
 
 import msgspec
 import pytest
@@ -239,6 +239,31 @@ def test_the_most_frequent_comes_first(routers):
     ]
 
 
+def test_what_is_as_frequent_is_in_the_order_of_its_names(routers):
+    routers(Constant(read="archive", write="archive"))
+    found = asked(
+        read(model="library.Tag"),
+        write(),
+        read(answer="primary"),
+        read(answer="auth_db"),
+        read(model="x.Z"),
+        read(model="x.Y"),
+    )
+    assert [(change.model, change.action, change.before) for change in found.changes] == [
+        ("library.Book", Action.READ, "auth_db"),
+        ("library.Book", Action.READ, "primary"),
+        ("library.Book", Action.WRITE, "primary"),
+        ("library.Tag", Action.READ, "replica1"),
+    ]
+    assert [why.reason for why in found.reasons] == ["There is no model 'x.Y'.", "There is no model 'x.Z'."]
+
+
+def test_a_migration_without_a_model_is_called_by_what_it_was_asked_about(routers):
+    routers(Constant(migrate=False))
+    found = asked(migration(None, "old"), migration(None, None))
+    assert [change.model for change in found.changes] == ["library", "library.old"]
+
+
 def test_queries_are_not_asked_about_and_no_traces_give_an_empty_answer():
     assert asked(a_query()).asked == 0
     assert replay([]).asked == 0
@@ -380,6 +405,26 @@ def test_an_answer_that_would_have_been_recorded_long_since_is_a_change(routers)
     assert asked(*(read(answer="archive") for _ in range(20)), repeat=100).same == 20
 
 
+@pytest.mark.parametrize(("times", "changed"), [(9, 0), (10, 10)])
+def test_five_times_is_often_enough_to_have_been_recorded(routers, times, changed):
+    answers = cycle(["archive", "auth_db"])
+    routers(Asking(lambda model, hints: next(answers)))
+    assert asked(*(read(answer="archive") for _ in range(times)), repeat=2).changed == changed
+
+
+def test_a_router_that_raises_now_and_then_gives_both_as_its_answers(routers):
+    answers = cycle(["archive", LookupError("no shard")])
+
+    def does(model, hints):
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    routers(Asking(does))
+    [change] = plain(asked(read(answer="primary"), repeat=2))
+    assert change["to"] == ["LookupError: no shard", "archive"]
+
+
 def test_what_was_recorded_and_is_not_among_the_answers_is_a_change(routers):
     routers(Among("archive", "auth_db"))
     [change] = plain(asked(read(answer="legacy_users"), repeat=20))
@@ -395,6 +440,7 @@ def test_a_random_replica_is_the_same_as_another(routers):
 def test_asking_never_or_for_ever_is_refused(repeat):
     with pytest.raises(AskError, match=r"^Ask 1 to 1000 times, not "):
         asked(read(), repeat=repeat)
+    assert asked(read(), repeat=1000).asked == 1
 
 
 def test_a_router_is_really_asked_each_time(routers):
@@ -686,6 +732,7 @@ def test_relations_are_asked_about_two_objects(routers):
     book, person, hints = the_call(relation(), routers)
     assert (type(book), type(person), hints) == (Book, Person, {})
     assert book._state.db == person._state.db == "primary"
+    assert the_call(relation(hints={"shard": 3}), routers)[2] == {"shard": 3}
     routers(Constant(relation=False))
     [change] = plain(asked(relation()))
     assert change["model"] == "library.Book + library.Person"

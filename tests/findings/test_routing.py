@@ -357,7 +357,8 @@ class TestRandomRoute:
             instance = InstanceRef(model="a.Book", pk=pk, state_db="primary", adding=False, origin=origin)
             return a_decision(number, answer=answer, hints={"instance": instance} | hints)
 
-        same = [asked(3, "primary", 1), asked(4, "archive", 2)]
+        another = asked(2, "primary", 1, pk="2")
+        same = [another, asked(3, "primary", 1, shelf=1), asked(4, "archive", 2, shelf=1)]
         assert self.code in found(a_trace(events=same)).codes
         other = [asked(3, "primary", 1, shelf=1), asked(4, "archive", 1, shelf=2)]
         masked = [asked(3, "primary", 1, pk="***"), asked(4, "archive", 1, pk="***")]
