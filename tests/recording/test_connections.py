@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import sqlite3
 import threading
@@ -160,6 +161,16 @@ def test_a_stored_procedure_is_recorded_where_no_wrapper_sees_it(primary, given,
 def test_a_stored_procedure_fails_alike_while_nothing_is_recorded(primary):
     with primary.cursor() as cursor, pytest.raises(AttributeError, match="callproc"):
         cursor.callproc("tidy")
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_a_stored_procedure_is_called_with_what_was_given(primary, recording):
+    """SQLite has none: what stands for Django's own method notes its arguments."""
+    called = []
+    call = watching._callproc(lambda *args: called.append(args))
+    with primary.cursor() as cursor, trace("test", keep=False) if recording else contextlib.nullcontext():
+        call(cursor, "tidy", ["a"], {"x": 1})
+    assert called == [(cursor, "tidy", ["a"], {"x": 1})]
 
 
 def test_statements_that_are_no_plain_strings(primary):

@@ -22,6 +22,7 @@ from dbroute_panel.recording.snapshots import (
     label,
     parameters,
     scalar,
+    weight,
 )
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person
@@ -278,3 +279,12 @@ def test_an_iterator_of_rows_is_not_consumed():
     rows = iter([(1,), (2,)])
     assert parameters(rows, many=True) is None
     assert list(rows) == [(1,), (2,)]
+
+
+def test_what_is_kept_weighs_about_what_python_says():
+    text, long = "x" * 100, 1 << 63
+    assert weight(text) == sys.getsizeof(text)
+    assert weight((1, -1, text)) == 64 + sys.getsizeof(text)
+    assert weight((long - 1, 1 - long)) == 64
+    assert weight((long,)) == weight((-long,)) == sys.getsizeof(long)
+    assert weight({"a": text, "b": (1, 2)}) == sys.getsizeof(text) + 64
