@@ -7,6 +7,7 @@
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
+# make mutants AREA=findings   what the tests notice when the code is changed; also asking, recording (JOBS=4)
 # make docs    the documentation, in .cache/docs/index.html; a warning is an error
 # make messages    the catalogues of translations: new strings in, and compiled (needs gettext)
 # make check   linters, types, layers
@@ -33,7 +34,7 @@ BROWSER_DIR := .cache/browser
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
 .PHONY: help demo demo-services test test-browser test-services test-servers test-django test-django-short test-matrix
-.PHONY: docs screenshots messages reliability bench bench-here
+.PHONY: docs screenshots messages reliability bench bench-here mutants
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
 
@@ -147,6 +148,15 @@ test-matrix: $(VENV)/.installed-dev
 REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json)
 reliability: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.reliability $(REPORTS)
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-dev
+	@echo "Installing mutmut into $(VENV)"
+	@$(INSTALL) -e '.[dev,mutants]' $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
+# The tables of docs/mutants.md. ARGS=--again takes those that nothing has noticed in the last run.
+mutants: $(VENV)/.installed-mutants
+	@$(BIN)/python -m tests.mutants $(AREA) --jobs $(if $(filter auto,$(JOBS)),1,$(JOBS)) $(ARGS)
 
 # The tables of docs/performance.md; fails where a target is missed. In an environment of its own: some tools watch
 # whatever else is installed.
