@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.db import connections, models, router
+from django.db import connections, models, router, transaction
 
 from dbroute_panel.recording import project
 from dbroute_panel.recording.document import Writer
@@ -111,6 +111,15 @@ def test_times_count_from_the_start_in_microseconds(recorded):
     started = dt.datetime.fromisoformat(t.started_at)
     assert t.started_at.endswith("Z")
     assert dt.timedelta(0) < dt.datetime.now(dt.UTC) - started < dt.timedelta(minutes=1)
+
+
+def test_every_kind_of_event_says_when_it_began(recorded):
+    with transaction.atomic(using="primary"):
+        Tag(name="new").save()
+    times = [event.at_us for event in recorded.events]
+    assert {type(event).__name__ for event in recorded.events} == {"Decision", "Query", "Transaction"}
+    assert times == sorted(times)
+    assert {type(at) for at in times} == {int}
 
 
 def test_a_trace_that_is_not_over_lasts_until_its_last_event(recorded):
@@ -218,12 +227,9 @@ def test_an_event_whose_decision_was_not_kept_counts_as_routed(recorded):
 
 def test_a_callsite_is_not_recorded_where_the_setting_says_so(site, settings):
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"CALLSITES": False}
-    with trace("test", keep=False) as t:
-        from django.db import transaction
-
-        with transaction.atomic(using="primary"):
-            Tag.objects.count()
-            Tag(name="x").save()
+    with trace("test", keep=False) as t, transaction.atomic(using="primary"):
+        Tag.objects.count()
+        Tag(name="x").save()
     assert {event.callsite for event in t.events} == {None}
     assert t.queries[1].instance.model == "library.Tag"
     assert t.queries[0].decision == t.decisions[0].id

@@ -265,13 +265,13 @@ def test_a_decorated_function_can_call_itself(site, kept):
 
 
 async def test_a_decorated_coroutine_function_is_a_trace_each_time(site, kept):
-    @trace("import", keep=True)
-    async def import_all():
-        return await Tag.objects.using("primary").acount()
+    @trace("import", kind="task", keep=True)
+    async def import_all(number):
+        return number + await Tag.objects.using("primary").acount()
 
     assert asyncio.iscoroutinefunction(import_all)
-    assert [await import_all(), await import_all()] == [4, 4]
-    assert [len(document.queries) for document in kept] == [1, 1]
+    assert [await import_all(1), await import_all(number=2)] == [5, 6]
+    assert [(document.kind, len(document.queries)) for document in kept] == [("task", 1), ("task", 1)]
 
 
 async def test_a_function_that_is_marked_as_a_coroutine_function_is_awaited(site, kept):
@@ -302,9 +302,14 @@ def test_generators_cannot_be_decorated():
     async def async_rows():
         yield 1
 
-    for function in (rows, async_rows, functools.partial(rows)):
-        with pytest.raises(TypeError, match="cannot decorate the generator function"):
+    nameless = functools.partial(rows)
+    for function, name in ((rows, "rows"), (async_rows, "async_rows"), (nameless, nameless)):
+        with pytest.raises(TypeError) as caught:
             trace("test")(function)
+        assert str(caught.value) == (
+            f"trace() cannot decorate the generator function {name}(): its body runs later, piece by piece. "
+            "Use 'with trace(...)' inside it."
+        )
 
 
 # Async and threads
