@@ -206,13 +206,6 @@ def _subject(recorder: Recorder, model: Any) -> str | None:
         return None
 
 
-def _refuse(recorder: Recorder, action: Action, args: tuple[Any, ...]) -> None:
-    """Count a question for which there is no room, unless the trace has ended or it is the tool's own."""
-    about_a_model = action is READ or action is WRITE
-    if not recorder.closed and not (about_a_model and _subject(recorder, args[0]) is OWN):
-        recorder.drop("decision")
-
-
 def watched(base: Any) -> type:
     """The subclass of a router class whose four questions are recorded while a trace is active."""
 

@@ -90,8 +90,8 @@ def test_nothing_is_noted_without_a_trace():
         connections["nowhere"]
 
 
-def test_an_error_of_ours_costs_only_the_record(monkeypatch):
-    def broken(frame, callsites):
+def test_an_error_of_ours_costs_only_the_record(monkeypatch, caplog):
+    def broken(frame, trace, *, callsites):
         raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr(missing, "origin", broken)
@@ -99,6 +99,7 @@ def test_an_error_of_ours_costs_only_the_record(monkeypatch):
         connections["nowhere"]
     assert t.queries == []
     assert t.document.dropped.query == 1
+    assert "a mistake of ours" in caplog.text
 
 
 def test_watching_twice_is_watching_once():

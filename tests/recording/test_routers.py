@@ -177,12 +177,15 @@ def test_the_time_of_a_step_is_its_routers_own(recorded, ask):
             raise AttributeError
 
     ask(Silent(), Slow(), Silent(), SlowlyWithout(), Silent())
-    router.db_for_read(Book)
-    [decision] = recorded.decisions
-    fast = [decision.steps[i].duration_us for i in (0, 2, 4)]
-    slow = [decision.steps[i].duration_us for i in (1, 3)]
+    for _ in range(10):
+        router.db_for_read(Book)
+    decisions = recorded.decisions
+    # The quickest of some: a busy machine may take the processor away in any step.
+    quickest = [min(decision.steps[i].duration_us for decision in decisions) for i in range(5)]
+    fast, slow = quickest[::2], quickest[1::2]
     assert min(slow) > 3 * max(fast)
-    assert decision.duration_us >= sum(step.duration_us for step in decision.steps) - 0.01
+    for decision in decisions:
+        assert decision.duration_us >= sum(step.duration_us for step in decision.steps) - 0.01
 
 
 # What settled it
