@@ -193,7 +193,9 @@ class TestFindings:
         assert "250 warning route-without-table" in body
         assert "and 245 more" in body
         above = admin.get(url("map")).content.decode().partition('<table class="dbroute-map')[0]
-        assert re.search(r'<details class="dbroute-said">\s*<summary[^>]*>message about app0\.Model0<', above)
+        assert re.search(
+            r'<details class="dbroute-said">\s*<summary[^>]*><span[^>]*>message about app0\.Model0<', above
+        )
         only = admin.get(f"{url('map')}?finding=route-without-table").content.decode()
         assert '<details class="dbroute-said" open>' in only
         assert body.count("message about app0.") <= 6 + 100
