@@ -106,6 +106,7 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         "test-matrix",
         "screenshots",
         "bench",
+        "mutants",
         "docs",
         "messages",
         "check",
