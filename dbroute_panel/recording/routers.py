@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import repeat
 from time import perf_counter_ns
 from typing import Any
@@ -52,7 +53,9 @@ class Probe(RawStep, gc=False):
     """
 
     def fail(self, error: BaseException) -> None:
-        self.outcome, self.error, self.end = RAISED, described(error), perf_counter_ns()
+        self.outcome, self.error, self.end = RAISED, type(error).__name__, perf_counter_ns()
+        with suppress(Exception):  # ours must not take the place of the router's
+            self.error = described(error)
 
 
 def _asking_for(name: str) -> Callable[..., Any]:

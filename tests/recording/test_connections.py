@@ -100,6 +100,15 @@ def test_parameters_are_kept_or_not_as_the_setting_says(primary, settings):
     assert params()[0] == ["a", "1"]
 
 
+def test_long_parameters_of_a_statement_that_is_known_are_kept_beside_the_one_text(primary):
+    with trace("test", keep=False) as t:
+        for letter in "ab":
+            execute(primary, "SELECT %s", [letter * 600])
+    assert [query.params for query in t.queries] == [["a" * 600], ["b" * 600]]
+    one, other = t._recorder.events
+    assert one.sql is other.sql
+
+
 def test_executemany_is_one_query_with_its_first_ten_rows(primary):
     with trace("test", keep=False) as t, primary.cursor() as cursor:
         cursor.executemany("INSERT INTO library_tag (name) VALUES (%s)", [(f"t{i}",) for i in range(12)])

@@ -741,6 +741,43 @@ def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(re
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkeypatch):
+    class Raises:
+        def db_for_read(self, model, **hints):
+            raise LookupError("no such shard")
+
+    ask(Raises())
+    monkeypatch.setattr(watching, "described", lambda error: 1 / 0)
+    with pytest.raises(LookupError, match="no such shard"):
+        router.db_for_read(Book)
+    [decision] = recorded.decisions
+    assert decision.settled_by == "error"
+    assert [(step.outcome, step.error) for step in decision.steps] == [("raised", "LookupError")]
+
+
+@pytest.mark.parametrize("answer", ["primary", LookupError("no such shard")])
+def test_routers_that_cannot_be_counted_cost_only_the_record(recorded, monkeypatch, caplog, answer):
+    class Answers:
+        def db_for_read(self, model, **hints):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    def routers():
+        yield Answers()
+        raise RuntimeError("there is no second one")
+
+    monkeypatch.setitem(vars(router), "routers", routers())
+    if isinstance(answer, Exception):
+        with pytest.raises(LookupError, match="no such shard"):
+            router.db_for_read(Book)
+    else:
+        assert router.db_for_read(Book) == "primary"
+    assert recorded.decisions == []
+    assert recorded._recorder.dropped["decision"] == 1
+    assert "there is no second one" in caplog.text
+
+
 def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
     monkeypatch.setattr(watching, "carry", lambda *args: 1 / 0)
     assert router.db_for_write(Book) == "primary"
