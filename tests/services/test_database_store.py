@@ -25,6 +25,7 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.stores import Filter, StoreError, keep
 from dbroute_panel.stores.database import connection as own
 from dbroute_panel.stores.database import wrapper
+from dbroute_panel.stores.database.selection import where
 from tests.services.proxy import Proxy
 from tests.stores import databases
 from tests.stores.at_once import run_at_once
@@ -269,8 +270,9 @@ class TestIndexes:
         ],
     )
     def test_a_page_of_the_list_uses_one(self, many, traces, query, index):
-        where, values = many._where(query)
-        sql = f"SELECT summary FROM dbroute_panel_store_trace {where} ORDER BY started DESC, n DESC LIMIT 20"
+        selected, values = where(query, connections[traces].vendor)
+        rows = f"FROM dbroute_panel_store_trace {selected}"
+        sql = f"SELECT summary {rows} ORDER BY started DESC, n DESC LIMIT 20"
         with connections[traces].cursor() as cursor:
             if connections[traces].vendor == "postgresql":
                 cursor.execute("SET enable_seqscan = off")

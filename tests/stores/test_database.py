@@ -873,7 +873,7 @@ class TestOutOfReach:
         """A database may accept connections, and answer nothing."""
         waits = []
         for _ in range(4):
-            release, holding, _became = self.hold(store, 0.1)
+            release, holding, _became = self.hold(store, 1.0)
             holding.join(5)
             waits.append(store._own._pause)
             release.set()
