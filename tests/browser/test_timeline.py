@@ -25,7 +25,7 @@ def shown_in_panel(page: Page):
         page.locator("#djShowToolBarButton").click()
     opened.click()
     panel = page.locator("#dbroute-panel")
-    expect(panel.locator(".dbroute-summary")).to_be_visible()
+    expect(panel.locator(".dbroute-summary").first).to_be_visible()
     return panel
 
 
