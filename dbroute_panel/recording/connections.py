@@ -51,7 +51,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             _frame_id, _code, decision, within, site = asked
             model = source.query.model
         else:
-            if recorder.latest >= recorder.limit:
+            if recorder.closed or recorder.latest >= recorder.limit:
                 raise StopIteration  # before the walk, which would be for nothing
             site, source, model, decision, *far = origin(
                 _frame(1), recorder.trace_id, callsites=recorder.callsites

@@ -203,6 +203,8 @@ def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
 
 def _subject(recorder: Recorder, model: Any) -> str | None:
     """The label of the model that a question is about, or OWN."""
+    if recorder.closed:
+        raise StopIteration  # it takes no more events, and is to remember no class
     try:
         return recorder.label(model)
     except Exception:  # whatever it is, its routers may know what to do with it

@@ -13,6 +13,7 @@ from asgiref.sync import markcoroutinefunction
 from django.db import connections, router
 
 from dbroute_panel import recording
+from dbroute_panel.recording import connections as watching
 from dbroute_panel.recording import traces
 from dbroute_panel.recording.recorder import active, here, resumed
 from dbroute_panel.recording.traces import trace
@@ -511,3 +512,13 @@ def test_what_an_interrupt_left_behind_is_no_decision_s_parent(site):
     assert [decision.parent for decision in t.decisions] == [None]
     assert [query.within for query in t.queries] == [None]
     assert here.decision is None
+
+
+def test_a_context_that_outlives_its_trace_makes_it_remember_nothing(site, monkeypatch):
+    with trace("test", keep=False) as t:
+        context = contextvars.copy_context()
+    monkeypatch.setattr(watching, "origin", lambda *args, **kwargs: pytest.fail("walked for nothing"))
+    context.run(Tag.objects.using("primary").count)
+    assert context.run(router.db_for_write, Book) == "primary"
+    assert (t._recorder.labels, t._recorder.models) == ({}, [])
+    assert (t._recorder.events, set(t._recorder.dropped.values())) == ([], {0})
