@@ -27,7 +27,7 @@ from dbroute_panel.recording.document import Writer
 from dbroute_panel.recording.files import FRAMEWORK, kind_of
 from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.raw import RawDecision
-from dbroute_panel.recording.recorder import Recorder, here, resumed
+from dbroute_panel.recording.recorder import Recorder, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
 
 _WRAPPERS = (
@@ -65,7 +65,6 @@ def explain(
     recorder = Recorder("explain", "block")
     recorder.params = True
     raised: BaseException | None = None
-    outer, here.decision = here.decision, None
     try:
         with resumed(recorder):
             call()
@@ -73,8 +72,6 @@ def explain(
         raise
     except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
         raised = error
-    finally:
-        here.decision = outer
     try:
         return _told(recorder, question, raised)
     finally:

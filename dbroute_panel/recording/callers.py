@@ -10,20 +10,18 @@ Most queries need no walk of their own (``sent_at_once()``).
 from __future__ import annotations
 
 import sys
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, Final
 
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
-from django.db.models.query import QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from dbroute_panel.recording.carrier import Carrier, decision_behind
+from dbroute_panel.recording.carrier import Asked, Carrier, decision_behind
 from dbroute_panel.recording.files import (
     COMPILER,
     LIBRARY,
     MODEL,
     OF_ORIGINS,
-    OF_SITES,
     OWN,
     PYTHON,
     QUERYSET,
@@ -37,10 +35,9 @@ from dbroute_panel.recording.files import (
 from dbroute_panel.recording.sites import RENDER, Site, callsite, site_of
 
 _CURSOR_METHODS = frozenset({"execute", "executemany", "callproc", "execute_sql"})
-_QUERYSET_DB = QuerySet.db.fget.__code__  # type: ignore[attr-defined]
 _EXECUTE_SQL = SQLCompiler.execute_sql.__code__
-# How many frames above the execute wrapper the method is that made the compiler.
-_DEPTHS: Final[dict[type, int]] = {CursorWrapper: 5, CursorDebugWrapper: 6}
+# How many frames above the execute wrapper the compiler is at work.
+_DEPTHS: Final[dict[type, int]] = {CursorWrapper: 4, CursorDebugWrapper: 5}
 _frame = sys._getframe
 
 Origin = tuple[Site | None, Any, Any, int | None, Any, bool]
@@ -51,16 +48,7 @@ it is, ``schema`` whether a schema editor sent it.
 """
 
 
-Asked = tuple[int, CodeType | None, int, int | None, Site | None]
-"""
-The decision that was made last: the ``id()`` and the code of the frame that asked, the decision's id, what
-that was asked inside of, and its site. The frame itself is not kept: it would keep alive whatever it knows.
-"""
-
-NOBODY: Final[Asked] = (0, None, 0, None, None)
-
-
-def sent_at_once(asked: Asked, trace: str, cursor: object) -> Any:
+def sent_at_once(asked: Asked, cursor: object) -> Any:
     """
     The compiler of the query that our caller, the execute wrapper, records, if it is that of ``asked``.
 
@@ -70,36 +58,17 @@ def sent_at_once(asked: Asked, trace: str, cursor: object) -> Any:
     the same method is what the compiler proves: its alias carries the decision, and an answer gets out of
     these methods only by their queries, the first of which ends this.
     """
-    depth = _DEPTHS.get(type(cursor))
-    if depth is None:
-        return None
-    frame_id, code, decision, _parent, _site = asked
     try:
-        if id(frame := _frame(depth)) != frame_id or frame.f_code is not code:
-            return None
-        if (frame := _frame(depth - 1)).f_code is not _EXECUTE_SQL:
-            return None
-    except ValueError:  # the stack is not as deep
-        return None
-    compiler = frame.f_locals["self"]
-    using = compiler.using
-    if type(using) is Carrier and using.decision == decision and using.trace == trace:
-        return compiler
+        frame = _frame(_DEPTHS[type(cursor)])
+        if frame.f_code is _EXECUTE_SQL:
+            method: Any = frame.f_back
+            if id(method) == asked[0] and method.f_code is asked[1]:
+                compiler = frame.f_locals["self"]
+                if type(using := compiler.using) is Carrier and using.asked is asked:
+                    return compiler
+    except (KeyError, ValueError):  # another cursor, or a stack that is not as deep
+        pass
     return None
-
-
-def asked_at(frame: FrameType, decision: int, parent: int | None) -> Asked:
-    """Where a decision is made whose question ``frame`` puts to the router."""
-    if frame.f_code is _QUERYSET_DB and frame.f_back is not None:
-        frame = frame.f_back  # QuerySet.db has returned when the query is sent
-    here: Any = frame
-    known = OF_SITES
-    try:
-        while not (kind := known[here.f_code.co_filename]):
-            here = here.f_back
-    except (KeyError, AttributeError):
-        kind = PYTHON  # not met before, or that was the outermost
-    return id(frame), frame.f_code, decision, parent, site_of(here, None) if kind == USER else callsite(frame)
 
 
 def origin(  # noqa: C901 - one loop, because it runs for every frame

@@ -20,10 +20,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording import transactions
-from dbroute_panel.recording.callers import NOBODY, origin, sent_at_once
-from dbroute_panel.recording.carrier import Carrier
+from dbroute_panel.recording.callers import origin, sent_at_once
+from dbroute_panel.recording.carrier import NOBODY, Carrier
 from dbroute_panel.recording.raw import RawQuery
-from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, here, recording
+from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
 from dbroute_panel.recording.transactions import begun_by_itself, transaction_of
 
@@ -38,43 +38,38 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
     """The execute wrapper: run the statement, and record it where a trace is active."""
     if (recorder := _active()) is None:
         return execute(sql, params, many, context)
-    raw = None
+    cursor: Any = context.get("cursor")
+    raw = saving = number = kept = None
+    schema = False
     decision: int | None
-    far: list[Any] | None
     try:
-        connection: BaseDatabaseWrapper = context["connection"]
-        asked, far = recorder.asked, None
-        if (
-            asked is not NOBODY
-            and (source := sent_at_once(asked, recorder.trace_id, context["cursor"])) is not None
-        ):
-            _frame_id, _code, decision, within, site = asked
+        asked = recorder.asked
+        if asked is not NOBODY and (source := sent_at_once(asked, cursor)) is not None:
+            _frame_id, _code, decision, within, site, _trace = asked
             model = source.query.model
         else:
             if recorder.closed or recorder.latest >= recorder.limit:
                 raise StopIteration  # before the walk, which would be for nothing
-            site, source, model, decision, *far = origin(
+            site, source, model, decision, saving, schema = origin(
                 _frame(1), recorder.trace_id, callsites=recorder.callsites
             )
-            within = here.decision
-        about = kept = number = None
-        if model is not None and (about := recorder.labels.get(id(model))) is None:
+            within = recorder.within
+        known, about = recorder.subject
+        if known is not model:
             about = recorder.label(model)
         if about is not OWN:
             recorder.asked = NOBODY
             if decision is None and recorder.answered_as:
                 decision = recorder.decision_of(getattr(source, "using", None), about)
-            if recorder.params:
-                try:
-                    kept = parameters(params, many) if many else dumps(params, 2)
-                except ValueError:  # something that marshal does not know
-                    kept = parameters(params, many)
+            connection: BaseDatabaseWrapper = context["connection"]
+            vendor = connection.vendor
             try:
-                text = recorder.texts[sql]
-            except Exception:  # not met before, or nothing that a dict could have as a key
-                text = None
-            if text is None or (kept is not None and (type(kept) is not bytes or len(kept) > SMALL)):
-                text, kept = recorder.fit(_text(sql), kept, connection.vendor)
+                if sql != (text := recorder.text):
+                    text = recorder.text = recorder.texts[sql]
+                if recorder.params and len(kept := dumps(params, 2)) > SMALL:
+                    raise ValueError  # it takes room
+            except Exception:  # not met before, or nothing that a dict could have as a key, or marshal knows
+                text, kept = _fitted(recorder, sql, params, many, vendor)
             atomic = connection.in_atomic_block or not connection.autocommit
             if atomic and (number := transaction_of(connection, recorder)) is None:
                 number = begun_by_itself(connection, recorder, site)
@@ -83,7 +78,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             raw = RawQuery(
                 next(recorder.ids),
                 alias,
-                connection.vendor,
+                vendor,
                 text,
                 kept,
                 many,
@@ -91,22 +86,22 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
                 decision,
                 source is not None,
                 atomic,
+                number,
                 within,
                 site,
+                perf_counter_ns(),
+                0,
             )
-            if number is not None:
-                raw.transaction = number
-            if far is not None:
-                saving, raw.schema = far
-                if saving is not None:
-                    raw.saved = instance(saving, recorder.trace_id)
+            if saving is not None:
+                raw.saved = instance(saving, recorder.trace_id)
+            if schema:
+                raw.schema = schema
     except StopIteration:  # there are no ids left
         recorder.refuse("query")
     except Exception:
         recorder.lost("query")
     if raw is None:
         return execute(sql, params, many, context)
-    raw.start = perf_counter_ns()
     try:
         result = execute(sql, params, many, context)
     except BaseException as error:
@@ -115,11 +110,22 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
         raise
     raw.end = perf_counter_ns()
     try:  # noqa: SIM105 - a context manager would take as long as all of this
-        raw.rowcount = context["cursor"].cursor.rowcount
+        raw.rowcount = cursor.cursor.rowcount
     except Exception:  # noqa: S110 - drivers differ: closed cursors, cursors without the attribute
         pass
     recorder.events.append(raw)
     return result
+
+
+def _fitted(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) -> tuple[str, Any]:
+    """A statement and its parameters, for which there must be room: what of them is kept."""
+    kept = None
+    if recorder.params:
+        try:
+            kept = parameters(params, many) if many else dumps(params, 2)
+        except ValueError:  # something that marshal does not know
+            kept = parameters(params, many)
+    return recorder.fit(_text(sql), kept, vendor)
 
 
 def _note_failure(recorder: Recorder, raw: RawQuery, error: BaseException, sql: Any) -> None:

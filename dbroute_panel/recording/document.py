@@ -109,7 +109,7 @@ class Writer:
             args=None if raw.args is None else self.values.each(raw.args),
             hints={} if raw.hints is None else self.values.each(raw.hints),
             steps=[
-                *(self.step(step, raw.start) for step in raw.steps),
+                *self.steps(raw),
                 *(
                     records.Step(router=self.path(router), outcome=records.Outcome.NOT_ASKED)
                     for router in raw.routers
@@ -121,14 +121,19 @@ class Writer:
             callsite=self.callsite(raw.site),
         )
 
-    def step(self, raw: RawStep, start: int) -> records.Step:
-        """The record of a step in a decision that began at ``start``."""
+    def steps(self, raw: RawDecision) -> list[records.Step]:
+        """The records of the routers that were asked."""
+        return [self.step(step, raw) for step in raw.steps]
+
+    def step(self, step: RawStep, raw: RawDecision) -> records.Step:
+        """The record of a step in a decision."""
+        settles = step is raw.last and raw.settled_by is records.Settled.ROUTER
         return records.Step(
-            router=self.path(raw.router),
-            outcome=raw.outcome,
-            answer=self.values.one(scalar(raw.answer)),
-            error=self.values.error(raw.error),
-            duration_us=_microseconds(raw.end - (start if raw.before is None else raw.before.end)),
+            router=self.path(step.router),
+            outcome=records.Outcome.ANSWERED if settles else step.outcome,
+            answer=self.values.one(scalar(step.answer)),
+            error=self.values.error(step.error),
+            duration_us=_microseconds(step.end - (raw.start if step.before is None else step.before.end)),
         )
 
     def query(self, raw: RawQuery) -> records.Query:

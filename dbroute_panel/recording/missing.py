@@ -29,7 +29,7 @@ from dbroute_panel.recording.callers import origin
 from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.files import MODEL, QUERYSET, USER, kind_of
 from dbroute_panel.recording.raw import RawQuery
-from dbroute_panel.recording.recorder import OWN, here, recording
+from dbroute_panel.recording.recorder import OWN, recording
 from dbroute_panel.recording.snapshots import described, scalar
 
 _LOOKUP = BaseConnectionHandler.__getitem__.__code__
@@ -115,10 +115,11 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
                     decision_behind(using, recorder.trace_id),
                     label is not None,
                     False,
-                    here.decision,
+                    None,
+                    recorder.within,
                     site,
-                    start=now,
-                    end=now,
+                    now,
+                    now,
                     schema=schema,
                     error=(type(error).__name__, described(error)),
                 )

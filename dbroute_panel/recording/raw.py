@@ -17,15 +17,16 @@ class RawStep(msgspec.Struct, gc=False):
     """
     One router's part in a decision, as it happened. ``router`` is the router itself.
 
-    It began when the step ``before`` it ended, which it holds: a list of them would be one object more.
+    It ended at ``end`` and began when the step ``before`` it ended, which it holds: a list of them would be
+    one object more. Whether its answer settled the decision is for the decision to say.
     """
 
     router: Any
-    before: Any
+    answer: Any
+    end: int
+    before: RawStep | None
     outcome: Outcome = Outcome.PASSED
-    answer: Any = None
     error: str | None = None
-    end: int = 0
 
 
 class RawDecision(msgspec.Struct, gc=False):
@@ -38,16 +39,16 @@ class RawDecision(msgspec.Struct, gc=False):
     id: int
     action: Action
     model: str | None
-    args: dict[str, Any] | None
     hints: dict[str, Any] | None
     parent: int | None
     site: Site | None
-    start: int = 0
-    end: int = 0
-    last: RawStep | None = None
-    routers: Any = ()
-    settled_by: Settled = Settled.ERROR
-    answer: Any = None
+    start: int
+    end: int
+    last: RawStep | None
+    routers: tuple[Any, ...]
+    answer: Any
+    settled_by: Settled = Settled.ROUTER
+    args: dict[str, Any] | None = None
 
     @property
     def steps(self) -> list[RawStep]:
@@ -81,12 +82,12 @@ class RawQuery(msgspec.Struct, gc=False):
     decision: int | None
     named: bool
     atomic: bool
+    transaction: int | None
     within: int | None
     site: Site | None
-    start: int = 0
-    end: int = 0
+    start: int
+    end: int
     rowcount: Any = None
-    transaction: int | None = None
     schema: bool = False
     saved: Instance | None = None
     error: tuple[str, str] | None = None

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import length_hint
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
-from dbroute_panel.recording.callers import NOBODY
+from dbroute_panel.recording.carrier import NOBODY
+from dbroute_panel.recording.probes import Asking
 from dbroute_panel.recording.raw import KINDS, RawEvent
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
@@ -75,8 +77,11 @@ class Recorder:
         # its own.
         self.labels: dict[int, str] = {}
         self.models: list[Any] = []
+        self.subject: tuple[Any, str | None] = (None, None)
         self.texts: dict[str, str] = {}
+        self.text = ""
         self.asked = NOBODY
+        self.asking = _ByThread()
         self.room = ROOM
         self.limit = panel_settings.MAX_EVENTS
         self.ids = self._drawn = iter(range(1, self.limit + 1))
@@ -88,6 +93,11 @@ class Recorder:
     def latest(self) -> int:
         """The id that was drawn last, or 0."""
         return self.limit - length_hint(self._drawn)
+
+    @property
+    def within(self) -> int | None:
+        """The id of the decision whose routers this thread is asking, or None."""
+        return self.asking[get_ident()].decision
 
     def draw(self, kind: str) -> int:
         """The id of the event that starts now; 0 where there is no room for one, which is counted."""
@@ -107,12 +117,21 @@ class Recorder:
             self.dropped[kind] += 1
 
     def label(self, model: Any) -> str | None:
-        """The label of a model, which Django would put together anew each time; of the tool's own OWN."""
-        name = _label(model)
-        # An object in the place of its class may be a new one each time.
-        if issubclass(type(model), type) and name is not None:
+        """
+        The label of a model, which Django would put together anew each time; of the tool's own OWN.
+
+        The latest is ``subject``: (model, label) in one, because threads share it.
+        """
+        if model is None:
+            return None
+        if (name := self.labels.get(id(model))) is None:
+            name = _label(model)
+            # An object in the place of its class may be a new one each time.
+            if not issubclass(type(model), type) or name is None:
+                return name
             self.models.append(model)
             self.labels[id(model)] = name
+        self.subject = model, name
         return name
 
     def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
@@ -162,8 +181,19 @@ class Recorder:
         # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
         self.labels.clear()
         self.models.clear()
+        self.subject = (None, None)
         self.answered_as.clear()
         self.texts.clear()
+        for asking in list(self.asking.values()):
+            asking.clear()  # each probe holds it, and it holds the probes
+
+
+class _ByThread(dict[int, Asking]):
+    """What each thread asks, by its id. No router is a coroutine, and a context variable is slow to set."""
+
+    def __missing__(self, thread: int) -> Asking:
+        asking = self[thread] = Asking()
+        return asking
 
 
 def _label(model: Any) -> str | None:
@@ -174,15 +204,6 @@ def _label(model: Any) -> str | None:
 active: ContextVar[Recorder | None] = ContextVar("dbroute_panel_recorder", default=None)
 """The recorder of this context. A context copied to a thread may still hold a closed one."""
 
-
-class _Here(threading.local):
-    """What this thread is doing: the id of the decision whose routers it is asking, or None."""
-
-    decision: int | None = None
-
-
-here = _Here()
-"""Of a thread, not of a context: no router is a coroutine, and a context variable is slow to set."""
 
 _live: weakref.WeakValueDictionary[str, Recorder] = weakref.WeakValueDictionary()
 _counting = threading.Lock()

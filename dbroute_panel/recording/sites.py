@@ -23,8 +23,8 @@ from dbroute_panel.recording.files import (
 )
 
 RENDER = Node.render_annotated.__code__
-_VIEW = BaseHandler._get_response.__code__  # type: ignore[attr-defined]
-_ASYNC_VIEW = BaseHandler._get_response_async.__code__  # type: ignore[attr-defined]
+VIEW = BaseHandler._get_response.__code__  # type: ignore[attr-defined]
+ASYNC_VIEW = BaseHandler._get_response_async.__code__  # type: ignore[attr-defined]
 
 Template = tuple[str, int]
 """(name, line) of a template tag."""
@@ -88,7 +88,7 @@ def site_of(frame: FrameType, template: FrameType | None) -> Site:
         if code is RENDER:
             template = outer
             break
-        if code is _VIEW or code is _ASYNC_VIEW:
+        if code is VIEW or code is ASYNC_VIEW:
             break
     code, position = frame.f_code, frame.f_lasti
     line = None if template is None else _template_line(template)

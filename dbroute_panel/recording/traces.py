@@ -21,7 +21,7 @@ from asgiref.sync import iscoroutinefunction
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.document import Writer
-from dbroute_panel.recording.recorder import Recorder, active, complain, here, live, recording, resumed
+from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
 from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace, Transaction
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -107,7 +107,6 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             self._surroundings = [surroundings() for _, surroundings in _senders]
             self._recorder = Recorder(self.name, self.kind)
             self._first = 0
-            here.decision = None  # an interrupt may have left one behind
             self._token = active.set(self._recorder)
         else:
             self._recorder = outer

@@ -11,7 +11,7 @@ from dbroute_panel.recording.carrier import Carrier, carry, decision_behind
 
 @pytest.fixture
 def carrier():
-    return carry("primary", "a" * 32, 7)
+    return carry("primary", (1, None, 7, None, None, "a" * 32))
 
 
 def test_it_is_the_alias_in_every_way_that_django_and_people_use_strings(carrier):
@@ -53,7 +53,7 @@ def test_a_copied_container_holds_a_plain_string(carrier):
     assert type(copy.deepcopy({"db": [carrier]})["db"][0]) is str
 
 
-def test_it_holds_nothing_but_ids(carrier):
+def test_it_holds_nothing_but_where_it_was_asked(carrier):
     assert not hasattr(carrier, "__dict__")
-    assert (carrier.trace, carrier.decision) == ("a" * 32, 7)
-    assert Carrier.__slots__ == ("decision", "trace")
+    assert carrier.asked == (1, None, 7, None, None, "a" * 32)
+    assert Carrier.__slots__ == ("asked",)

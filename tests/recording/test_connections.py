@@ -73,11 +73,15 @@ def test_where_a_driver_has_no_count_of_rows_there_is_none(primary, count):
     class Cursor:
         rowcount = count
 
+        def close(self):
+            pass
+
     def without(execute, sql, params, many, context):
         try:
             return execute(sql, params, many, context)
         finally:
-            context["cursor"] = CursorWrapper(Cursor(), primary)
+            context["cursor"].cursor.close()
+            context["cursor"].cursor = Cursor()
 
     with trace("test", keep=False) as t, primary.execute_wrapper(without):
         execute(primary, "UPDATE library_tag SET name = name")

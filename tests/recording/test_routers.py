@@ -12,6 +12,7 @@ from django.db import models, router
 from django.db.utils import ConnectionRouter
 from django.utils.functional import SimpleLazyObject
 
+from dbroute_panel.recording import decisions, probes
 from dbroute_panel.recording import routers as watching
 from dbroute_panel.recording.carrier import Carrier
 from dbroute_panel.recording.traces import trace
@@ -730,7 +731,7 @@ def test_the_users_seeded_random_gives_what_it_gives_without_us(site):
 
 
 def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
-    monkeypatch.setattr(watching, "hint", lambda value, trace: 1 / 0)
+    monkeypatch.setattr(decisions, "hint", lambda value, trace: 1 / 0)
     assert router.db_for_write(Book, instance=Book()) == "primary"
     assert router.db_for_write(Book, instance=Book()) == "primary"
     assert router.db_for_write(Book) == "primary"
@@ -747,7 +748,7 @@ def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkey
             raise LookupError("no such shard")
 
     ask(Raises())
-    monkeypatch.setattr(watching, "described", lambda error: 1 / 0)
+    monkeypatch.setattr(probes, "described", lambda error: 1 / 0)
     with pytest.raises(LookupError, match="no such shard"):
         router.db_for_read(Book)
     [decision] = recorded.decisions
@@ -779,7 +780,7 @@ def test_routers_that_cannot_be_counted_cost_only_the_record(recorded, monkeypat
 
 
 def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
-    monkeypatch.setattr(watching, "carry", lambda *args: 1 / 0)
+    monkeypatch.setattr(watching, "Carrier", lambda *args: 1 / 0)
     assert router.db_for_write(Book) == "primary"
     assert recorded._recorder.dropped["decision"] == 1
     assert "ZeroDivisionError" in caplog.text

@@ -34,12 +34,12 @@ def parsed(header):
 
 def query(alias, start=0, end=1000):
     return RawQuery(
-        1, alias, "sqlite", "SELECT 1", None, False, None, None, False, False, None, None, start, end
+        1, alias, "sqlite", "SELECT 1", None, False, None, None, False, False, None, None, None, start, end
     )
 
 
 def decision(start=0, end=1000, parent=None):
-    return RawDecision(1, Action.READ, None, None, None, parent, None, start, end)
+    return RawDecision(1, Action.READ, None, None, parent, None, start, end, None, (), None)
 
 
 def recorder(*events):

@@ -15,7 +15,7 @@ from django.db import connections, router
 from dbroute_panel import recording
 from dbroute_panel.recording import connections as watching
 from dbroute_panel.recording import traces
-from dbroute_panel.recording.recorder import active, here, resumed
+from dbroute_panel.recording.recorder import active, resumed
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -505,13 +505,22 @@ def test_resumed_makes_a_recorder_active_for_a_block():
         assert active.get() is t._recorder
 
 
-def test_what_an_interrupt_left_behind_is_no_decision_s_parent(site):
-    here.decision = 7
+def test_an_interrupted_decision_is_no_other_one_s_parent(site, ask):
+    class Interrupted:
+        def db_for_read(self, model, **hints):
+            raise KeyboardInterrupt
+
+        def db_for_write(self, model, **hints):
+            return "primary"
+
+    ask(Interrupted())
     with trace("test", keep=False) as t:
-        Tag.objects.count()
-    assert [decision.parent for decision in t.decisions] == [None]
+        with pytest.raises(KeyboardInterrupt):
+            Tag.objects.count()
+        Tag.objects.using("primary").count()
+        router.db_for_write(Tag)
+    assert [decision.parent for decision in t.decisions] == [None, None]
     assert [query.within for query in t.queries] == [None]
-    assert here.decision is None
 
 
 def test_a_context_that_outlives_its_trace_makes_it_remember_nothing(site, monkeypatch):

@@ -1,0 +1,162 @@
+"""
+A decision from its question to what is handed back: the four questions in general.
+
+A recorded call runs Django's own routing function, unchanged, on a stand-in for ``self`` whose ``routers``
+are a probe in front of each real one. So Django decides what an answer is (any truthy value for
+``db_for_*``, anything but None for ``allow_*``) and when to stop; the probe only notes what passed by.
+"""
+
+from __future__ import annotations
+
+from threading import get_ident
+from time import perf_counter_ns
+from typing import Any
+
+from django.db.utils import ConnectionRouter
+
+from dbroute_panel.recording.carrier import NOBODY, Asked, Carrier, carry
+from dbroute_panel.recording.probes import Probe
+from dbroute_panel.recording.raw import RawDecision
+from dbroute_panel.recording.recorder import OWN, Recorder
+from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
+from dbroute_panel.recording.ways import asked_at
+from dbroute_panel.records import Action, Outcome, Settled
+
+READ, WRITE, RELATION, MIGRATE = Action.READ, Action.WRITE, Action.RELATION, Action.MIGRATE
+PASSED, RAISED = Outcome.PASSED, Outcome.RAISED
+# A member of an enum is found slowly by its class, and these are needed at every decision.
+
+DJANGOS = {action: vars(ConnectionRouter)[action.value] for action in Action}
+"""Django's own routing functions."""
+
+
+def decide(
+    recorder: Recorder, owner: type, router: Any, action: Action, args: tuple[Any, ...], hints: dict[str, Any]
+) -> Any:
+    """
+    Put a question to ``router``, record the chain, return the answer.
+
+    ``owner`` is the class that watches. Where its base has a method of its own in the place of Django's, that
+    is called: the one step.
+    """
+    name, inherited = action.value, super(owner, router)
+    raw, asked = begun(recorder, action, args, hints)
+    if raw is None:
+        return getattr(inherited, name)(*args, **hints)
+    asking = recorder.asking[get_ident()]
+    before = asking.last
+    asking.decision, asking.last = raw.id, None
+    raw.start = perf_counter_ns()
+    try:
+        try:
+            if getattr(owner.__base__, name) is DJANGOS[action]:
+                routers = router.routers
+                raw.routers = left = iter(routers)
+                asking.routers = asking.watched(routers, left)
+                answer = DJANGOS[action](asking, *args, **hints)
+            else:
+                answer = getattr(Probe(inherited, asking), name)(*args, **hints)
+        finally:
+            raw.end, raw.last = perf_counter_ns(), asking.last
+            asking.decision, asking.last, asking.routers = raw.parent, before, ()
+            if raw.last is not None and raw.last.router is inherited:
+                raw.last.router = owner.__base__
+    except BaseException as error:
+        note_failure(recorder, raw, error)
+        raise
+    return settled(recorder, raw, answer, hints, asked)
+
+
+def begun(
+    recorder: Recorder, action: Action, args: tuple[Any, ...], hints: dict[str, Any]
+) -> tuple[RawDecision | None, Asked]:
+    """(the decision that begins now, or None where it is not recorded; where it is made)"""
+    try:
+        about_a_model = action in (READ, WRITE)
+        model = subject(recorder, args[0]) if about_a_model else None
+        if model is OWN:
+            return None, NOBODY
+        kept = facts(hints, recorder.trace_id)
+        arguments = None
+        if action is RELATION:
+            arguments = {f"obj{number}": hint(each, recorder.trace_id) for number, each in enumerate(args, 1)}
+        elif action is MIGRATE:
+            model, arguments, kept = _migration(args, hints, kept or {})
+        event, parent = next(recorder.ids), recorder.within
+        asked = asked_at(4, event, parent, recorder)
+        raw = RawDecision(event, action, model, kept, parent, asked[4], 0, 0, None, (), None, args=arguments)
+        return raw, asked
+    except StopIteration:  # there are no ids left
+        recorder.refuse("decision")
+    except Exception:
+        recorder.lost("decision")
+    return None, NOBODY
+
+
+def facts(hints: dict[str, Any], trace: str) -> dict[str, Any] | None:
+    """The hints of a question, as plain facts."""
+    return {str(name): hint(value, trace) for name, value in hints.items()} if hints else None
+
+
+def subject(recorder: Recorder, model: Any) -> str | None:
+    """The label of the model that a question is about, or OWN."""
+    if recorder.closed:
+        raise StopIteration  # it takes no more events, and is to remember no class
+    try:
+        return recorder.label(model)
+    except Exception:  # whatever it is, its routers may know what to do with it
+        return None
+
+
+def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, Any], asked: Asked) -> Any:
+    """Record what has settled a decision; returns what is handed back."""
+    try:
+        raw.routers, raw.answer, last = tuple(raw.routers), scalar(answer), raw.last
+        # Django hands back the very object with which a router settled it.
+        if last is None or last.answer is not answer or last.outcome is not PASSED:
+            raw.settled_by = _settled_by(raw.action, hints)
+        recorder.events.append(raw)
+        if raw.action is READ or raw.action is WRITE:
+            # Anything that is more than a plain string stays the object that it is.
+            if type(answer) is str or type(answer) is Carrier:
+                return carry(answer, asked)
+            if issubclass(type(answer), str):
+                recorder.answered(answer, raw.model, raw.id)
+    except Exception:
+        recorder.lost("decision")
+    return answer
+
+
+def note_failure(recorder: Recorder, raw: RawDecision, error: BaseException) -> None:
+    """Record a decision that raised: a router, or Django, which could not make use of the answer."""
+    try:
+        raw.routers, raw.settled_by, last = tuple(raw.routers), Settled.ERROR, raw.last
+        if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
+            # Django could not even tell whether the answer is true.
+            last.outcome, last.error = RAISED, described(error)
+        recorder.events.append(raw)
+    except Exception:
+        recorder.lost("decision")
+
+
+def _migration(
+    args: tuple[Any, ...], hints: dict[str, Any], kept: dict[str, Any]
+) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+    """(model label, arguments, hints) of a question whether to migrate: the model is a hint there."""
+    kept.pop("model", None)
+    arguments = {
+        "db": scalar(args[0]),
+        "app_label": scalar(args[1]),
+        "model_name": kept.pop("model_name", None),
+    }
+    return label(hints.get("model")), arguments, kept
+
+
+def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
+    """What settled a question that no router answered: Django's last resorts."""
+    if action is RELATION:
+        return Settled.SAME_DATABASE
+    if action is MIGRATE:
+        return Settled.ALLOWED
+    state = getattr(hints.get("instance"), "_state", None)  # Django has just read it: this loads nothing
+    return Settled.INSTANCE if state is not None and state.db else Settled.DEFAULT
