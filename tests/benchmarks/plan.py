@@ -24,26 +24,31 @@ class Plan:
     """
     ``sizes``: queries of a request to (requests of a round, rounds). ``repeats``: rounds of the rest.
 
-    On a busy machine a size has no further round after ``seconds``, if it had three; the rest, if it had one.
+    All this ``lives`` times, each in new processes: where its memory happens to lie makes a process faster or
+    slower than another by some microseconds a query, for as long as it lives. On a busy machine a size has no
+    further round after ``seconds``, if it had three; the rest, if it had one.
     """
 
+    lives: int
     sizes: dict[int, tuple[int, int]]
     seconds: float
     repeats: int
 
     def run(self, results: Results, folder: Path) -> Iterator[str]:
         """Measure everything; yields what is being done."""
-        with ExitStack() as stack:
-            # One after the other: what starts at once is in each other's way.
-            processes = [
-                stack.enter_context(Process(variant.name, folder)).started() for variant in SIDE_BY_SIDE
-            ]
-            yield f"{len(processes)} variants in turn"
-            for process in processes:
-                process.do("requests.round_of", variant=process.variant, queries=50, requests=2)
-            for queries, (requests, rounds) in self.sizes.items():
-                yield f"{queries:,} queries a request"
-                self.rounds(results, processes, queries, requests, rounds)
+        for life in range(self.lives):
+            with ExitStack() as stack:
+                # One after the other: what starts at once is in each other's way.
+                processes = [
+                    stack.enter_context(Process(variant.name, folder, life)).started()
+                    for variant in SIDE_BY_SIDE
+                ]
+                yield f"{len(processes)} variants in turn, {life + 1} of {self.lives}"
+                for process in processes:
+                    process.do("requests.round_of", variant=process.variant, queries=50, requests=2)
+                for queries, (requests, rounds) in self.sizes.items():
+                    yield f"{queries:,} queries a request"
+                    self.rounds(results, processes, queries, requests, rounds)
         for variant, repeats, steps in self.others():
             yield ", ".join(dict.fromkeys(name.partition("/")[0] for name, _, _ in steps))
             with Process(variant, folder).started() as process:
@@ -103,8 +108,9 @@ class Plan:
 
 
 LONG: Final = Plan(
-    sizes={10: (50, 5), 100: (10, 5), 1_000: (1, 31), 5_000: (1, 3)},
-    seconds=150,
+    lives=5,
+    sizes={10: (50, 2), 100: (10, 2), 1_000: (1, 9), 5_000: (1, 1)},
+    seconds=60,
     repeats=5,
 )
-QUICK: Final = Plan(sizes={10: (10, 2), 1_000: (1, 3)}, seconds=10, repeats=1)
+QUICK: Final = Plan(lives=1, sizes={10: (10, 2), 1_000: (1, 3)}, seconds=10, repeats=1)

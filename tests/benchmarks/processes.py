@@ -15,11 +15,11 @@ from typing import Self
 class Process:
     """One variant at work (``tests.benchmarks.worker``), with a folder of its own."""
 
-    def __init__(self, variant: str, folder: Path) -> None:
+    def __init__(self, variant: str, folder: Path, seed: int = 0) -> None:
         self.variant = variant
         own = tempfile.mkdtemp(prefix=f"{variant}-", dir=folder)
-        # Layouts of dicts and sets that differ by chance would differ by some percent.
-        environment = os.environ | {"PYTHONHASHSEED": "0"}
+        # Layouts of dicts and sets that differ by chance differ by some percent: all processes have the same.
+        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.worker", variant, own],
             stdin=subprocess.PIPE,

@@ -23,7 +23,7 @@ from tests.timing import untraced
 
 TIMES = 5
 
-QUERY = 31
+QUERY = 32
 """Calls of recording a query with its decision, by three routers."""
 
 DECISION = 41

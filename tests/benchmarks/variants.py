@@ -58,16 +58,16 @@ def never(request: object) -> bool:
 
 
 def ours(
-    *, store: str = "MemoryStore", record: Callable[[object], bool] = always
+    *, store: str = "MemoryStore", record: Callable[[object], bool] = always, params: bool = False
 ) -> Callable[[Path], Settings]:
-    """All that can be recorded is: with ``DEBUG`` off, parameters are not, unless somebody wants them."""
+    """The chain, where an alias came from, the line; by itself no parameters, where ``DEBUG`` is off."""
 
     def settings(folder: Path) -> Settings:
         options = {"path": str(folder / "traces.sqlite3")} if store == "SQLiteStore" else {}
         return {
             "DBROUTE_PANEL": {
                 "SHOULD_RECORD": record,
-                "RECORD_PARAMS": True,
+                "RECORD_PARAMS": params,
                 "REPLICAS": {"replica": "default"},
                 "STORE": {"BACKEND": f"dbroute_panel.stores.{store}", "OPTIONS": options},
             }
@@ -81,7 +81,7 @@ def toolbar(*panels: str, stacktraces: bool = True) -> Callable[[Path], Settings
 
     def settings(folder: Path) -> Settings:
         return (
-            ours()(folder)
+            ours(params=True)(folder)
             | ({"DEBUG_TOOLBAR_PANELS": list(panels)} if panels else {})
             | {
                 "DEBUG_TOOLBAR_CONFIG": {"SHOW_TOOLBAR_CALLBACK": always, "ENABLE_STACKTRACES": stacktraces},
@@ -112,6 +112,13 @@ SIDE_BY_SIDE: Final = (
     ),
     Variant(
         name="recording", title="dbroute_panel", apps=("dbroute_panel",), middleware=(OURS,), settings=ours()
+    ),
+    Variant(
+        name="parameters",
+        title="dbroute_panel, with parameters",
+        apps=("dbroute_panel",),
+        middleware=(OURS,),
+        settings=ours(params=True),
     ),
     Variant(
         name="stored",
@@ -170,7 +177,8 @@ ALONE: Final = (
         apps=("debug_toolbar", "dbroute_panel"),
         middleware=(TOOLBAR,),
         settings=lambda folder: (
-            toolbar(HISTORY_PANEL, SQL_PANEL, ROUTING_PANEL)(folder) | ours(store="SQLiteStore")(folder)
+            toolbar(HISTORY_PANEL, SQL_PANEL, ROUTING_PANEL)(folder)
+            | ours(store="SQLiteStore", params=True)(folder)
         ),
     ),
     Variant(
