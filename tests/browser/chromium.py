@@ -8,9 +8,7 @@ from playwright.sync_api import Browser, Page, Playwright
 
 from example_site.services import programs
 from tests.browser.site import Site
-from tests.browser.watch import Watch
-
-TIMEOUT = 20_000  # ms; generous, because another process may have the processor
+from tests.browser.watch import TIMEOUT, Watch
 
 QUIET = [
     "--disable-background-networking",

@@ -232,10 +232,10 @@ def test_without_javascript_nothing_is_live_and_all_can_be_done(page, asked):
 
 @pytest.mark.parametrize("page", [{"width": 360}], indirect=True, ids=str)
 @pytest.mark.parametrize("where", ["list", "compare"])
-def test_a_narrow_screen_needs_no_scrolling_to_the_side(page, site, where):
+def test_a_narrow_screen_needs_no_scrolling_to_the_side(page, site, watch, where):
     one, other = site.traces["stale"], site.traces["moving"]
     page.goto(ADMIN if where == "list" else f"{ADMIN}compare/?a={one}&b={other}")
-    page.wait_for_load_state("networkidle")
+    watch.wait_until_quiet(page)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     wide = page.evaluate(

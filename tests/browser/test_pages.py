@@ -100,7 +100,7 @@ def copied(page: Page, copy: Page) -> Page:
 @with_and_without_javascript
 @both_schemes
 def test_it_says_nothing_and_loads_nothing_that_the_policy_forbids(visit, scheme):
-    visit.look(color_scheme=scheme).wait_for_load_state("networkidle")
+    visit.watch.wait_until_quiet(visit.look(color_scheme=scheme))
 
     assert visit.watch.unexpected == []
 

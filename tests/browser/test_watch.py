@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 )
 def test_what_a_page_may_not_load_is_noticed_with_and_without_javascript(page, watch, kind, noticed):
     page.goto(f"/wrong/{kind}/")
-    page.wait_for_load_state("networkidle")
+    watch.wait_until_quiet(page)
 
     assert any(re.search(noticed, complaint) for complaint in watch.complaints), watch.complaints
     watch.expect(".")
@@ -35,10 +35,29 @@ def test_what_a_page_may_not_load_is_noticed_with_and_without_javascript(page, w
 )
 def test_what_a_script_says_and_how_it_fails_is_noticed(page, watch, kind, noticed):
     page.goto(f"/wrong/{kind}/")
-    page.wait_for_load_state("networkidle")
+    watch.wait_until_quiet(page)
 
     assert any(noticed in complaint for complaint in watch.complaints), watch.complaints
     watch.expect(".")
+
+
+def test_what_a_page_loads_late_and_one_after_the_other_is_noticed(page, watch):
+    page.goto("/wrong/late/")
+    watch.wait_until_quiet(page)
+
+    assert any("status 404" in complaint for complaint in watch.complaints), watch.complaints
+    watch.expect("404")
+
+
+def test_what_never_ends_is_named(page, watch):
+    page.goto("/wrong/nothing/")
+    watch.wait_until_quiet(page)
+    page.route("**/never/", lambda route: None)
+    page.evaluate("void fetch('/never/')")
+
+    with pytest.raises(AssertionError, match=r"still open: GET http://\S+/never/$"):
+        watch.wait_until_quiet(page, timeout=1_000)
+    watch.expect("/never/")
 
 
 def test_a_page_that_is_as_it_should_be_leaves_nothing_to_complain_of(page, watch):

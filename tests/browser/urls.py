@@ -26,9 +26,18 @@ WRONG = {
     "missing-image": '<img alt="" src="/static/missing.png">',
     "message": '<script src="/wrong/script/message.js"></script>',
     "error": '<script src="/wrong/script/error.js"></script>',
+    "late": '<script src="/wrong/script/late.js"></script>',
     "nothing": "<p>Nothing is wrong here.</p>",
 }
-SCRIPTS = {"message.js": "console.warn('deprecated')", "error.js": "null.length"}
+SCRIPTS = {
+    "message.js": "console.warn('deprecated')",
+    "error.js": "null.length",
+    # After the page is loaded: something that it may have, and then something that is not there.
+    "late.js": """
+      const ask = (path, then) => setTimeout(() => fetch(path).then(then), 100);
+      addEventListener("load", () => ask("/wrong/nothing/", () => ask("/static/missing.png")));
+    """,
+}
 
 
 def wrong(request: HttpRequest, kind: str) -> HttpResponse:
