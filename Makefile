@@ -113,7 +113,7 @@ endif
 
 # Each worker has a Chromium and a site of its own.
 test-browser: $(VENV)/.installed-browser $(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2)
-	$(BIN)/python -m pytest tests/browser -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest tests/browser -n $(JOBS) $(ARGS)
 
 screenshots: $(VENV)/.installed-browser
 	$(BIN)/python -m tests.browser.screenshots $(ALL)

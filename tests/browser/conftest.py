@@ -7,6 +7,7 @@ in that browser, logged in, whose pages are all watched.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from example_site.services import programs
 from tests.browser import site as sites
@@ -26,6 +29,27 @@ from tests.browser.watch import Watch
 expect.set_options(timeout=TIMEOUT)
 
 Browse = Callable[..., Page]
+
+VISIT = re.compile(r"/test_pages\.py::\w+\[(?:(?:light|dark|\d+)-)?(?P<visit>[\w-]+)\]$")
+MODULE_WITH_A_SITE = "/test_live_traces.py::"
+
+
+class Together(LoadScopeScheduling):
+    """
+    One worker gets all that shares a fixture which takes seconds to make, and who is free the others.
+
+    Not ``--dist loadgroup``, which with pytest 9.2 takes no notice of the groups (pytest-xdist's issue 1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if found := VISIT.search(nodeid):
+            return found["visit"]
+        return MODULE_WITH_A_SITE if MODULE_WITH_A_SITE in nodeid else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

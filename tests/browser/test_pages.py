@@ -2,7 +2,8 @@
 Every page, with JavaScript and without, in both schemes.
 
 Each is visited once with and once without, and then looked at in several ways: as a person's system may want
-it (dark, with more contrast, without motion), in a narrow window, on paper.
+it (dark, with more contrast, without motion), in a narrow window, on paper. A test's id begins with the
+scheme or the width, if it has one; the rest is the visit, whose tests ``conftest`` keeps together.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ def visits(*, javascript: bool) -> list[object]:
         pytest.param(
             (shown, javascript),
             id=f"{shown.name}-{'script' if javascript else 'plain'}",
-            marks=pytest.mark.xdist_group(f"{shown.name}-{javascript}"),
         )
         for shown in SHOWN.values()
         if javascript or not shown.in_toolbar
