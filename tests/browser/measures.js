@@ -181,20 +181,28 @@ const measures = {
         element.checkVisibility({ visibilityProperty: true }),
     );
     const looks = controls.map(look);
-    window.walk = { controls, looks };
+    const steps = [];
+    const here = () => {
+      const control = document.activeElement;
+      const i = controls.indexOf(control);
+      steps.push({ control: `${i} ${name(control)}`, shown: i >= 0 && look(control) !== looks[i] });
+    };
+    window.walk = { here, steps };
     const before = document.createElement("span");
     before.tabIndex = -1;
     first.before(before);
     before.focus();
+    // Each place is looked at when the next key leaves it.
+    addEventListener("keydown", here, { capture: true });
     return controls.map((control, i) => `${i} ${name(control)}`);
   },
 
-  // Where the walk is now, and whether one sees it.
-  walkOn() {
-    const { controls, looks } = window.walk;
-    const control = document.activeElement;
-    const i = controls.indexOf(control);
-    return { control: `${i} ${name(control)}`, shown: i >= 0 && look(control) !== looks[i] };
+  // Where the walk has been, beginning with the first control, and whether one saw it.
+  endWalk() {
+    const { here, steps } = window.walk;
+    removeEventListener("keydown", here, { capture: true });
+    here();
+    return steps.slice(1);
   },
 
   // Words of `longest` letters and less that begin in one line and end in the next.

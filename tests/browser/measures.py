@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +50,9 @@ def begin_walk(page: Page, ours: str) -> list[str]:
     return _measured(page, "beginWalk", ours)
 
 
-def walk_on(page: Page, go: Callable[[], None]) -> dict[str, Any]:
-    """The control that has the focus after ``go``, and whether it is ``shown``: looks other than without."""
-    go()
-    return _measured(page, "walkOn")
+def end_walk(page: Page) -> list[dict[str, Any]]:
+    """The control that had the focus after each key; ``shown``: whether it looked other than without."""
+    return _measured(page, "endWalk")
 
 
 def _measured(page: Page, measure: str, *arguments: object) -> Any:
