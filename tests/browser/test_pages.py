@@ -9,7 +9,7 @@ scheme or the width, if it has one; the rest is the visit, whose tests ``conftes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
@@ -56,19 +56,32 @@ class Visit:
     page: Page
     audited: Page
     watch: Watch
+    looks: dict[Page, tuple[int, dict[str, str]]] = field(default_factory=dict)
 
     @property
     def ours(self) -> str:
         return self.shown.ours
 
     def look(self, *, width: Literal[360, 1280] = 1280, audit: bool = False, **media: str) -> Page:
-        """The page in a window of this width, with ``media`` as Playwright's ``emulate_media()`` has them."""
+        """
+        The page in a window of this width, with ``media`` as Playwright's ``emulate_media()`` has them.
+
+        What is so already is not asked for again: each is a layout, and there are hundreds of looks.
+        """
         page = self.audited if audit else self.page
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(**(AS_IT_COMES | media))
-        in_scheme(page, self.shown, media.get("color_scheme", "light"))
+        look = (width, AS_IT_COMES | media)
+        before = self.looks.get(page, (0, {}))
+        if look == before:
+            return page
+        if width != before[0]:
+            page.set_viewport_size({"width": width, "height": 900})
+        if look[1] != before[1]:
+            page.emulate_media(**look[1])
+            if self.shown.in_toolbar:
+                in_scheme(page, self.shown, look[1]["color_scheme"])
         # The admin fades from one colour into the other.
         page.evaluate("document.getAnimations().forEach(one => one.finish())")
+        self.looks[page] = look
         return page
 
 
