@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.packaging.browser import free_port, served
+from tests.packaging.browser import Browser, free_port, served
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 120
@@ -57,14 +58,23 @@ def running(data: Path, log: Path, *, with_traces: bool = True) -> Iterator[Site
     with served(
         command, port=port, folder=ROOT, environment=environment(data), log=log, seconds=SECONDS
     ) as client:
-        client.log_in("admin", "admin")
+        home = client.log_in("admin", "admin")
         if not with_traces:
+            # A trace is saved after its response was sent: not to be saved after all are gone.
+            wait_for_trace(client, home.headers["Dbroute-Trace-Id"])
             client.post(ADMIN, action="clear", post="yes")
         cookies = [
             {"name": cookie.name, "value": cookie.value, "url": client.address} for cookie in client.cookies
         ]
         traces = json.loads((data / "traces.json").read_text())
         yield Site(client.address, data, traces, {"cookies": cookies})
+
+
+def wait_for_trace(client: Browser, trace_id: str) -> None:
+    end = time.monotonic() + SECONDS
+    while trace_id not in client.get(ADMIN).text:
+        assert time.monotonic() < end, f"The trace {trace_id} was not saved in {SECONDS} s"
+        time.sleep(0.05)
 
 
 def environment(data: Path) -> dict[str, str]:
