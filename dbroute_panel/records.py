@@ -156,6 +156,8 @@ class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decisio
     callsite: Callsite | None = None
 
     def __post_init__(self) -> None:
+        if not self.hints and not self.args:  # as most have none, and this is called for each
+            return
         for values in (self.args, self.hints):
             for name, value in (values or {}).items():
                 if type(value) is dict:

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from dbroute_panel import records
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
-from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawQuery, RawStep, RawTransaction
+from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawQuery, RawTransaction
 from dbroute_panel.recording.recorder import Recorder, complain
 from dbroute_panel.recording.secrets import Sessions, without_literals
 from dbroute_panel.recording.sites import Site, Template, place
 from dbroute_panel.recording.snapshots import dotted, parameters, scalar
 from dbroute_panel.recording.statements import read
-from dbroute_panel.recording.values import Values, name_of, text_of
+from dbroute_panel.recording.values import Names, Values, name_of, text_of
 
+# A member of an enum is found slowly by its class, and these are needed at every event.
+ANSWERED, NOT_ASKED = records.Outcome.ANSWERED, records.Outcome.NOT_ASKED
+ROUTER, EXPLICIT = records.Route.ROUTER, records.Route.EXPLICIT
+SCHEMA, CURSOR = records.Route.SCHEMA, records.Route.CURSOR
 ROUTES: dict[str, records.Route] = {
-    records.Settled.ROUTER: records.Route.ROUTER,
     records.Settled.INSTANCE: records.Route.INSTANCE,
     records.Settled.DEFAULT: records.Route.DEFAULT,
 }
+"""By what settled the decision; all others count as a router's."""
 
 
 class Writer:
@@ -38,7 +43,7 @@ class Writer:
     def __init__(
         self,
         recorder: Recorder,
-        only: Callable[[int], bool] = lambda event: True,
+        only: Callable[[int], bool] | None = None,
         started: int | None = None,
     ) -> None:
         self.recorder = recorder
@@ -51,22 +56,25 @@ class Writer:
         self.base = base_dir()
         # What the same line of code leads to again and again is made once, and is then the same object.
         self.callsites: dict[tuple[int, int, Template | None], records.Callsite] = {}
+        self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
         self.statements: dict[tuple[str, str | None], _Statement] = {}
+        self.names = Names()
         self.paths: dict[int, str] = {}
-        self.settled = {raw.id: raw.settled_by for raw in self.raw if type(raw) is RawDecision}
+        self.routes = {
+            raw.id: ROUTES.get(raw.settled_by, ROUTER) for raw in self.raw if type(raw) is RawDecision
+        }
 
     def events(self) -> list[records.Event]:
-        written = (self.written(raw) for raw in self.raw if self.only(raw.id))
-        return [event for event in written if event is not None]
-
-    def written(self, raw: RawEvent) -> records.Event | None:
-        """The record; None for one that an error of ours costs, which is counted."""
-        try:
-            return WRITERS[type(raw)](self, raw)
-        except Exception:
-            self.unwritten[KINDS[type(raw)]] += 1
-            complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
-            return None
+        """The records, but for what an error of ours costs, which is counted."""
+        written: list[records.Event] = []
+        for raw in self.raw:
+            if self.only is None or self.only(raw.id):
+                try:
+                    written.append(WRITERS[type(raw)](self, raw))
+                except Exception:
+                    self.unwritten[KINDS[type(raw)]] += 1
+                    complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
+        return written
 
     def trace(self, name: str, kind: str, ended: int | None = None) -> records.Trace:
         """The document; ``ended`` (``perf_counter_ns()``): until then, else until its last event."""
@@ -99,102 +107,107 @@ class Writer:
             status=request.status,
         )
 
+    # These run for every event: what most of them do not have, or have in common, costs no call.
+
     def decision(self, raw: RawDecision) -> records.Decision:
+        values, site = self.values, raw.site
+        at = (raw.start - self.started) // 1000
         return records.Decision(
             id=raw.id,
             action=raw.action,
-            at_us=self.at(raw.start),
-            duration_us=_microseconds(raw.end - raw.start),
-            model=name_of(raw.model),
-            args=None if raw.args is None else self.values.each(raw.args),
-            hints={} if raw.hints is None else self.values.each(raw.hints),
-            steps=[
-                *self.steps(raw),
-                *(
-                    records.Step(router=self.path(router), outcome=records.Outcome.NOT_ASKED)
-                    for router in raw.routers
-                ),
-            ],
+            at_us=at if at > 0 else 0,
+            duration_us=(raw.end - raw.start) / 1000,
+            model=self.names[raw.model],
+            args=None if raw.args is None else values.each(raw.args),
+            hints={} if raw.hints is None else values.each(raw.hints),
+            steps=self.steps(raw),
             settled_by=raw.settled_by,
-            answer=self.values.one(raw.answer),
+            answer=values.one(raw.answer),
             parent=raw.parent,
-            callsite=self.callsite(raw.site),
+            callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 
     def steps(self, raw: RawDecision) -> list[records.Step]:
-        """The records of the routers that were asked."""
-        return [self.step(step, raw) for step in raw.steps]
-
-    def step(self, step: RawStep, raw: RawDecision) -> records.Step:
-        """The record of a step in a decision."""
-        settles = step is raw.last and raw.settled_by is records.Settled.ROUTER
-        return records.Step(
-            router=self.path(step.router),
-            outcome=records.Outcome.ANSWERED if settles else step.outcome,
-            answer=self.values.one(scalar(step.answer)),
-            error=self.values.error(step.error),
-            duration_us=_microseconds(step.end - (raw.start if step.before is None else step.before.end)),
-        )
+        """A step for each router; the first begins with the decision, and each where the one before ended."""
+        values, paths, begun, steps = self.values, self.paths, raw.start, []
+        settled_it = raw.last if raw.settled_by is records.Settled.ROUTER else None
+        for step in raw.steps:
+            router, answer, error, end = step.router, step.answer, step.error, step.end
+            steps.append(
+                records.Step(
+                    router=paths.get(id(router)) or self.path(router),
+                    outcome=ANSWERED if step is settled_it else step.outcome,
+                    answer=None if answer is None else values.one(scalar(answer)),
+                    error=None if error is None else values.error(error),
+                    duration_us=(end - begun) / 1000,
+                )
+            )
+            begun = end
+        for router in raw.routers:
+            steps.append(records.Step(router=self.path(router), outcome=NOT_ASKED))
+        return steps
 
     def query(self, raw: RawQuery) -> records.Query:
-        statement = self.statement(raw)
-        params = parameters(raw.params, raw.many) if type(raw.params) is bytes else raw.params
-        secret = statement.secret or self.sessions.are_named(params)
+        sql, operation, writes, secret = (
+            self.statements.get((raw.sql, raw.model)) or self.statement(raw)
+        )
+        params, site, rowcount = raw.params, raw.site, raw.rowcount
+        if params is not None:
+            if type(params) is bytes:
+                params = parameters(params, raw.many)
+            secret = secret or self.sessions.are_named(params)
+            params = self.values.parameters(params, raw.many, secret)
+        if secret:
+            sql = without_literals(text_of(raw.sql), raw.vendor)
+        at = (raw.start - self.started) // 1000
         return records.Query(
             id=raw.id,
-            alias=text_of(raw.alias),
-            at_us=self.at(raw.start),
-            duration_us=_microseconds(raw.end - raw.start),
-            sql=without_literals(text_of(raw.sql), raw.vendor) if secret else statement.sql,
-            params=self.values.parameters(params, raw.many, secret),
+            alias=self.names[raw.alias],
+            at_us=at if at > 0 else 0,
+            duration_us=(raw.end - raw.start) / 1000,
+            sql=sql,
+            params=params,
             many=raw.many,
-            operation=statement.operation,
-            writes=statement.writes,
-            model=name_of(raw.model),
-            route=self.route(raw),
+            operation=operation,
+            writes=writes,
+            model=self.names[raw.model],
+            route=self.route(raw) if raw.decision is None else self.routes.get(raw.decision, ROUTER),
             decision=raw.decision,
             instance=None if raw.saved is None else self.values.instance(raw.saved),
             atomic=raw.atomic,
             transaction=raw.transaction,
-            rowcount=raw.rowcount if type(raw.rowcount) is int and raw.rowcount >= 0 else None,
-            error=self.error(raw, secret),
+            rowcount=rowcount if type(rowcount) is int and rowcount >= 0 else None,
+            error=None if raw.error is None else self.error(raw.error, secret),
             within=raw.within,
-            callsite=self.callsite(raw.site),
+            callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 
     def statement(self, raw: RawQuery) -> _Statement:
-        key = (raw.sql, raw.model)
-        if (known := self.statements.get(key)) is None:
-            operation, writes = read(raw.sql)
-            secret = self.sessions.concern(raw.model, raw.sql)
-            sql = "" if secret else self.values.clean(raw.sql)
-            known = self.statements[key] = _Statement(sql, operation, writes, secret)
+        """What all queries with this text and model have in common."""
+        operation, writes = read(raw.sql)
+        secret = self.sessions.concern(raw.model, raw.sql)
+        sql = "" if secret else self.values.clean(raw.sql)
+        known = self.statements[raw.sql, raw.model] = _Statement(sql, operation, writes, secret)
         return known
 
-    def error(self, raw: RawQuery, secret: bool) -> str | None:
-        if raw.error is None:
-            return None
-        return text_of(raw.error[0]) if secret else self.values.error(raw.error[1])
+    def error(self, raw: tuple[str, str], secret: bool) -> str | None:
+        return text_of(raw[0]) if secret else self.values.error(raw[1])
 
     def transaction(self, raw: RawTransaction) -> records.Transaction:
         return records.Transaction(
             id=raw.id,
-            alias=text_of(raw.alias),
-            at_us=self.at(raw.start),
+            alias=self.names[raw.alias],
+            at_us=max(0, (raw.start - self.started) // 1000),
             operation=raw.operation,
             transaction=raw.transaction,
             callsite=self.callsite(raw.site),
         )
 
     def route(self, raw: RawQuery) -> records.Route:
-        if raw.decision is not None:
-            return ROUTES.get(self.settled.get(raw.decision, ""), records.Route.ROUTER)
+        """Of a query that no decision sent to its alias."""
         if raw.named:
-            return records.Route.EXPLICIT
-        return records.Route.SCHEMA if raw.schema else records.Route.CURSOR
-
-    def at(self, moment: int) -> int:
-        return max(0, (moment - self.started) // 1000)
+            return EXPLICIT
+        return SCHEMA if raw.schema else CURSOR
 
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:
@@ -209,6 +222,7 @@ class Writer:
                 function=text_of(function),
                 template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
             )
+        self.latest = (site, known)
         return known
 
     def path(self, router: Any) -> str:

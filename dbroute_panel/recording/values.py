@@ -43,14 +43,14 @@ class Values:
         """An answer, hint or argument: an InstanceRef, a TypeRef or a JSON scalar."""
         if raw is None:
             return None
-        if type(raw) is Instance:
-            return self.instance(raw)
-        if type(raw) is Typed:
-            return records.TypeRef(type=text_of(raw.path))
         if type(raw) is str:
             if (known := self.cleaned.get(raw)) is None:  # mostly aliases
                 known = self.cleaned[raw] = self.clean(raw)
             return known
+        if type(raw) is Instance:
+            return self.instance(raw)
+        if type(raw) is Typed:
+            return records.TypeRef(type=text_of(raw.path))
         if type(raw) is float and not math.isfinite(raw):  # JSON has no infinity, and no NaN
             return str(raw)
         return whole(raw) if type(raw) is int and not -(2**63) <= raw < 2**64 else raw
@@ -87,10 +87,12 @@ class Values:
             return [self.parameters(row, many=False, secret=secret) for row in raw]
         if isinstance(raw, dict):
             return {text_of(name): MASK if secret else self.parameter(value) for name, value in raw.items()}
-        return [MASK if secret else self.parameter(value) for value in raw]
+        return [MASK] * len(raw) if secret else [self.parameter(value) for value in raw]
 
     def parameter(self, value: Any) -> str:
         """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""
+        if type(value) is int:
+            return whole(value)
         if type(value) is str:
             return self.clean(value)
         if type(value) is tuple:
@@ -99,18 +101,26 @@ class Values:
             return f"<{value.path}>"
         if type(value) is bytes:
             return self.clean(repr(value))
-        if type(value) is int:
-            return whole(value)
         return str(value)
 
     def clean(self, text: str) -> str:
         """A text of the user's as it may be kept."""
-        if is_password_hash(text):
-            return MASK
-        text = without_tokens(without_hashes(text_of(text)))
+        # Most texts need none of what follows: all that it looks for has one of these marks.
+        if "$" in text or "-" in text or len(text) == 32 or not text.isascii():
+            if is_password_hash(text):
+                return MASK
+            text = without_tokens(without_hashes(text_of(text)))
         for secret in self.recorder.secrets:
             text = text.replace(secret, MASK)
         return text
+
+
+class Names(dict[str | None, Any]):
+    """What ``name_of()`` has made of names, each made once."""
+
+    def __missing__(self, name: str | None) -> str | None:
+        known = self[name] = name_of(name)
+        return known
 
 
 def text_of(text: str) -> str:
