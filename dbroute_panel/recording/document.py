@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 from dbroute_panel import records
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
-from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawQuery, RawTransaction
+from dbroute_panel.recording.raw import KINDS, RawDecision, RawQuery, RawTransaction
 from dbroute_panel.recording.recorder import Recorder, complain
-from dbroute_panel.recording.secrets import Sessions, without_literals
+from dbroute_panel.recording.secrets import TEXTLESS, Sessions, without_literals
 from dbroute_panel.recording.sites import Site, Template, place
 from dbroute_panel.recording.snapshots import dotted, parameters, scalar
 from dbroute_panel.recording.statements import read
@@ -29,7 +29,7 @@ ROUTES: dict[str, records.Route] = {
     records.Settled.INSTANCE: records.Route.INSTANCE,
     records.Settled.DEFAULT: records.Route.DEFAULT,
 }
-"""By what settled the decision; all others count as a router's."""
+"""By what settled the decision, where no router did."""
 
 
 class Writer:
@@ -48,7 +48,7 @@ class Writer:
     ) -> None:
         self.recorder = recorder
         self.started = recorder.started if started is None else started
-        self.raw = sorted(recorder.events[:], key=_by_id)
+        self.raw = sorted(recorder.events[:], key=attrgetter("id"))
         self.only = only
         self.unwritten = dict.fromkeys(KINDS.values(), 0)
         self.sessions = Sessions()
@@ -61,7 +61,9 @@ class Writer:
         self.names = Names()
         self.paths: dict[int, str] = {}
         self.routes = {
-            raw.id: ROUTES.get(raw.settled_by, ROUTER) for raw in self.raw if type(raw) is RawDecision
+            raw.id: ROUTES[raw.settled_by]
+            for raw in self.raw
+            if type(raw) is RawDecision and raw.settled_by in ROUTES
         }
 
     def events(self) -> list[records.Event]:
@@ -111,11 +113,10 @@ class Writer:
 
     def decision(self, raw: RawDecision) -> records.Decision:
         values, site = self.values, raw.site
-        at = (raw.start - self.started) // 1000
         return records.Decision(
             id=raw.id,
             action=raw.action,
-            at_us=at if at > 0 else 0,
+            at_us=max(0, (raw.start - self.started) // 1000),
             duration_us=(raw.end - raw.start) / 1000,
             model=self.names[raw.model],
             args=None if raw.args is None else values.each(raw.args),
@@ -143,27 +144,27 @@ class Writer:
                 )
             )
             begun = end
-        for router in raw.routers:
-            steps.append(records.Step(router=self.path(router), outcome=NOT_ASKED))
+        steps += [records.Step(router=self.path(router), outcome=NOT_ASKED) for router in raw.routers]
         return steps
 
     def query(self, raw: RawQuery) -> records.Query:
-        sql, operation, writes, secret = (
-            self.statements.get((raw.sql, raw.model)) or self.statement(raw)
-        )
+        known = self.statements.get((raw.sql, raw.model)) or self.statement(raw)
+        sql, operation, writes, secret = known
         params, site, rowcount = raw.params, raw.site, raw.rowcount
         if params is not None:
             if type(params) is bytes:
                 params = parameters(params, raw.many)
-            secret = secret or self.sessions.are_named(params)
-            params = self.values.parameters(params, raw.many, secret)
+            if not secret and type(params) is tuple and TEXTLESS.issuperset(map(type, params)):
+                params = self.values.numbers(params)
+            else:
+                secret = secret or self.sessions.are_named(params)
+                params = self.values.parameters(params, raw.many, secret)
         if secret:
             sql = without_literals(text_of(raw.sql), raw.vendor)
-        at = (raw.start - self.started) // 1000
         return records.Query(
             id=raw.id,
             alias=self.names[raw.alias],
-            at_us=at if at > 0 else 0,
+            at_us=max(0, (raw.start - self.started) // 1000),
             duration_us=(raw.end - raw.start) / 1000,
             sql=sql,
             params=params,
@@ -247,10 +248,6 @@ class _Statement(NamedTuple):
     operation: str
     writes: bool
     secret: bool
-
-
-def _by_id(raw: RawEvent) -> int:
-    return raw.id
 
 
 def _microseconds(nanoseconds: int) -> float:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 import sys
 import uuid
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -48,7 +47,9 @@ _ENCODED = re.compile(r"(?<!\w)\w{1,50}\$[^\s'\"()]*[^\s'\"(),;]")
 _RESET = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-z]{6,7}-(?:[0-9a-f]{64}|[0-9a-f]{48}|[0-9a-f]{32}|[0-9a-f]{20})(?![0-9A-Za-z])"
 )
-_TEXTLESS = frozenset({int, float, bool, type(None)})
+TEXTLESS = frozenset({int, float, bool, type(None)})
+"""Exact types of parameters that give nothing away, and whose text is ``str()`` of them."""
+
 SHORTEST = 8
 """Of what a request came with, what is shorter opens nothing: no session has a shorter key."""
 
@@ -76,9 +77,15 @@ class Sessions:
 
     def are_named(self, params: Any) -> bool:
         """Whether a parameter is the key under which a cache keeps a session."""
-        if type(params) is tuple and _TEXTLESS.issuperset(map(type, params)):
-            return False
-        return any(prefix in text for text in _texts(params) for prefix in self.cached)
+        if type(params) is str:
+            for prefix in self.cached:
+                if prefix in params:
+                    return True
+        elif isinstance(params, (tuple, list)):
+            return any(map(self.are_named, params))
+        elif isinstance(params, dict):
+            return any(map(self.are_named, params.values()))
+        return False
 
 
 @lru_cache(maxsize=4)
@@ -96,17 +103,6 @@ def _sessions(models: tuple[type[Model], ...]) -> tuple[frozenset[str], frozense
         frozenset(model._meta.label for model in near),
         tuple(model._meta.db_table.casefold() for model in near),
     )
-
-
-def _texts(params: Any) -> Iterator[str]:
-    """The strings among the parameters of a query: in a list, by name, or in rows of either."""
-    if type(params) is str:
-        yield params
-    elif isinstance(params, (tuple, list)):
-        for each in params:
-            yield from _texts(each)
-    elif isinstance(params, dict):
-        yield from _texts(tuple(params.values()))
 
 
 def is_password_hash(value: str) -> bool:

@@ -89,6 +89,13 @@ class Values:
             return {text_of(name): MASK if secret else self.parameter(value) for name, value in raw.items()}
         return [MASK] * len(raw) if secret else [self.parameter(value) for value in raw]
 
+    def numbers(self, raw: tuple[Any, ...]) -> list[Any]:
+        """Parameters of the types ``TEXTLESS`` alone."""
+        try:
+            return list(map(str, raw))
+        except ValueError:  # an integer of thousands of digits
+            return list(map(self.parameter, raw))
+
     def parameter(self, value: Any) -> str:
         """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""
         if type(value) is int:
