@@ -8,6 +8,7 @@ alias before, and that must warn nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
 from dbroute_panel.records import (
     Database,
@@ -73,7 +74,7 @@ class Facts:
         self.name, self.kind, self.request = trace.name, trace.kind, trace.request
         self.databases, self.routers = trace.databases, trace.routers
         self.redacted = redacted
-        self.events: list[Event] = sorted(trace.events, key=_by_id)
+        self.events: list[Event] = sorted(trace.events, key=attrgetter("id"))
         self.queries: list[Query] = []
         self.decisions: list[Decision] = []
         self.transactions: list[Transaction] = []
@@ -140,12 +141,15 @@ class Facts:
         alive: dict[tuple[str, int | None], _Alive] = {}
         now: tuple[Span, ...] = ()
         ended = 0.0
+        queries, decisions = self.queries, self.decisions
         for event in self.events:
             if isinstance(event, Query):
-                self.queries.append(event)
-                if event.at_us + 1 < ended:
+                queries.append(event)
+                began = event.at_us
+                if began + 1 < ended:
                     self.concurrent = True
-                ended = max(ended, event.at_us + event.duration_us)
+                if (end := began + event.duration_us) > ended:
+                    ended = end
                 if now:
                     self.inside.append((event, now))
                 if event.writes:
@@ -155,12 +159,12 @@ class Facts:
                         if event.atomic:
                             _of(alive, event).write(event)
             elif isinstance(event, Decision):
-                self.decisions.append(event)
-                self._decisions[event.id] = event
+                decisions.append(event)
             else:
                 self.transactions.append(event)
                 self._move(event, alive)
                 now = tuple(one.span for one in alive.values() if one.span is not None)
+        self._decisions = {decision.id: decision for decision in decisions}
 
     def _move(self, event: Transaction, alive: dict[tuple[str, int | None], _Alive]) -> None:
         if event.operation is BEGIN:
@@ -212,10 +216,6 @@ def _of(alive: dict[tuple[str, int | None], _Alive], event: Query | Transaction)
     if key not in alive:
         alive[key] = _Alive(None)
     return alive[key]
-
-
-def _by_id(event: Event) -> int:
-    return event.id
 
 
 def _changes(query: Query) -> bool:

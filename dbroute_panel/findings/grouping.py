@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 def by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
     """The items in groups with the same key, in the order in which they came."""
-    groups: dict[Key, list[Item]] = {}
+    groups: dict[Key, list[Item]] = defaultdict(list)
     for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
+        groups[key(item)].append(item)
+    return dict(groups)

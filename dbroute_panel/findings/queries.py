@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from dbroute_panel.records import Callsite, Finding, Query
@@ -67,11 +68,13 @@ def repeated_query(trace: Facts) -> Iterator[Finding]:
     Only reads: to save many objects takes a statement each. Not what a router asks (``router-queried``), what
     Django asks for itself, and what Django divides into batches.
     """
-    reads = (query for query in trace.queries if not query.writes and query.within is None)
-    for (alias, site), queries in by(reads, lambda one: (one.alias, one.callsite)).items():
+    reads = [query for query in trace.queries if not query.writes and query.within is None]
+    for (alias, site), queries in by(reads, attrgetter("alias", "callsite")).items():
         if site is None or len(queries) < THRESHOLD:
             continue
-        for same in by(queries, lambda one: shape(one.sql).text).values():
+        texts = by(queries, attrgetter("sql"))  # mostly one, whose shape is then looked up once
+        for found in by(texts, lambda sql: shape(sql).text).values():
+            same = [query for sql in found for query in texts[sql]]
             if len(same) < THRESHOLD or not _can_be_one(same[0]):
                 continue
             yield Finding.about(
@@ -95,7 +98,7 @@ def _place(site: Callsite) -> str:
 @finding("same-query-elsewhere", level=INFO)
 def same_query_elsewhere(trace: Facts) -> Iterator[Finding]:
     """The same SQL with the same parameters ran on several databases."""
-    for queries in by(trace.queries, lambda query: query.sql).values():
+    for queries in by(trace.queries, attrgetter("sql")).values():
         if not _on_several(queries, trace) or not _is_about_rows(queries[0]):
             continue
         same = by(filter(_tells_all, queries), lambda query: repr(query.params)).values()

@@ -24,6 +24,9 @@ from .facts import Facts
 from .function import ERROR, INFO, WARNING, finding
 from .grouping import by
 
+# A member of an enum is found slowly by its class, and these are needed for every decision.
+RELATION, FAILED = Action.RELATION, Settled.ERROR
+
 
 @finding("relation-refused", level=ERROR)
 def relation_refused(trace: Facts) -> Iterator[Finding]:
@@ -31,8 +34,8 @@ def relation_refused(trace: Facts) -> Iterator[Finding]:
     refused = [
         decision
         for decision in trace.decisions
-        if decision.action is Action.RELATION
-        and decision.settled_by is not Settled.ERROR
+        if decision.action is RELATION
+        and decision.settled_by is not FAILED
         and decision.parent is None
         and not decision.answer
     ]
@@ -112,7 +115,7 @@ def router_raised(trace: Facts) -> Iterator[Finding]:
     raised = [
         (decision, step)
         for decision in trace.decisions
-        if decision.settled_by is Settled.ERROR
+        if decision.settled_by is FAILED
         for step in decision.steps
         if step.outcome is Outcome.RAISED
     ]
@@ -172,10 +175,17 @@ def _asked(decision: Decision | None, query: Query) -> str | None:
 @finding("random-route", level=INFO)
 def random_route(trace: Facts) -> Iterator[Finding]:
     """The same question got different answers, and not only another replica of one group."""
-    settled = (one for one in trace.decisions if one.settled_by is not Settled.ERROR)
-    for alike in by(settled, lambda one: (one.action, one.model)).values():
-        if len({_group(one.answer, trace) for one in alike}) < 2:
-            continue
+    settled = [one for one in trace.decisions if one.settled_by is not FAILED]
+    # Most questions have one answer: what has several is looked for before anything is made of them.
+    told = {(one.action, one.model, one.answer) for one in settled}
+    groups = by(
+        {(action, model, _group(answer, trace)) for action, model, answer in told}, lambda one: one[:2]
+    )
+    several = {question for question, answers in groups.items() if len(answers) > 1}
+    if not several:
+        return
+    odd = (one for one in settled if (one.action, one.model) in several)
+    for alike in by(odd, lambda one: (one.action, one.model)).values():
         for question, decisions in by(alike, _question).items():
             answers = by(decisions, lambda one: _group(one.answer, trace))
             if question is None or len(answers) < 2:
