@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -12,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.records import Database, Dropped, Finding, Query, Request, Trace, Transaction
+from dbroute_panel.records import Database, Dropped, Finding, Query, Request, Trace
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,14 +83,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
-        aliases: dict[str, int] = {}
-        queries = transactions = 0
-        for event in trace.events:
-            if isinstance(event, Query):
-                queries += 1
-                aliases[event.alias] = aliases.get(event.alias, 0) + 1
-            elif isinstance(event, Transaction):
-                transactions += 1
+        aliases = Counter([event.alias for event in trace.events if isinstance(event, Query)])
+        queries, transactions = aliases.total(), len(trace.transactions)
         return cls(
             schema=trace.schema,
             id=trace.id,
@@ -105,7 +100,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             queries=queries,
             decisions=len(trace.events) - queries - transactions,
             transactions=transactions,
-            aliases=aliases,
+            aliases=dict(aliases),
             imported=imported,
         )
 
