@@ -76,7 +76,7 @@ class Facts:
         self.redacted = redacted
         self.events: list[Event] = sorted(trace.events, key=attrgetter("id"))
         self.queries: list[Query] = []
-        self.decisions: list[Decision] = []
+        self.decisions = [event for event in self.events if type(event) is Decision]
         self.transactions: list[Transaction] = []
         self.writes: list[Query] = []
         self.changes: list[Query] = []
@@ -85,7 +85,7 @@ class Facts:
         self.concurrent = False
         self.primaries = _primaries(trace.databases)
         self.inside: list[tuple[Query, tuple[Span, ...]]] = []
-        self._decisions: dict[int, Decision] = {}
+        self._decisions = {decision.id: decision for decision in self.decisions}
         self._read()
 
     # What belongs to what
@@ -141,9 +141,9 @@ class Facts:
         alive: dict[tuple[str, int | None], _Alive] = {}
         now: tuple[Span, ...] = ()
         ended = 0.0
-        queries, decisions = self.queries, self.decisions
+        queries = self.queries
         for event in self.events:
-            if isinstance(event, Query):
+            if type(event) is Query:
                 queries.append(event)
                 began = event.at_us
                 if began + 1 < ended:
@@ -158,13 +158,10 @@ class Facts:
                         self.changes.append(event)
                         if event.atomic:
                             _of(alive, event).write(event)
-            elif isinstance(event, Decision):
-                decisions.append(event)
-            else:
+            elif type(event) is Transaction:
                 self.transactions.append(event)
                 self._move(event, alive)
                 now = tuple(one.span for one in alive.values() if one.span is not None)
-        self._decisions = {decision.id: decision for decision in decisions}
 
     def _move(self, event: Transaction, alive: dict[tuple[str, int | None], _Alive]) -> None:
         if event.operation is BEGIN:

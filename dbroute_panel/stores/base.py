@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.records import Database, Dropped, Finding, Query, Request, Trace
+from dbroute_panel.records import Database, Dropped, Finding, Request, Trace
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -83,7 +83,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
-        aliases = Counter([event.alias for event in trace.events if isinstance(event, Query)])
+        aliases = Counter([query.alias for query in trace.queries])
         queries, transactions = aliases.total(), len(trace.transactions)
         return cls(
             schema=trace.schema,
