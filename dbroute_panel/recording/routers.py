@@ -84,10 +84,20 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             return settled(recorder, raw, answer, hints, asked)
         # Django hands back the very object with which a router settled it.
         try:
-            site, left = asked[4], tuple(left)
-            recorder.events.append(
-                RawDecision(event, action, about, kept, outer, site, start, last.end, last, left, answer)
+            raw = RawDecision(
+                event,
+                action,
+                about,
+                kept,
+                outer,
+                asked[4],
+                start,
+                last.end,
+                last,
+                tuple(left),
+                answer,
             )
+            recorder.events.append(raw)
             carrier = Carrier(answer)
             carrier.asked = asked
             return carrier

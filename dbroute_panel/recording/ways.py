@@ -30,10 +30,13 @@ MOST: Final = 1000
 _QUERYSET_DB = QuerySet.db.fget.__code__  # type: ignore[attr-defined]
 _frame = sys._getframe
 
-Way = tuple[Callable[[FrameType], Any], Any, int, int, Site, CodeType]
+Look = Callable[[FrameType], Any]
+
+Way = tuple[Look, Any, int, Look, Site, CodeType]
 """
-What looks at the files of its frames, what these are, how many frames further out the user's is, and that
-which called the view, the site, and the code of the method, which is kept so that its id stays its own.
+What looks at the files of its frames, what these are, how many frames further out the user's is, what looks
+from there at the code that called the view, the site, and the code of the method, which is kept so that its
+id stays its own.
 """
 
 _ways: Final[dict[int, Way]] = {}
@@ -49,18 +52,19 @@ def asked_at(up: int, decision: int, parent: int | None, recorder: Recorder) -> 
     if not recorder.callsites:
         return 0, None, decision, parent, None, recorder.trace_id
     frame: Any = _frame(up)
-    if (code := frame.f_code) is _QUERYSET_DB and frame.f_back is not None:
-        frame, up = frame.f_back, up + 1  # QuerySet.db has returned when the query is sent
-        code = frame.f_code
+    code = frame.f_code
+    if code is _QUERYSET_DB and (outer := frame.f_back) is not None:
+        frame, code = outer, outer.f_code  # QuerySet.db has returned when the query is sent
+        up += 1
     site: Site | None
     try:
-        look, files, user, view, met, _code = _ways[id(code)]
+        look, files, user, view_of, met, _code = _ways[id(code)]
         site = met
         if (
             look(frame) != files
             or (here := _frame(up + user)).f_code is not met[0]
             or here.f_lasti != met[1]
-            or _frame(up + view).f_code is not VIEW
+            or view_of(here) is not VIEW
         ):
             site = _walked(frame, code)
     except (KeyError, AttributeError, ValueError):  # a way not gone before, or not as many frames this time
@@ -89,14 +93,20 @@ def _walked(frame: FrameType, code: CodeType) -> Site | None:
     if outer.f_code is VIEW and view <= LONGEST:
         if len(_ways) >= MOST:
             _ways.clear()
-        look = _looking(user, view)
-        _ways[id(code)] = look, look(frame), user, view, site, code
+        look, view_of = _looking(user, view)
+        _ways[id(code)] = look, look(frame), user, view_of, site, code
     return site
 
 
 @cache
-def _looking(user: int, view: int) -> Callable[[FrameType], Any]:
-    """What looks at the files of the frames between: no template's and no other line of the user's."""
-    return attrgetter(
-        *(f"{'f_back.' * up}f_code.co_filename" for up in range(view) if up != user and (up or view == 2))
+def _looking(user: int, view: int) -> tuple[Look, Look]:
+    """
+    What looks at the files of the frames up to the one that called the view, and what at that one's code.
+
+    Not at the file of the method's own frame, which its code tells, nor of the user's, which its site tells.
+    """
+    between = [up for up in range(1, view) if up != user] or [0]
+    return (
+        attrgetter(*(f"{'f_back.' * up}f_code.co_filename" for up in between)),
+        attrgetter(f"{'f_back.' * (view - user)}f_code"),
     )
