@@ -91,6 +91,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     The base of all records: immutable, made by keyword.
 
     They hold plain facts and, downwards alone, each other: there is no cycle for the collector to look for.
+    What an event has several of is in a tuple, which the collector soon knows to hold nothing for it; through
+    all the lists of a long trace it would go again and again.
     """
 
 
@@ -149,7 +151,7 @@ class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decisio
     model: str | None
     args: dict[str, Any] | None
     hints: dict[str, Any]
-    steps: list[Step]
+    steps: tuple[Step, ...]
     settled_by: Settled
     answer: str | int | float | bool | TypeRef | None
     parent: int | None = None
@@ -177,7 +179,7 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     at_us: int
     duration_us: float
     sql: str
-    params: list[Any] | dict[str, Any] | None
+    params: tuple[Any, ...] | dict[str, Any] | None
     many: bool
     operation: str
     writes: bool

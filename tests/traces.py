@@ -38,10 +38,10 @@ def a_decision(id: int = 1, **changes: Any) -> Decision:
         "model": "library.Book",
         "args": None,
         "hints": {"instance": InstanceRef(model="library.Book", pk="42", state_db="replica1", adding=False)},
-        "steps": [
+        "steps": (
             Step(router="routers.AuthRouter", outcome=Outcome.PASSED, duration_us=0.4),
             Step(router="routers.ReplicaRouter", outcome=Outcome.ANSWERED, answer="replica1"),
-        ],
+        ),
         "settled_by": Settled.ROUTER,
         "answer": "replica1",
         "callsite": CALLSITE,
@@ -56,7 +56,7 @@ def a_query(id: int = 2, alias: str = "replica1", **changes: Any) -> Query:
         "at_us": id * 100,
         "duration_us": 250.125,
         "sql": 'SELECT "library_book"."id", "library_book"."title" FROM "library_book" WHERE "id" = %s',
-        "params": [str(id)],
+        "params": (str(id),),
         "many": False,
         "operation": "SELECT",
         "writes": False,

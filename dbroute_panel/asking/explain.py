@@ -91,14 +91,14 @@ def _told(recorder: Recorder, question: Action, raised: BaseException | None) ->
             % {"error": without_credentials(repr(raised))}
         ) from raised
     decision = Writer(recorder).decision(raw)
-    steps = [
+    steps = tuple(
         msgspec.structs.replace(
             step,
             source=source_of(asked, question),
             traceback=_traceback(raised) if raised and step.outcome is Outcome.RAISED else None,
         )
         for step, asked in zip(decision.steps, raw.chain, strict=True)
-    ]
+    )
     return msgspec.structs.replace(decision, at_us=0, steps=steps)
 
 

@@ -59,6 +59,7 @@ class Writer:
         self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
         self.statements: dict[tuple[str, str | None], _Statement] = {}
         self.names = Names()
+        self.no_hints: dict[str, Any] = {}
         self.paths: dict[int, str] = {}
         self.routes = {
             raw.id: ROUTES[raw.settled_by]
@@ -120,7 +121,7 @@ class Writer:
             duration_us=(raw.end - raw.start) / 1000,
             model=self.names[raw.model],
             args=None if raw.args is None else values.each(raw.args),
-            hints={} if raw.hints is None else values.each(raw.hints),
+            hints=self.no_hints if raw.hints is None else values.each(raw.hints),
             steps=self.steps(raw),
             settled_by=raw.settled_by,
             answer=values.one(raw.answer),
@@ -128,7 +129,7 @@ class Writer:
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 
-    def steps(self, raw: RawDecision) -> list[records.Step]:
+    def steps(self, raw: RawDecision) -> tuple[records.Step, ...]:
         """A step for each router; the first begins with the decision, and each where the one before ended."""
         values, paths, begun, steps = self.values, self.paths, raw.start, []
         settled_it = raw.last if raw.settled_by is records.Settled.ROUTER else None
@@ -145,7 +146,7 @@ class Writer:
             )
             begun = end
         steps += [records.Step(router=self.path(router), outcome=NOT_ASKED) for router in raw.routers]
-        return steps
+        return tuple(steps)
 
     def query(self, raw: RawQuery) -> records.Query:
         known = self.statements.get((raw.sql, raw.model)) or self.statement(raw)

@@ -80,21 +80,22 @@ class Values:
             return None
         return self.clean(message) if self.recorder.params else text_of(message.partition(":")[0])
 
-    def parameters(self, raw: Any, many: bool, secret: bool) -> list[Any] | dict[str, Any] | None:
+    def parameters(self, raw: Any, many: bool, secret: bool) -> tuple[Any, ...] | dict[str, Any] | None:
         if raw is None:
             return None
         if many:
-            return [self.parameters(row, many=False, secret=secret) for row in raw]
+            rows = (self.parameters(row, many=False, secret=secret) for row in raw)
+            return tuple(list(row) if type(row) is tuple else row for row in rows)
         if isinstance(raw, dict):
             return {text_of(name): MASK if secret else self.parameter(value) for name, value in raw.items()}
-        return [MASK] * len(raw) if secret else [self.parameter(value) for value in raw]
+        return (MASK,) * len(raw) if secret else tuple(map(self.parameter, raw))
 
-    def numbers(self, raw: tuple[Any, ...]) -> list[Any]:
+    def numbers(self, raw: tuple[Any, ...]) -> tuple[str, ...]:
         """Parameters of the types ``TEXTLESS`` alone."""
         try:
-            return list(map(str, raw))
+            return tuple(map(str, raw))
         except ValueError:  # an integer of thousands of digits
-            return list(map(self.parameter, raw))
+            return tuple(map(self.parameter, raw))
 
     def parameter(self, value: Any) -> str:
         """One parameter as text: what it would be in Python for bytes and lists, else its plain string."""

@@ -82,7 +82,7 @@ class _Redactor:
             decision,
             args=decision.args and self.arguments(decision.action, decision.args),
             hints={name: self.hint(value) for name, value in decision.hints.items()},
-            steps=[self.step(step) for step in decision.steps],
+            steps=tuple(map(self.step, decision.steps)),
         )
 
     def step(self, step: Step) -> Step:
@@ -105,8 +105,8 @@ class _Redactor:
     def parameters(self, params: Any) -> Any:
         if isinstance(params, dict):
             return {name: self.parameters(value) for name, value in params.items()}
-        if isinstance(params, list):
-            return [self.parameters(value) for value in params]
+        if isinstance(params, (list, tuple)):
+            return type(params)(map(self.parameters, params))
         return None if params is None else self.name(params)
 
 

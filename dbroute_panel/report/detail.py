@@ -207,7 +207,7 @@ def _link(index: Index, number: int | None) -> Link:
     return Link(number or 0, "")
 
 
-def _params(params: list[Any] | dict[str, Any] | None, many: bool) -> tuple[str, ...]:
+def _params(params: tuple[Any, ...] | dict[str, Any] | None, many: bool) -> tuple[str, ...]:
     """One line a parameter; with ``many`` one line a set, the first ``SETS``."""
     if not params:
         return ()

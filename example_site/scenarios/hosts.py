@@ -23,5 +23,5 @@ def at_once(client):
             trace_id = headers["Dbroute-Trace-Id"]
             client.traces.append(trace_id)
             queries = get_store().get(trace_id).queries
-            own = [query for query in queries if query.params == [marker]]
+            own = [query for query in queries if query.params == (marker,)]
             yield f"{host}, {markers[marker]}: of {len(queries)} queries {len(own)} have the marker {marker}"

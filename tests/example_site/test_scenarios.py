@@ -562,9 +562,9 @@ def test_21_raw_sql(only_trace):
     assert counted.model is None
     assert (raw.alias, raw.route, raw.decision) == (decision.answer, Route.ROUTER, decision.id)
     assert raw.alias in REPLICAS
-    assert (raw.model, raw.params) == ("library.Book", ["1980"])
+    assert (raw.model, raw.params) == ("library.Book", ("1980",))
     assert (many.alias, many.route, many.many, many.writes) == ("primary", Route.CURSOR, True, True)
-    assert many.params == [["brass"], ["copper"]]
+    assert many.params == (["brass"], ["copper"])
     assert many.rowcount == 2
     assert not counted.many
     assert not raw.many
@@ -609,7 +609,7 @@ def test_28_requests_at_once_under_wsgi_and_asgi(traces):
     ]
     for trace, marker in zip(found, markers, strict=True):
         assert (trace.kind, trace.request.status) == ("request", 200)
-        assert [query.params for query in trace.queries] == [[marker]] * 3
+        assert [query.params for query in trace.queries] == [(marker,)] * 3
         assert Counter(query.model for query in trace.queries) == {
             "library.Book": 1,
             "library.Person": 1,

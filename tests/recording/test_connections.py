@@ -53,7 +53,7 @@ def test_a_query_has_all_its_facts(primary):
     [query] = t.queries
     assert query.alias == "primary"
     assert query.sql.startswith('SELECT COUNT(*) AS "__count" FROM "library_book" WHERE')
-    assert (query.params, query.many) == (["1979"], False)
+    assert (query.params, query.many) == (("1979",), False)
     assert (query.operation, query.writes, query.model) == ("SELECT", False, "library.Book")
     assert (query.atomic, query.transaction, query.rowcount, query.error) == (False, None, None, None)
     assert (query.within, query.instance) == (None, None)
@@ -108,7 +108,7 @@ def test_long_parameters_of_a_statement_that_is_known_are_kept_beside_the_one_te
     with trace("test", keep=False) as t:
         for letter in "ab":
             execute(primary, "SELECT %s", [letter * 600])
-    assert [query.params for query in t.queries] == [["a" * 600], ["b" * 600]]
+    assert [query.params for query in t.queries] == [("a" * 600,), ("b" * 600,)]
     one, other = t._recorder.events
     assert one.sql is other.sql
 
@@ -118,7 +118,7 @@ def test_executemany_is_one_query_with_its_first_ten_rows(primary):
         cursor.executemany("INSERT INTO library_tag (name) VALUES (%s)", [(f"t{i}",) for i in range(12)])
     [query] = t.queries
     assert (query.many, query.rowcount, query.operation, query.writes) == (True, 12, "INSERT", True)
-    assert query.params == [[f"t{i}"] for i in range(10)]
+    assert query.params == tuple([f"t{i}"] for i in range(10))
     assert query.route == "cursor"
 
 
@@ -156,7 +156,7 @@ def test_a_write_to_a_replica_is_refused_and_recorded(site):
 @pytest.mark.parametrize(
     ("given", "params", "sql"),
     [
-        ((["a", 1],), ["a", "1"], "CALL tidy(%s, %s)"),
+        ((["a", 1],), ("a", "1"), "CALL tidy(%s, %s)"),
         ((), None, "CALL tidy()"),
         (([], {"x": 1}), None, "CALL tidy()"),
     ],

@@ -170,8 +170,18 @@ def test_parameters_become_text(recorded):
         with pytest.raises(Exception, match="bind"):
             cursor.execute("SELECT %s, %s", [["a", 1], Custom()])
     plain, odd = recorded.queries
-    assert plain.params == ["None", "1.5", "b'\\x00'", "b'\\xed\\xb3\\xbf'"]
-    assert odd.params == ["[a, 1]", f"<{Custom.__module__}.{Custom.__qualname__}>"]
+    assert plain.params == ("None", "1.5", "b'\\x00'", "b'\\xed\\xb3\\xbf'")
+    assert odd.params == ("[a, 1]", f"<{Custom.__module__}.{Custom.__qualname__}>")
+
+
+def test_numbers_become_text_of_any_length(recorded):
+    with connections["primary"].cursor() as cursor:
+        cursor.execute("SELECT %s, %s, %s, %s", [1, -1.5, True, None])
+        with pytest.raises(OverflowError):
+            cursor.execute("SELECT %s, %s", [2**70, 10**5000])
+    plain, long = recorded.queries
+    assert plain.params == ("1", "-1.5", "True", "None")
+    assert long.params == (str(2**70), hex(10**5000))
 
 
 def test_keys_that_could_tell_are_kept_only_with_the_parameters(own_models, site, settings):
@@ -260,7 +270,7 @@ def test_statements_that_look_alike_share_their_text_and_each_has_its_own_parame
             list(Book.objects.using("primary").filter(title=title))
 
     kept = [query.params for query in t.document.queries]
-    assert kept == [["one"], ["***"], ["two"]]
+    assert kept == [("one",), ("***",), ("two",)]
     first, _, last = t.document.queries
     assert first.sql is last.sql
 

@@ -64,6 +64,18 @@ def test_five_thousand_events_are_not_gone_through(site, settings, collected, wo
     assert len(t.document.events) == 5020
 
 
+@pytest.mark.parametrize("work", [queries, questions_with_hints, statements])
+def test_nor_are_the_records_of_their_document(site, settings, work):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": True}
+    with trace("test", keep=False) as t:
+        work(50)
+    document = t.document
+    parts = [part for one in document.decisions for part in (one, one.steps, one.hints, one.args)]
+    parts += [part for one in document.queries for part in (one, one.params)]
+    gc.collect()
+    assert not any(map(gc.is_tracked, parts))
+
+
 def test_recording_leaves_no_cycle_to_be_collected(site, collected):
     with trace("test", keep=False):
         queries(1)

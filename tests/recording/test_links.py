@@ -245,7 +245,7 @@ def test_raw_is_linked_and_knows_its_model(recorded):
     [query] = recorded.queries
     linked = by_id(recorded)[query.decision]
     assert (linked.model, linked.answer) == ("library.Book", query.alias)
-    assert (query.model, query.route, query.params) == ("library.Book", "router", ["2"])
+    assert (query.model, query.route, query.params) == ("library.Book", "router", ("2",))
 
 
 def test_the_columns_of_raw_are_a_query_of_the_same_kind(recorded):

@@ -162,7 +162,7 @@ def test_routers_that_cannot_be_made_leave_a_decision_without_steps(recorded, mo
     with pytest.raises(ImportError, match="Missing"):
         router.db_for_read(Book)
     [decision] = recorded.decisions
-    assert (decision.steps, decision.settled_by) == ([], "error")
+    assert (decision.steps, decision.settled_by) == ((), "error")
     assert recorded._recorder.dropped == {"decision": 0, "query": 0, "transaction": 0}
 
 
@@ -224,7 +224,7 @@ def test_no_routers_at_all_settle_by_default(recorded, ask):
     ask()
     assert router.db_for_read(Book) == "default"
     [decision] = recorded.decisions
-    assert (decision.steps, decision.settled_by, decision.answer) == ([], "default", "default")
+    assert (decision.steps, decision.settled_by, decision.answer) == ((), "default", "default")
 
 
 def test_an_instance_that_is_no_model_fails_as_it_does_in_django(recorded, ask):

@@ -84,9 +84,9 @@ def test_raw_sql_about_sessions_keeps_neither_parameters_nor_literals(site):
         cursor.executemany("DELETE FROM django_session WHERE session_key = %s", [(KEY,), (KEY,)])
         cursor.execute("SELECT session_key FROM django_session WHERE session_key = :key", {"key": KEY})
     assert [query.params for query in t.queries] == [
-        ["***", "***"],
+        ("***", "***"),
         None,
-        [["***"], ["***"]],
+        (["***"], ["***"]),
         {"key": "***"},
     ]
     assert t.queries[1].sql == "SELECT '***' FROM django_session WHERE session_key = '***'"
@@ -97,7 +97,7 @@ def test_the_name_of_the_table_may_be_written_in_either_case(site):
     with trace("test", keep=False) as t, connections["auth_db"].cursor() as cursor:
         cursor.execute("SELECT * FROM DJANGO_SESSION WHERE session_key = %s", [KEY])
         cursor.execute(f"SELECT * FROM Django_Session WHERE session_key = '{KEY}'")
-    assert t.queries[0].params == ["***"]
+    assert t.queries[0].params == ("***",)
     assert KEY not in everything(t)
 
 
@@ -220,7 +220,7 @@ def test_hashes_in_hints_answers_errors_and_statements_are_masked(site):
             router.routers = real
     assert t.decisions[0].hints == {"password": "***"}
     assert t.queries[0].sql == "SELECT 1 WHERE '***' = 'x'"
-    assert t.queries[1].params == ["***"]
+    assert t.queries[1].params == ("***",)
     assert t.decisions[1].steps[0].error == "ValueError: no database for (***)"
     assert hashed not in everything(t)
 

@@ -34,7 +34,7 @@ def test_a_session_key_outside_of_its_table_is_known_in_the_request_of_its_sessi
 
     TraceMiddleware(view)(RequestFactory().get("/basket/")).close()
     (summary,) = store.summaries()
-    assert store.get(summary.id).queries[-1].params == ["***", KEY[::-1]]
+    assert store.get(summary.id).queries[-1].params == ("***", KEY[::-1])
 
 
 def test_a_password_that_code_puts_into_sql_is_a_text_like_any_other(site):

@@ -121,7 +121,7 @@ def test_a_procedure_of_mariadb():
             pass
     (call,) = t.queries
     assert (call.alias, call.route, call.decision) == ("legacy_users", Route.CURSOR, None)
-    assert (call.sql, call.params, call.error) == ("CALL named(%s)", ["ada"], None)
+    assert (call.sql, call.params, call.error) == ("CALL named(%s)", ("ada",), None)
 
 
 def test_a_procedure_that_is_not_there():

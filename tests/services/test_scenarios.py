@@ -88,11 +88,11 @@ def test_21_raw_sql_with_callproc(only_trace):
     assert (counted.alias, counted.route, counted.decision) == ("primary", Route.CURSOR, None)
     assert (raw.alias, raw.route, raw.decision) == (decision.answer, Route.ROUTER, decision.id)
     assert raw.alias in REPLICAS
-    assert (raw.model, raw.params) == ("library.Book", ["1980"])
+    assert (raw.model, raw.params) == ("library.Book", ("1980",))
     assert (many.alias, many.route, many.many, many.writes) == ("primary", Route.CURSOR, True, True)
-    assert (many.params, many.rowcount) == ([["brass"], ["copper"]], 2)
+    assert (many.params, many.rowcount) == ((["brass"], ["copper"]), 2)
     assert (called.alias, called.route, called.decision) == ("primary", Route.CURSOR, None)
-    assert (called.sql, called.params, called.operation) == ("CALL books_before(%s)", ["1980"], "CALL")
+    assert (called.sql, called.params, called.operation) == ("CALL books_before(%s)", ("1980",), "CALL")
     assert called.error is None
     assert called.callsite.file == "example_site/scenarios/using.py"
 
