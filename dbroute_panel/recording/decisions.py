@@ -8,6 +8,7 @@ are a probe in front of each real one. So Django decides what an answer is (any 
 
 from __future__ import annotations
 
+import sys
 from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
@@ -83,7 +84,7 @@ def begun(
         elif action is MIGRATE:
             model, arguments, kept = _migration(args, hints, kept or {})
         event, parent = next(recorder.ids), recorder.within
-        asked = asked_at(4, event, parent, recorder)
+        asked = asked_at(sys._getframe(3), event, parent, recorder)
         raw = RawDecision(event, action, model, kept, parent, asked[4], 0, 0, None, (), None, args=arguments)
         return raw, asked
     except StopIteration:  # there are no ids left

@@ -59,6 +59,7 @@ class Recorder:
         self.trace_id = uuid.uuid4().hex
         self.name = name
         self.kind = kind
+        self.in_request = kind == "request"
         self.request: Request | None = None
         self.secrets: frozenset[str] = frozenset()
         self.started_at = dt.datetime.now(dt.UTC)

@@ -7,6 +7,7 @@ into ``router.routers``, which is read afresh at every call.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from threading import get_ident
 from time import perf_counter_ns
@@ -19,7 +20,7 @@ from dbroute_panel.recording.recorder import OWN, OWN_APPS, active
 from dbroute_panel.recording.ways import asked_at
 from dbroute_panel.records import Action
 
-_active = active.get
+_active, _frame = active.get, sys._getframe
 
 
 def _asking_for(  # noqa: C901 - few calls, because it runs for every question
@@ -54,7 +55,7 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
                 if hints:
                     kept = facts(hints, recorder.trace_id)
                 event = next(recorder.ids)
-                asked = asked_at(2, event, outer, recorder)
+                asked = asked_at(_frame(1), event, outer, recorder)
         except StopIteration:  # there are no ids left
             recorder.refuse("decision")
         except Exception:

@@ -87,9 +87,9 @@ def test_it_would_be_noticed_if_a_hint_were_shown_by_repr(monkeypatch):
 def test_it_would_be_noticed_if_the_frames_were_walked_twice(monkeypatch):
     plain = routers.asked_at
 
-    def twice(up, *known):
-        plain(up + 1, *known)
-        return plain(up + 1, *known)
+    def twice(frame, *known):
+        plain(frame, *known)
+        return plain(frame, *known)
 
     monkeypatch.setattr(routers, "asked_at", twice)
 

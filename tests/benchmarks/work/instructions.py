@@ -1,26 +1,28 @@
-"""How many instructions of Python recording takes: what time follows, and no load of the machine changes."""
+"""How many instructions of Python recording takes: what no load of the machine changes."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
+from django.test import RequestFactory
+
 import dbroute_panel
 from dbroute_panel import trace
 from tests.benchmarks.counting import instructions
-from tests.benchmarks.project.models import Book
+from tests.benchmarks.work.requests import application
 
 TIMES = 50
 
 
 def counted() -> dict[str, float]:
-    """Of a query with its decision: ``recording``, and ``django``, those of Django and the project."""
+    """Of a query of a view with its decision: ``recording``; ``django``, those of Django and the project."""
+    request = RequestFactory().get(f"/books/{TIMES}/")
 
-    def queries() -> None:
+    def view() -> None:
         random.seed(1)
-        for number in range(TIMES):
-            Book.objects.get(pk=number % 100 + 1)
+        application()._get_response(request)
 
-    with trace("instructions", keep=False):
-        ours, others = instructions(queries, str(Path(dbroute_panel.__file__).parent))
+    with trace("instructions", kind="request", keep=False):
+        ours, others = instructions(view, str(Path(dbroute_panel.__file__).parent))
     return {"recording": ours / TIMES, "django": others / TIMES}
