@@ -96,12 +96,12 @@ def test_parameters_are_kept_or_not_as_the_setting_says(primary, settings):
             execute(primary, "SELECT 1")
         return [query.params for query in t.queries]
 
-    assert params() == [["a", "1"], {"name": "x"}, None]
+    assert params() == [("a", "1"), {"name": "x"}, None]
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
     assert params() == [None, None, None]
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": True}
     settings.DEBUG = False
-    assert params()[0] == ["a", "1"]
+    assert params()[0] == ("a", "1")
 
 
 def test_long_parameters_of_a_statement_that_is_known_are_kept_beside_the_one_text(primary):
