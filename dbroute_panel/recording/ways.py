@@ -15,7 +15,7 @@ from django.db.models.query import QuerySet
 from dbroute_panel.recording.carrier import Asked
 from dbroute_panel.recording.files import SILENT
 from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.sites import VIEW, Site, callsite
+from dbroute_panel.recording.sites import RENDER, VIEW, Site, callsite
 
 MOST: Final = 1000
 """So many ways are remembered: somebody may make up code."""
@@ -63,6 +63,8 @@ def asked_at(  # noqa: C901 - no calls, because it runs for every decision
             pass
     if site is None:
         site = _walked(frame, code) if recorder.in_request else callsite(frame)
+        if site is not None and site[0] is code:
+            frame = None  # it is at work at a line of its own, and may send the query at another one
     asked = recorder.asked = (id(frame), code, decision, parent, site, recorder.trace_id)
     return asked
 
@@ -75,9 +77,11 @@ def _walked(frame: FrameType, code: CodeType) -> Site | None:
     while here is not None and here.f_code.co_filename in SILENT:
         here = here.f_back
         inner.append(here and here.f_code)
-    if site is None or here is None or here.f_code is not site[0] or site[2] is not None:
-        return site  # a library's frame or a template is on the way
+    if site is None or here is None or here is frame or here.f_code is not site[0]:
+        return site  # a library's frame or a template is on the way, or there is none
     while here is not None and here.f_code is not VIEW:
+        if here.f_code is RENDER:
+            return site
         here = here.f_back
         beyond.append(here and here.f_code)
     if here is not None:

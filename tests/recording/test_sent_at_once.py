@@ -128,6 +128,21 @@ def test_the_site_of_an_answer_that_was_kept_is_not_that_of_a_later_query(site, 
         assert query.callsite.line == bound.callsite.line + 1
 
 
+@pytest.mark.parametrize("library", [False, True])
+def test_a_query_of_a_frame_that_asked_at_another_line_has_its_own(site, ask, library):
+    source = "def sent():\n alias = ask(Tag)\n compiler = query.get_compiler(alias)\n compiler.execute_sql()"
+    names = {"ask": router.db_for_read, "Tag": Tag, "query": Tag.objects.all().query}
+    folder = "site-packages" if library else "project"
+    file = f"/home/{folder}/somebody.py"
+    exec(compile(source, file, "exec"), names)
+    ask(OneHome())
+    with trace("test", keep=False) as t:
+        names["sent"]()
+    lines = [event.callsite.line for event in t.events]
+    assert len(set(lines)) == 1 if library else lines == [2, 4]
+    assert t.queries[0].decision == t.decisions[0].id
+
+
 def test_a_query_on_another_thread_is_not_taken_for_the_one_that_asked(site, ask):
     ask(OneHome())
 
