@@ -46,20 +46,20 @@ def decide(
         return getattr(inherited, name)(*args, **hints)
     asking = recorder.asking[get_ident()]
     before = asking.last
-    asking.decision, asking.last = raw.id, None
     raw.start = perf_counter_ns()
+    asking.decision, asking.last = raw.id, None
     try:
         try:
             if getattr(owner.__base__, name) is DJANGOS[action]:
                 routers = router.routers
-                raw.routers = left = iter(routers)
-                asking.routers = asking.watched(routers, left)
+                asking.routers, raw.routers = asking.watched(routers, iter(routers), raw.parent)
                 answer = DJANGOS[action](asking, *args, **hints)
             else:
                 answer = getattr(Probe(inherited, asking), name)(*args, **hints)
         finally:
-            raw.end, raw.last = perf_counter_ns(), asking.last
+            raw.last = asking.last
             asking.decision, asking.last, asking.routers = raw.parent, before, ()
+            raw.end = perf_counter_ns()
             if raw.last is not None and raw.last.router is inherited:
                 raw.last.router = owner.__base__
     except BaseException as error:
@@ -83,7 +83,7 @@ def begun(
             arguments = {f"obj{number}": hint(each, recorder.trace_id) for number, each in enumerate(args, 1)}
         elif action is MIGRATE:
             model, arguments, kept = _migration(args, hints, kept or {})
-        event, parent = next(recorder.ids), recorder.within
+        parent, event = recorder.within, next(recorder.ids)
         asked = asked_at(sys._getframe(3), event, parent, recorder)
         raw = RawDecision(event, action, model, kept, parent, asked[4], 0, 0, None, (), None, args=arguments)
         return raw, asked

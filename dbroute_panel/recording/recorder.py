@@ -186,7 +186,7 @@ class Recorder:
         self.answered_as.clear()
         self.texts.clear()
         for asking in list(self.asking.values()):
-            asking.clear()  # each probe holds it, and it holds the probes
+            asking.end()
 
 
 class _ByThread(dict[int, Asking]):

@@ -62,18 +62,19 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             recorder.lost("decision")
         if asked is None:
             return djangos(self, model, **hints) if hints else djangos(self, model)
-        asking.decision, asking.last = event, None
         start = perf_counter_ns()
+        asking.decision, asking.last = event, None  # from here on no interrupt gets past what puts them back
         try:
             left = iter(routers := self.routers)
             if routers is asking.source:
                 asking.routers = map(asking.__getitem__, map(id, left))
             else:
-                asking.routers = asking.watched(routers, left)
+                asking.routers, left = asking.watched(routers, left, outer)
             answer = djangos(asking, model, **hints) if hints else djangos(asking, model)
         except BaseException as error:
-            end, last = perf_counter_ns(), asking.last
+            last = asking.last
             asking.decision, asking.last, asking.routers = outer, before, ()
+            end = perf_counter_ns()
             raw = RawDecision(event, action, about, kept, outer, asked[4], start, end, last, left, None)
             note_failure(recorder, raw, error)
             raise
@@ -102,7 +103,7 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             carrier = Carrier(answer)
             carrier.asked = asked
             return carrier
-        except Exception:  # somebody's own kind of list of routers
+        except Exception:
             recorder.lost("decision")
         return answer
 

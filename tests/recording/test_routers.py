@@ -358,6 +358,78 @@ def test_a_list_that_is_replaced_while_it_is_asked_still_has_its_own_rest(record
     assert outcomes(decision) == ["answered", "not_asked"]
 
 
+@pytest.mark.parametrize("action", QUESTIONS)
+@pytest.mark.parametrize("kind", [list, tuple, dict.fromkeys])
+def test_a_router_that_asks_others_leaves_the_rest_of_its_own(recorded, monkeypatch, kind, action):
+    """Such as one that overrides DATABASE_ROUTERS for a moment."""
+
+    class AsksOthers:
+        def asks(self, *args, **hints):
+            if router.routers is mine:
+                monkeypatch.setitem(vars(router), "routers", kind([Silent(), Says("replica")]))
+                assert question("db_for_read") == "replica"
+                assert question("allow_relation") == "replica"
+                monkeypatch.setitem(vars(router), "routers", mine)
+
+        db_for_read = db_for_write = allow_relation = allow_migrate = asks
+
+    mine = kind([AsksOthers(), Says("archive"), Fails()])
+    monkeypatch.setitem(vars(router), "routers", mine)
+    assert question(action) == "archive"
+    chain = ["passed", "answered"]
+    kept = [*chain, "not_asked"] if kind in (list, tuple) else chain
+    assert [outcomes(decision) for decision in recorded.decisions] == [kept, chain, chain]
+    assert [decision.parent for decision in recorded.decisions] == [None, 1, 1]
+
+
+@pytest.mark.parametrize("recording", [True, False])
+@pytest.mark.parametrize("kind", [iter, lambda routers: iter(list(routers))])
+def test_routers_that_are_made_at_their_turn_are_taken_as_by_django(site, monkeypatch, kind, recording):
+    """What an iterator still has is for the next question."""
+
+    def routers():
+        for answer in ("primary", "replica", "archive"):
+            yield Silent()
+            yield Says(answer)
+
+    monkeypatch.setitem(vars(router), "routers", kind(routers()))
+    with trace("test", keep=False) if recording else contextlib.nullcontext() as t:
+        answers = [question("db_for_read"), question("allow_relation"), question("db_for_write")]
+    assert answers == ["primary", "replica", "archive"]
+    if recording:
+        assert [outcomes(decision) for decision in t.decisions] == [["passed", "answered"]] * 3
+
+
+@pytest.mark.parametrize("recording", [True, False])
+def test_an_iterator_need_not_be_iterable_itself(site, monkeypatch, recording):
+    class Turns:
+        def __init__(self):
+            self.turns = [Says("primary"), Silent()]
+
+        def __next__(self):
+            if not self.turns:
+                raise StopIteration
+            return self.turns.pop()
+
+    class Routers:
+        def __iter__(self):
+            return Turns()
+
+    monkeypatch.setitem(vars(router), "routers", Routers())
+    with trace("test", keep=False) if recording else contextlib.nullcontext():
+        assert question("db_for_read") == "primary"
+        assert question("allow_migrate") == "primary"
+
+
+def test_a_list_of_somebodys_own_class_has_those_that_were_not_asked(recorded, monkeypatch):
+    class Routers(list):
+        pass
+
+    monkeypatch.setitem(vars(router), "routers", Routers([Says("primary"), Fails()]))
+    assert question("db_for_read") == "primary"
+    assert outcomes(recorded.decisions[0]) == ["answered", "not_asked"]
+
+
 def test_the_routers_are_never_changed(recorded, ask):
     ask(Silent(), Says("primary"))
     before, members = router.routers, list(router.routers)
@@ -515,6 +587,29 @@ def test_a_decision_that_raised_leaves_nothing_nested(recorded, ask):
 
 
 # Answers
+
+
+@pytest.mark.parametrize("module", [watching, decisions])
+@pytest.mark.parametrize("moment", [1, 2])
+def test_an_interrupt_just_before_or_after_the_routers_leaves_nothing_nested(
+    recorded, ask, monkeypatch, module, moment
+):
+    ask(Fails() if moment == 2 else Silent())
+    left, clock = [moment], module.perf_counter_ns
+
+    def interrupted():
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return clock()
+
+    monkeypatch.setattr(module, "perf_counter_ns", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        question("db_for_read" if module is watching else "allow_migrate")
+    ask(Silent())
+    question("db_for_write")
+    assert {decision.parent for decision in recorded.decisions} == {None}
+    assert recorded._recorder.within is None
 
 
 class Alias(enum.StrEnum):
@@ -757,7 +852,7 @@ def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkey
 
 
 @pytest.mark.parametrize("answer", ["primary", LookupError("no such shard")])
-def test_routers_that_cannot_be_counted_cost_only_the_record(recorded, monkeypatch, caplog, answer):
+def test_nothing_is_made_to_count_the_routers(recorded, monkeypatch, answer):
     class Answers:
         def db_for_read(self, model, **hints):
             if isinstance(answer, Exception):
@@ -774,9 +869,22 @@ def test_routers_that_cannot_be_counted_cost_only_the_record(recorded, monkeypat
             router.db_for_read(Book)
     else:
         assert router.db_for_read(Book) == "primary"
+    [decision] = recorded.decisions
+    assert len(decision.steps) == 1
+
+
+def test_an_error_of_ours_leaves_django_s_alone(recorded, ask, monkeypatch, caplog):
+    class Undecided:
+        def __bool__(self):
+            raise LookupError("neither")
+
+    ask(Says(Undecided()))
+    monkeypatch.setattr(decisions, "described", lambda error: 1 / 0)
+    with pytest.raises(LookupError, match="neither"):
+        router.db_for_read(Book)
     assert recorded.decisions == []
     assert recorded._recorder.dropped["decision"] == 1
-    assert "there is no second one" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
