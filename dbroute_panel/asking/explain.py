@@ -66,16 +66,17 @@ def explain(
     recorder.params = True
     raised: BaseException | None = None
     try:
-        with resumed(recorder):
-            call()
-    except (KeyboardInterrupt, Stopped):
-        raise
-    except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
-        raised = error
-    try:
+        try:
+            with resumed(recorder):
+                call()
+        except (KeyboardInterrupt, Stopped):
+            raise
+        except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
+            raised = error
         return _told(recorder, question, raised)
     finally:
         raised = None  # no cycle: exception -> traceback -> this frame -> exception
+        recorder.close(None)  # nor one of the probes
 
 
 def _told(recorder: Recorder, question: Action, raised: BaseException | None) -> Decision:

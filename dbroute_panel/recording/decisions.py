@@ -116,6 +116,8 @@ def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, 
         # Django hands back the very object with which a router settled it.
         if last is None or last.answer is not answer or last.outcome is not PASSED:
             raw.settled_by = _settled_by(raw.action, hints)
+        else:
+            last.answer = raw.answer  # which may be anything, and is not to be kept
         recorder.events.append(raw)
         if raw.action is READ or raw.action is WRITE:
             # Anything that is more than a plain string stays the object that it is.
@@ -134,7 +136,7 @@ def note_failure(recorder: Recorder, raw: RawDecision, error: BaseException) -> 
         raw.routers, raw.settled_by, last = tuple(raw.routers), Settled.ERROR, raw.last
         if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
             # Django could not even tell whether the answer is true.
-            last.outcome, last.error = RAISED, described(error)
+            last.outcome, last.error, last.answer = RAISED, described(error), scalar(last.answer)
         recorder.events.append(raw)
     except Exception:
         recorder.lost("decision")

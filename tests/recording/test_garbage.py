@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import gc
 import threading
@@ -10,6 +11,7 @@ import weakref
 import pytest
 from django.db import connections, router
 
+from dbroute_panel.asking.explain import explain
 from dbroute_panel.recording import recorder
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Tag
@@ -105,6 +107,112 @@ def test_a_router_whose_attribute_raises_leaves_none_either(site, settings, coll
 
     with trace("test", keep=False):
         assert ask()() is None
+
+
+class Answers:
+    """Answers with what ``make`` gives. ``meanwhile`` is called first."""
+
+    def __init__(self, make, meanwhile=lambda: None):
+        self.make, self.meanwhile = make, meanwhile
+
+    def db_for_read(self, *args, **hints):
+        self.meanwhile()
+        return self.make()
+
+    allow_relation = allow_migrate = db_for_read
+
+
+@pytest.fixture
+def routers(monkeypatch):
+    """Makes these the routers; whether each is still alive after the next ones have taken their place."""
+
+    def routers(*these):
+        monkeypatch.setitem(vars(router), "routers", list(these))
+        references = map(weakref.ref, these)
+        del these
+        return list(references)
+
+    before = router.routers
+    yield routers
+    vars(router)["routers"] = before
+
+
+def ask_everything():
+    book = Book(pk=1)
+    router.db_for_read(Book)
+    router.allow_relation(book, book)
+    router.allow_migrate("primary", "library")
+
+
+def alive(references):
+    return [each() for each in references if each() is not None]
+
+
+def test_a_trace_that_is_gone_leaves_no_router_behind(site, collected, routers):
+    references = routers(Answers(lambda: None), Answers(lambda: "primary"))
+    with trace("test", keep=False):
+        ask_everything()
+    vars(router)["routers"] = []
+    assert alive(references) == []
+
+
+def test_nor_does_one_that_ends_while_a_router_is_asked(site, collected, routers):
+    def end():
+        for t in begun:
+            t.finish()
+        begun.clear()
+
+    begun = [trace("test", keep=False).begin()]
+    references = routers(Answers(lambda: None, meanwhile=end), Answers(lambda: "primary"))
+    ask_everything()
+    assert begun == []
+    vars(router)["routers"] = []
+    assert alive(references) == []
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_nor_does_a_question_that_is_put_to_the_routers(site, collected, routers, raises):
+    def answer():
+        if raises:
+            raise LookupError
+        return "primary"
+
+    references = routers(Answers(lambda: None), Answers(answer))
+    explain(Book, "db_for_read")
+    vars(router)["routers"] = []
+    assert alive(references) == []
+
+
+class Odd(str):
+    __slots__ = ()
+
+    def __new__(cls):
+        return super().__new__(cls, "primary")
+
+
+class Undecided:
+    def __bool__(self):
+        raise LookupError
+
+
+@pytest.mark.parametrize("kind", [object, Odd, Undecided])
+def test_an_answer_is_not_kept_alive(site, routers, kind):
+    class Answer(kind):
+        pass
+
+    def answer():
+        made = Answer()
+        references.append(weakref.ref(made))
+        return made
+
+    references = []
+    routers(Answers(answer))
+    with trace("test", keep=False) as t, contextlib.suppress(LookupError):
+        router.db_for_read(Book)
+        ask_everything()
+    assert len(references) == (1 if kind is Undecided else 4)
+    assert len(t.decisions) == len(references)
+    assert alive(references) == []
 
 
 def test_a_connection_is_not_kept_alive(site):
