@@ -8,7 +8,8 @@ import threading
 import pytest
 from django.db import connections, router
 from django.http import HttpResponse
-from django.template import Context, Template
+from django.template import Context, Node, NodeList, Template
+from django.template.base import Token, TokenType
 from django.test import Client
 from django.urls import path
 
@@ -35,7 +36,7 @@ def visited(site, ask, settings):
         def respond(request):
             with trace("test", kind="request", keep=False) as t:
                 view()
-            visited.decisions = t.decisions
+            visited.decisions, visited.queries = t.decisions, t.queries
             return HttpResponse()
 
         settings.ROOT_URLCONF = (path("", respond),)
@@ -160,6 +161,39 @@ def test_two_files_with_the_same_code_are_told_apart(visited):
         "/project/one/views.py",
         "/project/two/views.py",
     ] * 2
+
+
+def test_a_view_that_asks_by_itself_sends_its_query_at_another_line(visited):
+    def view():
+        query = Book.objects.all().query
+        for _ in range(3):
+            alias = router.db_for_read(Book)
+            query.get_compiler(alias).execute_sql()
+
+    visited(view)
+    [asked] = {each.callsite.line for each in visited.decisions}
+    assert [each.callsite.line for each in visited.queries] == [asked + 1] * 3
+    assert [each.decision for each in visited.queries] == [each.id for each in visited.decisions]
+
+
+def test_a_tag_is_told_after_one_that_nobody_has_parsed(visited):
+    """Both go the same way, but one has no line in a template."""
+
+    class Counts(Node):
+        def render(self, context):
+            return str(Book.objects.count())
+
+    class Parsed(Counts):
+        origin = Template("").origin
+        token = Token(TokenType.BLOCK, "count", lineno=7)
+
+    def view():
+        for each in (Counts(), Counts(), Parsed(), Counts()):
+            NodeList([each]).render(Context())
+
+    visited(view)
+    templates = [each.callsite.template for each in visited.decisions]
+    assert [each and each[1] for each in templates] == [None, None, 7, None]
 
 
 def test_code_that_somebody_makes_up_is_forgotten(visited, monkeypatch):
