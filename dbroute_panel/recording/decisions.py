@@ -80,7 +80,9 @@ def begun(
         kept = facts(hints, recorder.trace_id)
         arguments = None
         if action is RELATION:
-            arguments = {f"obj{number}": hint(each, recorder.trace_id) for number, each in enumerate(args, 1)}
+            arguments = {
+                f"obj{number}": hint(each, recorder.trace_id) for number, each in enumerate(args[:2], 1)
+            }
         elif action is MIGRATE:
             model, arguments, kept = _migration(args, hints, kept or {})
         parent, event = recorder.within, next(recorder.ids)

@@ -35,13 +35,14 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
     base, name, djangos = owner.__base__, action.value, DJANGOS[action]
 
     # Django's own parameter names, because they work as keywords: router.db_for_read(model=Book).
-    def ask(self: Any, model: Any, **hints: Any) -> Any:  # noqa: C901
+    # ``others`` are for a method of the project's in the place of Django's, which takes none.
+    def ask(self: Any, model: Any, *others: Any, **hints: Any) -> Any:  # noqa: C901
         recorder = _active()
         if recorder is None:
             inherited = getattr(super(owner, self), name)
-            return inherited(model, **hints) if hints else inherited(model)
-        if getattr(base, name) is not djangos:
-            return decide(recorder, owner, self, action, (model,), hints)
+            return inherited(model, *others, **hints) if hints or others else inherited(model)
+        if getattr(base, name) is not djangos or others:
+            return decide(recorder, owner, self, action, (model, *others), hints)
         asking = recorder.asking[get_ident()]
         outer, before = asking.decision, asking.last
         known, about = recorder.subject
@@ -117,16 +118,16 @@ def watched(base: Any) -> type:
     class Watched(base):  # type: ignore[misc]
         is_watched = True
 
-        def allow_relation(self, obj1: Any, obj2: Any, **hints: Any) -> Any:
+        def allow_relation(self, obj1: Any, obj2: Any, *others: Any, **hints: Any) -> Any:
             if (recorder := _active()) is None:
-                return super().allow_relation(obj1, obj2, **hints)
-            return decide(recorder, Watched, self, Action.RELATION, (obj1, obj2), hints)
+                return super().allow_relation(obj1, obj2, *others, **hints)
+            return decide(recorder, Watched, self, Action.RELATION, (obj1, obj2, *others), hints)
 
-        def allow_migrate(self, db: Any, app_label: Any, **hints: Any) -> Any:
+        def allow_migrate(self, db: Any, app_label: Any, *others: Any, **hints: Any) -> Any:
             recorder = _active()
             if recorder is None or (type(app_label) is str and app_label in OWN_APPS):
-                return super().allow_migrate(db, app_label, **hints)
-            return decide(recorder, Watched, self, Action.MIGRATE, (db, app_label), hints)
+                return super().allow_migrate(db, app_label, *others, **hints)
+            return decide(recorder, Watched, self, Action.MIGRATE, (db, app_label, *others), hints)
 
     for action in (Action.READ, Action.WRITE):
         setattr(Watched, action.value, _asking_for(Watched, action))

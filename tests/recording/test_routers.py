@@ -530,6 +530,43 @@ def test_a_class_that_overrides_djangos_method_is_called_as_it_is_in_one_step(re
     assert (outcomes(failed), failed.settled_by) == (["raised"], "error")
 
 
+@pytest.mark.parametrize("recording", [True, False])
+def test_such_a_method_takes_whatever_it_takes(site, recording):
+    class Positional(ConnectionRouter):
+        def db_for_read(self, model, using=None, **hints):
+            return using, hints
+
+        db_for_write = db_for_read
+
+        def allow_relation(self, obj1, obj2, using=None, **hints):
+            return using, hints
+
+        def allow_migrate(self, db, app_label, model_name=None, **hints):
+            return model_name, hints
+
+    mine = Positional([])
+    watching.watch(mine)
+    with trace("test", keep=False) if recording else contextlib.nullcontext() as t:
+        assert mine.db_for_read(Book, "archive") == ("archive", {})
+        assert mine.db_for_write(Book, "archive", why=1) == ("archive", {"why": 1})
+        assert mine.allow_relation(Book(), Person(), "archive") == ("archive", {})
+        assert mine.allow_migrate("primary", "library", "book") == ("book", {})
+    if recording:
+        assert [decision.action for decision in t.decisions] == QUESTIONS
+        assert list(t.decisions[2].args) == ["obj1", "obj2"]
+
+
+@pytest.mark.parametrize("recording", [True, False])
+@pytest.mark.parametrize("action", QUESTIONS)
+def test_django_s_method_takes_no_more_than_without_us(site, recording, action):
+    with pytest.raises(TypeError) as without:
+        getattr(ConnectionRouter([]), action)(Book, "second", "third")
+    watching_it = trace("test", keep=False) if recording else contextlib.nullcontext()
+    with watching_it, pytest.raises(TypeError) as raised:
+        getattr(router, action)(Book, "second", "third")
+    assert str(raised.value) == str(without.value)
+
+
 def test_a_method_of_djangos_that_a_test_replaces_is_called(site, monkeypatch):
     monkeypatch.setattr(ConnectionRouter, "db_for_read", lambda self, model, **hints: "archive")
     assert router.db_for_read(Book) == "archive"
