@@ -19,6 +19,7 @@ from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording import connections as watching
+from dbroute_panel.recording import recorder
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import Card, User
@@ -137,6 +138,29 @@ def test_a_query_that_fails_is_recorded_with_its_error(primary):
     assert (query.rowcount, query.operation) == (None, "SELECT")
 
 
+def test_the_error_of_a_statement_that_was_cut_is_its_class_alone(primary, monkeypatch):
+    """Its message could tell what was cut off."""
+    monkeypatch.setattr(recorder, "LARGEST", 100)
+    sql = f"SELECT 'a' FROM nowhere WHERE {' AND '.join(['id > 1'] * 300)}"
+    with trace("test", keep=False) as t, pytest.raises(OperationalError, match="no such table"):
+        execute(primary, sql)
+    [query] = t.queries
+    assert query.error == "OperationalError"
+    assert query.sql.startswith("SELECT '***' FROM nowhere WHERE id > 1 AND")
+    assert query.sql.endswith(f"… ({len(sql)} characters)")
+
+
+def test_an_alias_is_kept_as_a_plain_string(primary, monkeypatch):
+    class Alias(str):
+        __slots__ = ()
+
+    monkeypatch.setattr(primary, "alias", Alias("primary"))
+    with trace("test", keep=False) as t:
+        execute(primary, "SELECT 1")
+    [raw] = t._recorder.events
+    assert (type(raw.alias), raw.alias) == (str, "primary")
+
+
 def test_without_parameters_an_error_is_its_class_alone(primary, settings):
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
     with trace("test", keep=False) as t, pytest.raises(IntegrityError):
@@ -184,6 +208,17 @@ def test_a_stored_procedure_is_called_with_what_was_given(primary, recording):
     with primary.cursor() as cursor, trace("test", keep=False) if recording else contextlib.nullcontext():
         call(cursor, "tidy", ["a"], {"x": 1})
     assert called == [(cursor, "tidy", ["a"], {"x": 1})]
+
+
+def test_a_stored_procedure_is_one_call_with_the_rows_it_touched(primary):
+    """SQLite has none: what stands for Django's own method lets the cursor do something else."""
+    call = watching._callproc(
+        lambda cursor, *args: cursor.cursor.execute("UPDATE library_tag SET name = name")
+    )
+    with primary.cursor() as cursor, trace("test", keep=False) as t:
+        call(cursor, "tidy")
+    [query] = t.queries
+    assert (query.many, query.rowcount) == (False, 4)
 
 
 def test_statements_that_are_no_plain_strings(primary):
@@ -443,6 +478,17 @@ def test_without_autocommit_each_first_statement_begins_the_next_transaction(pri
         ("SELECT", None),
     ]
     assert [q.atomic for q in t.queries] == [True, True, True, True, False]
+    assert {event.callsite.function for event in t.transactions} == {
+        "test_without_autocommit_each_first_statement_begins_the_next_transaction",
+        "execute",
+    }
+
+
+def test_a_hook_of_the_backend_takes_its_argument_by_name_too(primary):
+    with trace("test", keep=False) as t:
+        primary._set_autocommit(autocommit=False)
+        primary._set_autocommit(autocommit=True)
+    assert told(t) == [("begin", 1), ("commit", 1)]
 
 
 def test_turning_autocommit_on_again_with_nothing_open_is_no_event(primary):

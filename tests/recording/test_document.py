@@ -152,6 +152,16 @@ def test_values_that_json_cannot_hold_as_they_are(recorded, value, kept):
     assert loads(dumps(recorded.document)) == recorded.document
 
 
+def test_an_integer_of_thousands_of_digits_is_written_in_hexadecimal(recorded):
+    """Python makes no decimal digits of it."""
+    number = 16**5000
+    router.db_for_read(Book, hint=number)
+    with connections["primary"].cursor() as cursor, pytest.raises(OverflowError):
+        cursor.execute("SELECT %s", [number])
+    assert recorded.decisions[0].hints == {"hint": "0x1" + "0" * 5000}
+    assert recorded.queries[0].params == ["0x1" + "0" * 5000]
+
+
 def test_names_of_hints_and_traces_are_text_too(site):
     with trace("\ud800", keep=False) as t:
         router.db_for_read(Book, **{"\ud801": 1})

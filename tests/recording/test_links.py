@@ -57,6 +57,7 @@ def test_an_object_bound_by_assignment_tells_which_decision_bound_it(recorded):
     book.author = person
     book.save()
     _, bound, relation, asked = recorded.decisions
+    assert recorded.queries[-1].instance.origin == bound.id
     assert (bound.action, relation.action) == ("db_for_write", "allow_relation")
     assert asked.hints["instance"].state_db == "primary"
     assert asked.hints["instance"].origin == bound.id

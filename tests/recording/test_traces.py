@@ -250,7 +250,7 @@ def test_a_decorated_function_is_a_trace_each_time(site, kept):
 
     assert import_all(1) == 5
     assert import_all(number=2) == 6
-    assert [document.kind for document in kept] == ["task", "task"]
+    assert [(document.name, document.kind) for document in kept] == [("import", "task")] * 2
     assert len({document.id for document in kept}) == 2
     assert (import_all.__name__, import_all.__doc__) == ("import_all", "Imports.")
 
@@ -273,6 +273,21 @@ async def test_a_decorated_coroutine_function_is_a_trace_each_time(site, kept):
     assert asyncio.iscoroutinefunction(import_all)
     assert [await import_all(1), await import_all(number=2)] == [5, 6]
     assert [(document.kind, len(document.queries)) for document in kept] == [("task", 1), ("task", 1)]
+    assert {document.name for document in kept} == {"import"}
+    assert inspect.getfullargspec(import_all).args == ["number"]
+
+
+async def test_a_decorated_function_is_kept_or_not_as_the_decorator_says(site, kept):
+    @trace("sync", keep=False)
+    def sync_tags():
+        return tags()
+
+    @trace("async", keep=False)
+    async def async_tags():
+        return await Tag.objects.using("primary").acount()
+
+    assert await asyncio.to_thread(sync_tags) == await async_tags() == 4
+    assert kept == []
 
 
 async def test_a_function_that_is_marked_as_a_coroutine_function_is_awaited(site, kept):
@@ -294,6 +309,8 @@ def test_a_decorated_function_has_the_signature_of_the_function():
     with trace("outer", keep=False):
         assert function("primary", limit=2) == ("primary", 2)
         assert trace("named")(max)(1, 2) == 2  # has none
+        function.__signature__ = "of no function"
+        assert trace("named")(function)("primary") == ("primary", 3)
 
 
 def test_generators_cannot_be_decorated():
