@@ -77,7 +77,8 @@ STEPS = st.builds(
     source=SITES,
     traceback=NAMED,
 )
-PARAMETERS = st.lists(TEXT, max_size=3) | st.dictionaries(TEXT, TEXT, max_size=3)
+LISTED = st.lists(TEXT, max_size=3)
+NAMED_PARAMETERS = st.dictionaries(TEXT, TEXT, max_size=3)
 DECISIONS = st.builds(
     Decision,
     id=ID,
@@ -87,7 +88,7 @@ DECISIONS = st.builds(
     model=NAMED,
     args=st.none() | HINTS,
     hints=HINTS,
-    steps=st.lists(STEPS, max_size=3),
+    steps=st.lists(STEPS, max_size=3).map(tuple),
     settled_by=st.sampled_from(Settled),
     answer=ANSWERS,
     parent=st.none() | ID,
@@ -100,7 +101,10 @@ QUERIES = st.builds(
     at_us=ID,
     duration_us=US,
     sql=TEXT,
-    params=st.none() | PARAMETERS | st.lists(PARAMETERS, max_size=2),
+    params=st.none()
+    | LISTED.map(tuple)
+    | NAMED_PARAMETERS
+    | st.lists(LISTED | NAMED_PARAMETERS, max_size=2).map(tuple),
     many=st.booleans(),
     operation=TEXT,
     writes=st.booleans(),

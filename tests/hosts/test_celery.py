@@ -26,7 +26,7 @@ def eager():
 
 
 def looks(trace):
-    return [(query.alias, query.params) for query in trace.queries]
+    return [(query.alias, list(query.params)) for query in trace.queries]
 
 
 def test_an_eager_task_is_a_trace_of_kind_task(site, store, eager, marker):

@@ -19,7 +19,7 @@ def kept(*params: str) -> list[str]:
     """What a trace has of these parameters of a statement that is about nothing in particular."""
     with trace("test", keep=False) as t, connections["primary"].cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(['%s'] * len(params))}", params)
-    return t.queries[0].params
+    return list(t.queries[0].params)
 
 
 def test_a_session_key_outside_of_its_table_is_known_in_the_request_of_its_session_only(site, store):
