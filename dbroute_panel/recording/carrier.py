@@ -21,7 +21,7 @@ Asked = tuple[int, CodeType | None, int, int | None, Site | None, str]
 """
 A decision that was made: the ``id()`` and the code of the frame that asked, the decision's id, what that was
 asked inside of, its site, and the id of the trace. The frame itself is not kept: it would keep alive
-whatever it knows.
+whatever it knows. The ``id()`` is no frame's where a query of the same frame may have another site.
 """
 
 NOBODY: Final[Asked] = (0, None, 0, None, None, "")
