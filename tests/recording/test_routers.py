@@ -419,6 +419,15 @@ def test_an_iterator_need_not_be_iterable_itself(site, monkeypatch, recording):
     with trace("test", keep=False) if recording else contextlib.nullcontext():
         assert question("db_for_read") == "primary"
         assert question("allow_migrate") == "primary"
+        monkeypatch.setattr(Says, "db_for_write", Silent.db_for_write)
+        assert question("db_for_write") == "default"
+
+
+def test_a_router_that_another_thread_takes_away_at_its_turn_is_passed_over():
+    """It is looked for in the list when it was not met before, and is in it no more."""
+    left = iter([Says("primary"), Silent()])
+    found, _ = probes.Asking().watched([HasNothing()], left, None)
+    assert list(found) == [None, None]
 
 
 def test_a_list_of_somebodys_own_class_has_those_that_were_not_asked(recorded, monkeypatch):
@@ -532,6 +541,8 @@ def test_a_class_that_overrides_djangos_method_is_called_as_it_is_in_one_step(re
 
 @pytest.mark.parametrize("recording", [True, False])
 def test_such_a_method_takes_whatever_it_takes(site, recording):
+    from dbroute_panel.models import Trace
+
     class Positional(ConnectionRouter):
         def db_for_read(self, model, using=None, **hints):
             return using, hints
@@ -551,6 +562,7 @@ def test_such_a_method_takes_whatever_it_takes(site, recording):
         assert mine.db_for_write(Book, "archive", why=1) == ("archive", {"why": 1})
         assert mine.allow_relation(Book(), Person(), "archive") == ("archive", {})
         assert mine.allow_migrate("primary", "library", "book") == ("book", {})
+        assert mine.db_for_read(Trace, "archive") == ("archive", {})
     if recording:
         assert [decision.action for decision in t.decisions] == QUESTIONS
         assert list(t.decisions[2].args) == ["obj1", "obj2"]
@@ -874,6 +886,14 @@ def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(re
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_so_is_one_before_a_question_about_two_objects(recorded, ask, monkeypatch, caplog):
+    ask(Says("primary"))
+    monkeypatch.setattr(decisions, "hint", lambda value, trace: 1 / 0)
+    assert question("allow_relation") == "primary"
+    assert recorded._recorder.dropped["decision"] == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkeypatch):
     class Raises:
         def db_for_read(self, model, **hints):
@@ -927,6 +947,15 @@ def test_an_error_of_ours_leaves_django_s_alone(recorded, ask, monkeypatch, capl
 def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
     monkeypatch.setattr(watching, "Carrier", lambda *args: 1 / 0)
     assert router.db_for_write(Book) == "primary"
+    assert recorded._recorder.dropped["decision"] == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["scalar", "carry"])
+def test_so_is_one_where_no_router_has_answered(recorded, ask, monkeypatch, caplog, part):
+    ask(Silent())
+    monkeypatch.setattr(decisions, part, lambda *args: 1 / 0)
+    assert router.db_for_write(Book) == "default"
     assert recorded._recorder.dropped["decision"] == 1
     assert "ZeroDivisionError" in caplog.text
 

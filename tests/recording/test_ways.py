@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import contextvars
 import sys
 import threading
 
@@ -194,6 +196,28 @@ def test_a_tag_is_told_after_one_that_nobody_has_parsed(visited):
     visited(view)
     templates = [each.callsite.template for each in visited.decisions]
     assert [each and each[1] for each in templates] == [None, None, 7, None]
+
+
+def test_a_way_that_begins_as_another_and_has_fewer_frames_is_walked(visited):
+    def work():
+        if sys.gettrace() is None:  # coverage knows the threads of threading alone
+            sys.settrace(threading.gettrace())
+        Book.objects.count()
+        connections.close_all()
+        done.set()
+
+    done = threading.Event()
+
+    def view():
+        for alone in (False, True, False):
+            done.clear()
+            if alone:  # with no frame of Python's below
+                _thread.start_new_thread(contextvars.copy_context().run, (work,))
+            else:
+                work()
+            done.wait()
+
+    assert visited(view) == [work.__code__.co_firstlineno + 3] * 3
 
 
 def test_code_that_somebody_makes_up_is_forgotten(visited, monkeypatch):
