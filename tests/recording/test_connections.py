@@ -150,6 +150,14 @@ def test_the_error_of_a_statement_that_was_cut_is_its_class_alone(primary, monke
     assert query.sql.endswith(f"… ({len(sql)} characters)")
 
 
+@pytest.mark.parametrize(("vendor", "kept"), [("mysql", "SELECT '***'"), ("sqlite", 'SELECT "a"')])
+def test_a_statement_is_cut_by_the_rules_of_its_database(monkeypatch, vendor, kept):
+    """On MySQL alone double quotes are those of a string."""
+    monkeypatch.setattr(recorder, "LARGEST", 0)
+    fitted = recorder.Recorder("test", "block").fit('SELECT "a"', None, vendor)
+    assert fitted == (f"{kept}… (10 characters)", None)
+
+
 def test_an_alias_is_kept_as_a_plain_string(primary, monkeypatch):
     class Alias(str):
         __slots__ = ()
