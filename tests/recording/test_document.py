@@ -113,6 +113,18 @@ def test_times_count_from_the_start_in_microseconds(recorded):
     assert dt.timedelta(0) < dt.datetime.now(dt.UTC) - started < dt.timedelta(minutes=1)
 
 
+def test_the_times_of_every_kind_of_event_are_those_of_the_clock(recorded):
+    with transaction.atomic(using="primary"):
+        Tag(name="new").save()
+    started = recorded._recorder.started
+    for raw in recorded._recorder.events:
+        raw.start = started + 5_000_000_999
+        if hasattr(raw, "end"):
+            raw.end = started + 9_000_000_999
+    assert {event.at_us for event in recorded.events} == {5_000_000}
+    assert {event.duration_us for event in recorded.events if hasattr(event, "duration_us")} == {4_000_000}
+
+
 def test_every_kind_of_event_says_when_it_began(recorded):
     with transaction.atomic(using="primary"):
         Tag(name="new").save()

@@ -609,6 +609,40 @@ def test_a_router_that_asks_the_router_makes_a_decision_inside_a_decision(record
     assert (outcomes(outer), outcomes(inner)) == (["answered", "not_asked"], ["passed", "answered"])
 
 
+def test_whatever_becomes_of_a_decision_inside_a_decision_it_knows_the_outer_one(recorded, ask):
+    class Asks(Silent):
+        def db_for_read(self, model, **hints):
+            if model is Book:
+                router.db_for_read(Person)
+                router.allow_relation(Book(), Book())
+                router.allow_migrate("primary", "library")
+                router.db_for_read(Tag)
+            if model is Tag:
+                raise LookupError("no such shard")
+            return Alias.PRIMARY
+
+    ask(Asks())
+    with pytest.raises(LookupError, match="no such shard"):
+        router.db_for_read(Book)
+    outer, *inner = recorded.decisions
+    assert [(decision.parent, decision.settled_by) for decision in inner] == [
+        (outer.id, "router"),
+        (outer.id, "same_database"),
+        (outer.id, "allowed"),
+        (outer.id, "error"),
+    ]
+
+
+def test_each_question_has_the_line_that_asks_it(recorded):
+    router.db_for_read(Book)
+    router.db_for_write(Book)
+    router.allow_relation(Book(), Book())
+    router.allow_migrate("primary", "library")
+    first = recorded.decisions[0].callsite
+    assert first.function == "test_each_question_has_the_line_that_asks_it"
+    assert [decision.callsite.line - first.line for decision in recorded.decisions] == [0, 1, 2, 3]
+
+
 def test_what_a_router_queries_is_within_its_decision(recorded, ask):
     class Queries(Silent):
         def db_for_read(self, model, **hints):
@@ -706,6 +740,17 @@ def test_an_enum_that_answered_for_two_models_is_linked_to_the_decision_about_it
     assert [query.decision for query in recorded.queries] == [d.id for d in recorded.decisions]
 
 
+def test_a_plain_alias_beside_an_enum_is_linked_to_its_own_decision(recorded, ask):
+    class Mixed(Silent):
+        def db_for_read(self, model, **hints):
+            return Alias.PRIMARY if model is Book else "primary"
+
+    ask(Mixed())
+    Book.objects.count()
+    Tag.objects.count()
+    assert [query.decision for query in recorded.queries] == [one.id for one in recorded.decisions]
+
+
 def test_an_enum_that_no_router_answered_is_named_by_code(recorded, ask):
     ask(Says(Alias.PRIMARY))
     router.db_for_read(Book)
@@ -778,6 +823,16 @@ def test_allow_relation_has_its_two_objects_as_arguments(recorded):
         ),
         "obj2": InstanceRef(model="library.Person", pk=None, state_db=None, adding=True),
     }
+
+
+def test_an_object_among_the_hints_of_any_question_tells_which_decision_it_is_from(recorded):
+    person = Person.objects.first()
+    [read] = recorded.decisions
+    router.allow_relation(Book(), person, instance=person)
+    router.db_for_read(Book, instance=person)
+    _, relation, question = recorded.decisions
+    assert relation.args["obj2"].origin == relation.hints["instance"].origin == read.id
+    assert question.hints["instance"].origin == read.id
 
 
 def test_allow_migrate_has_database_app_and_model_name_as_arguments(recorded):
@@ -879,8 +934,9 @@ def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(re
     assert router.db_for_write(Book, instance=Book()) == "primary"
     assert router.db_for_write(Book, instance=Book()) == "primary"
     assert router.db_for_write(Book) == "primary"
+    assert router.allow_relation(Book(), Book()) is True
     assert len(recorded.decisions) == 1
-    assert recorded._recorder.dropped["decision"] == 2
+    assert recorded._recorder.dropped["decision"] == 3
     [record] = caplog.records
     assert record.getMessage() == "dbroute_panel could not record a decision; the request goes on."
     assert "ZeroDivisionError" in caplog.text
@@ -984,8 +1040,10 @@ def test_beyond_the_limit_each_kind_of_question_is_counted_and_the_tools_own_is_
     assert t.document.dropped.decision == 3
 
 
-@pytest.mark.parametrize("recording", [False, True])
-def test_a_router_is_given_what_it_was_asked_with_a_trace_and_without(site, ask, recording):
+@pytest.mark.parametrize("recording", ["nothing", "all", "what there is room for"])
+def test_a_router_is_given_what_it_was_asked_with_a_trace_and_without(site, ask, settings, recording):
+    if recording == "what there is room for":
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1}
     heard = []
 
     class Hears:
@@ -1003,7 +1061,7 @@ def test_a_router_is_given_what_it_was_asked_with_a_trace_and_without(site, ask,
         (router.allow_relation, (book, person)),
         (router.allow_migrate, ("primary", "library")),
     ]
-    with trace("test", keep=False) if recording else contextlib.nullcontext():
+    with contextlib.nullcontext() if recording == "nothing" else trace("test", keep=False):
         for question, args in questions:
             for hints in ({}, {"shard": 3}):
                 question(*args, **hints)

@@ -106,6 +106,7 @@ def everything():
     for shapes in (library, mine, library, mine):
         for shape in ("one", "two"):
             shapes[shape](Book.objects.count)
+            shapes[shape](Book.objects.all().count)
             shapes[shape](get_book)
     thread = threading.Thread(target=in_a_thread)
     thread.start()
