@@ -166,7 +166,7 @@ def test_an_alias_is_kept_as_a_plain_string(primary, monkeypatch):
     with trace("test", keep=False) as t:
         execute(primary, "SELECT 1")
     [raw] = t._recorder.events
-    assert (type(raw.alias), raw.alias) == (str, "primary")
+    assert (type(raw.alias), raw.alias, raw.vendor) == (str, "primary", "sqlite")
 
 
 def test_without_parameters_an_error_is_its_class_alone(primary, settings):

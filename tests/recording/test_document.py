@@ -123,6 +123,9 @@ def test_the_times_of_every_kind_of_event_are_those_of_the_clock(recorded):
             raw.end = started + 9_000_000_999
     assert {event.at_us for event in recorded.events} == {5_000_000}
     assert {event.duration_us for event in recorded.events if hasattr(event, "duration_us")} == {4_000_000}
+    for raw in recorded._recorder.events:
+        raw.start = started - 5_000
+    assert {event.at_us for event in recorded.events} == {0}
 
 
 def test_every_kind_of_event_says_when_it_began(recorded):

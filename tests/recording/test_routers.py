@@ -14,7 +14,7 @@ from django.utils.functional import SimpleLazyObject
 
 from dbroute_panel.recording import decisions, probes
 from dbroute_panel.recording import routers as watching
-from dbroute_panel.recording.carrier import Carrier
+from dbroute_panel.recording.carrier import Carrier, decision_behind
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import InstanceRef, TypeRef
 from example_site.library.models import Book, Person, Review, Tag
@@ -527,11 +527,13 @@ class Sharding(ConnectionRouter):
 def test_a_class_that_overrides_djangos_method_is_called_as_it_is_in_one_step(recorded):
     mine = Sharding(routers=[Silent(), Says("primary")])
     watching.watch(mine)
-    assert mine.db_for_read(Book) == "primary"
+    answer = mine.db_for_read(Book)
+    assert answer == "primary"
     assert mine.db_for_read(Person) is None
     with pytest.raises(LookupError):
         mine.db_for_read(Tag)
     outer, inner, nothing, failed = recorded.decisions
+    assert (outer.model, decision_behind(answer, recorded.id)) == ("library.Book", outer.id)
     assert (outcomes(outer), outcomes(inner)) == (["answered"], ["passed", "answered"])
     assert outer.steps[0].router == f"{__name__}.Sharding"
     assert (inner.parent, outer.parent) == (outer.id, None)
@@ -616,15 +618,17 @@ def test_whatever_becomes_of_a_decision_inside_a_decision_it_knows_the_outer_one
                 router.db_for_read(Person)
                 router.allow_relation(Book(), Book())
                 router.allow_migrate("primary", "library")
-                router.db_for_read(Tag)
+                router.db_for_read(Tag, shard=3)
             if model is Tag:
                 raise LookupError("no such shard")
             return Alias.PRIMARY
 
-    ask(Asks())
+    ask(Silent(), Asks())
     with pytest.raises(LookupError, match="no such shard"):
         router.db_for_read(Book)
     outer, *inner = recorded.decisions
+    assert outcomes(outer) == ["passed", "raised"]
+    assert inner[-1].hints == {"shard": 3}
     assert [(decision.parent, decision.settled_by) for decision in inner] == [
         (outer.id, "router"),
         (outer.id, "same_database"),
@@ -1004,6 +1008,9 @@ def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(rec
     monkeypatch.setattr(watching, "Carrier", lambda *args: 1 / 0)
     assert router.db_for_write(Book) == "primary"
     assert recorded._recorder.dropped["decision"] == 1
+    monkeypatch.setattr(decisions, "scalar", lambda value: 1 / 0)
+    assert router.allow_relation(Book(), Book()) is True
+    assert recorded._recorder.dropped["decision"] == 2
     assert "ZeroDivisionError" in caplog.text
 
 
