@@ -105,6 +105,14 @@ def test_parameters_are_kept_or_not_as_the_setting_says(primary, settings):
     assert params()[0] == ("a", "1")
 
 
+def test_parameters_of_a_statement_that_is_known_are_not_kept_either(primary, settings):
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"RECORD_PARAMS": False}
+    with trace("test", keep=False) as t:
+        for letter in "ab":
+            execute(primary, "SELECT %s", [letter])
+    assert [raw.params for raw in t._recorder.events] == [None, None]
+
+
 def test_long_parameters_of_a_statement_that_is_known_are_kept_beside_the_one_text(primary):
     with trace("test", keep=False) as t:
         for letter in "ab":
@@ -120,6 +128,7 @@ def test_executemany_is_one_query_with_its_first_ten_rows(primary):
     [query] = t.queries
     assert (query.many, query.rowcount, query.operation, query.writes) == (True, 12, "INSERT", True)
     assert query.params == tuple([f"t{i}"] for i in range(10))
+    assert len(t._recorder.events[0].params) == 10
     assert query.route == "cursor"
 
 

@@ -289,6 +289,17 @@ def test_events_of_the_same_line_share_its_callsite(site):
     assert first.callsite is second.callsite
 
 
+def test_the_same_place_in_two_functions_is_two_callsites(recorded):
+    def one():
+        Tag.objects.using("primary").count()
+
+    def other():
+        Tag.objects.using("primary").count()
+
+    one(), other()
+    assert [query.callsite.function for query in recorded.queries] == ["one", "other"]
+
+
 def test_statements_that_look_alike_share_their_text_and_each_has_its_own_parameters(site):
     with trace("alike", keep=False) as t:
         for title in ("one", "django.contrib.sessions.cached_db" + "k" * 32, "two"):

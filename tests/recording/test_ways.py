@@ -47,6 +47,7 @@ def visited(site, ask, settings):
         return [each.callsite.line for each in visited.decisions]
 
     ways._ways.clear()
+    ways._looking.cache_clear()
     return visited
 
 
