@@ -174,7 +174,7 @@ def test_an_integer_of_thousands_of_digits_is_written_in_hexadecimal(recorded):
     with connections["primary"].cursor() as cursor, pytest.raises(OverflowError):
         cursor.execute("SELECT %s", [number])
     assert recorded.decisions[0].hints == {"hint": "0x1" + "0" * 5000}
-    assert recorded.queries[0].params == ["0x1" + "0" * 5000]
+    assert recorded.queries[0].params == ("0x1" + "0" * 5000,)
 
 
 def test_names_of_hints_and_traces_are_text_too(site):

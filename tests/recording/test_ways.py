@@ -47,7 +47,6 @@ def visited(site, ask, settings):
         return [each.callsite.line for each in visited.decisions]
 
     ways._ways.clear()
-    ways._looking.cache_clear()
     return visited
 
 
