@@ -38,11 +38,12 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
     # ``others`` are for a method of the project's in the place of Django's, which takes none.
     def ask(self: Any, model: Any, *others: Any, **hints: Any) -> Any:  # noqa: C901
         recorder = _active()
-        if recorder is None:
-            inherited = getattr(super(owner, self), name)
-            return inherited(model, *others, **hints) if hints or others else inherited(model)
         if getattr(base, name) is not djangos or others:
+            if recorder is None:
+                return getattr(super(owner, self), name)(model, *others, **hints)
             return decide(recorder, owner, self, action, (model, *others), hints)
+        if recorder is None:
+            return djangos(self, model, **hints) if hints else djangos(self, model)
         asking = recorder.asking[get_ident()]
         outer, before = asking.decision, asking.last
         known, about = recorder.subject
