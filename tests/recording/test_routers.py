@@ -628,7 +628,11 @@ def test_whatever_becomes_of_a_decision_inside_a_decision_it_knows_the_outer_one
         router.db_for_read(Book)
     outer, *inner = recorded.decisions
     assert outcomes(outer) == ["passed", "raised"]
-    assert inner[-1].hints == {"shard": 3}
+    assert (inner[-1].action, inner[-1].model, inner[-1].hints) == (
+        "db_for_read",
+        "library.Tag",
+        {"shard": 3},
+    )
     assert {one.callsite.function for one in inner} == {"db_for_read"}
     assert [(decision.parent, decision.settled_by) for decision in inner] == [
         (outer.id, "router"),
