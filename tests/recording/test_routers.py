@@ -628,6 +628,7 @@ def test_whatever_becomes_of_a_decision_inside_a_decision_it_knows_the_outer_one
         router.db_for_read(Book)
     outer, *inner = recorded.decisions
     assert outcomes(outer) == ["passed", "raised"]
+    assert outer.steps[1].router.endswith(".Asks")
     assert (inner[-1].action, inner[-1].model, inner[-1].hints) == (
         "db_for_read",
         "library.Tag",
