@@ -12,14 +12,12 @@ from dbroute_panel import findings
 from dbroute_panel.recording.secrets import MASK
 from dbroute_panel.records import Action, Decision, Event, Finding, InstanceRef, Query, Step, Trace, TypeRef
 
+from .messages import chosen, key
 from .requests import route_of
 from .statements import without_literals
 
 _CLASS = re.compile(r"[^\W\d][\w.]*")
 _WORD = re.compile(r"\w+")
-
-# Like all messages of findings in English: it is a part of the document, and the same whoever exports it.
-_LEFT_OUT: Final = "What this finding says was left out of the redacted trace."
 
 # What goes wrong with a statement only once the database has read it.
 _UNDERSTOOD: Final = frozenset({"IntegrityError"})
@@ -121,17 +119,17 @@ def _findings(trace: Trace, shown: Trace, vendors: dict[str, str]) -> list[Findi
     """
     The findings of ``trace`` as they read where nothing but the redacted trace is known.
 
-    They are found anew in a trace that has names for its values. A finding that is not found there (of
-    somebody else's project, or because it looked at a value) keeps its code, level and events.
+    They are found anew in a trace that has names for its values. Of such a message that is kept which can be
+    made from the redacted trace, too: a finding that cannot be found there (of somebody else's project, or
+    because it looked at a value) keeps its code, level and events.
     """
     redactor = _Redactor(vendors, _Names(), found=True)
     known = replace(shown, events=[redactor.event(event) for event in trace.events])
-    messages = {_key(found): found.message for found in findings.find(known, redacted=True)}
-    return [replace(found, message=messages.get(_key(found), _LEFT_OUT)) for found in trace.findings]
-
-
-def _key(found: Finding) -> tuple[str, tuple[int, ...]]:
-    return found.code, tuple(found.events)
+    anew = {key(found): found.message for found in findings.find(known, redacted=True)}
+    plain = {key(found): found.message for found in findings.find(shown, redacted=True)}
+    return [
+        replace(found, message=chosen(found, anew.get(key(found)), shown, plain)) for found in trace.findings
+    ]
 
 
 def _class(error: str) -> str:
@@ -141,8 +139,8 @@ def _class(error: str) -> str:
 
 
 def _about_a_table(error: str, sql: str) -> str:
-    """The error, of its words those of the redacted statement, and those that say that a table is missing."""
+    """The error; masked of its words all but the statement's, and those that say that a table is missing."""
     known = _TABLE_IS_MISSING.union(_WORD.findall(sql))
     message = error.partition(":")[2]
-    words = _WORD.sub(lambda word: word[0] if word[0] in known else "", message)
+    words = _WORD.sub(lambda word: word[0] if word[0] in known else MASK, message)
     return f"{_class(error)}:{words}"

@@ -13,3 +13,10 @@ def talkative(trace: Facts) -> Iterator[Finding]:
         yield Finding.about(
             query, message=f"{query.sql} {query.params} {query.error} {trace.request} {trace.name}"
         )
+
+
+@finding("asked-twice", level=WARNING)
+def asked_twice(trace: Facts) -> Iterator[Finding]:
+    first, second = trace.queries[:2]
+    if first.params is not None and first.params == second.params:
+        yield Finding.about(first, second, message=f"{trace.subject(first)} was asked for twice.")

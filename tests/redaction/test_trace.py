@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.utils.translation import override
+from msgspec.structs import replace
 
 from dbroute_panel import findings
 from dbroute_panel.asking.replay import replay
 from dbroute_panel.records import (
     Action,
+    Database,
     Finding,
     InstanceRef,
     Level,
@@ -223,6 +225,161 @@ class TestFindings:
         assert "same-query-elsewhere" in {one.code for one in found}
         left = redacted(a_trace(1, events=events, findings=found))
         assert not [one for one in left.findings if "left out" in one.message]
+
+
+class TestOnceMore:
+    """Nothing changes where a redacted trace is redacted, even of what is found by values."""
+
+    @pytest.fixture(autouse=True)
+    def _none_of_the_project(self, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": []}
+
+    def of(self, code, events, vendor="sqlite"):
+        databases = {
+            alias: Database(vendor=vendor, engine="e", replica_of=None) for alias in ("primary", "archive")
+        }
+        trace = a_trace(1, events=events, databases=databases)
+        (found,) = [one for one in findings.find(trace) if one.code == code]
+        trace = replace(trace, findings=[found])
+        left = redacted(trace)
+        assert redacted(left) == left
+        return found, left
+
+    def same_query(self, *sent):
+        return self.of(
+            "same-query-elsewhere",
+            [
+                a_query(n, alias, params=[value], route=Route.EXPLICIT)
+                for n, (alias, value) in enumerate(sent, 1)
+            ],
+        )
+
+    def test_the_same_query_elsewhere(self):
+        found, left = self.same_query(("primary", SECRET), ("archive", SECRET), ("primary", "other"))
+        assert left.findings == [found]
+
+    def test_the_same_query_with_several_parameters(self):
+        found, left = self.same_query(*((alias, n) for n in range(3) for alias in ("primary", "archive")))
+        assert "with 3 sets of parameters" in found.message
+        assert left.findings == [found]
+
+    def test_more_queries_than_a_finding_names(self):
+        found, left = self.same_query(*((alias, n) for alias in ("primary", "archive") for n in range(60)))
+        assert (len(found.events), "with 60 sets" in found.message) == (50, True)
+        assert left.findings == [found]
+
+    @pytest.mark.parametrize(
+        ("vendor", "error", "named"),
+        [
+            ("sqlite", "no such table: main.library_book", "The table library_book is"),
+            (
+                "postgresql",
+                'relation "library_book" does not exist\nLINE 1: s3cret',
+                "The table library_book is",
+            ),
+            (
+                "mysql",
+                "(1146, \"Table 's3cret.library_book' doesn't exist\")",
+                "The table ***.library_book is",
+            ),
+            ("oracle", "ORA-00942: table or view does not exist", "The table library_book is"),
+            ("postgresql", 'relation "s3cret" does not exist', "The table *** is"),
+        ],
+    )
+    def test_a_missing_table(self, vendor, error, named):
+        quote = "`" if vendor == "mysql" else '"'
+        query = a_query(
+            1,
+            "archive",
+            sql='SELECT "a"."b" FROM "library_book" "a" WHERE "a"."b" = %s'.replace('"', quote),
+            error=f"django.db.utils.OperationalError: {error}",
+        )
+        if vendor == "oracle":
+            query = replace(query, sql=query.sql.upper().replace("%S", "%s"))
+        _, left = self.of("missing-table", [query], vendor)
+        assert left.findings[0].message.startswith(f"{named} not on archive")
+
+    def test_objects_with_different_keys(self):
+        events = [
+            a_query(
+                n,
+                "archive",
+                sql='UPDATE "library_book" SET "a" = %s',
+                operation="UPDATE",
+                writes=True,
+                route=Route.EXPLICIT,
+                instance=InstanceRef(model="library.Book", pk=key, state_db="primary", adding=False),
+            )
+            for n, key in enumerate(("1", "2"), 1)
+        ]
+        trace = a_trace(1, events=events)
+        trace = replace(trace, findings=[one for one in findings.find(trace) if one.code == "pk-overwrite"])
+        left = redacted(trace)
+        assert [one.events for one in left.findings] == [[1], [2]]
+        assert all(one.message.startswith("library.Book from primary was saved") for one in left.findings)
+        assert redacted(left) == left
+
+    def test_questions_about_different_objects(self):
+        def asked(n, key, answer):
+            book = InstanceRef(model="library.Book", pk=key, state_db=None, adding=False)
+            return a_decision(n, hints={"instance": book}, answer=answer)
+
+        events = [
+            asked(1, "1", "primary"),
+            asked(2, "2", "primary"),
+            asked(3, "1", "archive"),
+            asked(4, "2", "primary"),
+        ]
+        found, left = self.of("random-route", events)
+        assert found.events == [1, 3]
+        assert left.findings == [found]
+
+    def test_what_a_function_of_the_project_says_of_values(self, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": ["tests.redaction.own.talkative"]}
+        self.of("talkative", [a_query(1, "primary", params=["a", SECRET], error=f"ValueError: {SECRET}")])
+
+    def test_what_a_function_of_the_project_finds_by_values(self, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": ["tests.redaction.own.asked_twice"]}
+        found, left = self.of("asked-twice", [a_query(n, "primary", params=[SECRET]) for n in (1, 2)])
+        assert left.findings == [found]
+
+    @pytest.mark.parametrize(
+        ("code", "message", "forged"),
+        [
+            ("same-query-elsewhere", "library.Book", SECRET),
+            ("same-query-elsewhere", "archive. If", f"archive, with {SECRET} sets of parameters. If"),
+            ("same-query-elsewhere", "archive. If", "archive, with 1 sets of parameters. If"),
+            ("same-query-elsewhere", "archive. If", "archive, with 4711 sets of parameters. If"),
+            ("same-query-elsewhere", "nothing is wrong.", f"nothing is wrong. {SECRET}"),
+            ("missing-table", "The table library_book", f"The table {SECRET}"),
+            ("missing-table", "The table library_book", f"The table {SECRET}.library_book"),
+            ("missing-table", "The table library_book", "The table s 3 c r e t"),
+            ("missing-table", "The table library_book", "The table ibrary_boo"),
+            ("missing-table", "The table library_book", "The table ***."),
+            ("missing-table", "library.Book", SECRET),
+        ],
+    )
+    def test_a_message_that_only_looks_like_one_is_left_out(self, code, message, forged):
+        error = "django.db.utils.OperationalError: no such table: library_book"
+        error = error if code == "missing-table" else None
+        aliases = ("primary",) if error else ("primary", "archive", "primary")
+        events = [
+            a_query(n, alias, params=["1"], route=Route.EXPLICIT, error=error)
+            for n, alias in enumerate(aliases, 1)
+        ]
+        found, left = self.of(code, events)
+        assert left.findings == [found]
+        assert message in found.message
+        changed = replace(found, message=found.message.replace(message, forged))
+        again = redacted(replace(left, findings=[changed]))
+        assert "left out" in again.findings[0].message
+        assert redacted(again) == again
+
+    def test_nothing_is_said_of_events_that_do_not_prove_it(self):
+        found, left = self.same_query(("primary", SECRET), ("archive", SECRET), ("primary", SECRET))
+        for events in ([1], [1, 3], [], [99]):
+            (other,) = redacted(replace(left, findings=[replace(found, events=events)])).findings
+            assert "left out" in other.message
 
 
 def test_a_redacted_scenario_is_replayed_like_the_trace_itself(site, store):
