@@ -74,10 +74,8 @@ class Values:
         parts = [self.parameter(part) for part in raw.pk]
         return parts[0] if len(parts) == 1 else json.dumps(parts)
 
-    def error(self, message: str | None) -> str | None:
+    def error(self, message: str) -> str:
         """``Class: message``; the class alone where no values are kept."""
-        if message is None:
-            return None
         return self.clean(message) if self.recorder.params else text_of(message.partition(":")[0])
 
     def parameters(self, raw: Any, many: bool, secret: bool) -> tuple[Any, ...] | dict[str, Any] | None:
