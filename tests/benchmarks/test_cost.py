@@ -23,10 +23,10 @@ from tests.timing import untraced
 
 TIMES = 5
 
-QUERY = 32
+QUERY = 30
 """Calls of recording a query with its decision, by three routers."""
 
-DECISION = 41
+DECISION = 39
 """Calls of recording a decision about an instance, by three routers."""
 
 

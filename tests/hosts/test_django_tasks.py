@@ -29,7 +29,7 @@ urlpatterns = [path("tags/<marker>/", view)]
 
 
 def looks(trace):
-    return [(query.alias, query.params) for query in trace.queries]
+    return [(query.alias, list(query.params)) for query in trace.queries]
 
 
 def test_a_task_that_is_run_at_once_is_a_trace_of_kind_task(site, store, marker):
