@@ -62,11 +62,10 @@ _known: Final[dict[str, int]] = {}
 
 OF_SITES: Final[dict[str, int]] = {}
 OF_ORIGINS: Final[dict[str, int]] = {}
-SILENT: Final[set[str]] = set()
 OF_TEMPLATES: Final[dict[str, bool]] = {}
 """
 The same for each walk, with 0 for the kinds that tell it nothing: from those it goes on to the next frame
-with the fewest steps that Python can do. ``SILENT`` are those that tell nothing of a site.
+with the fewest steps that Python can do.
 """
 
 
@@ -74,7 +73,7 @@ def kind_of(file: str) -> int:
     """The kind of a file. Somebody may make up file names: what is known begins again at 20,000."""
     if (kind := _known.get(file)) is None:
         if len(_known) >= 20_000:
-            for known in (_known, OF_SITES, OF_ORIGINS, OF_TEMPLATES, SILENT):
+            for known in (_known, OF_SITES, OF_ORIGINS, OF_TEMPLATES):
                 known.clear()
         kind = _known[file] = _class_of(file.replace("\\", "/"))
     return kind
@@ -84,7 +83,5 @@ def meet(file: str) -> None:
     """Class a file that one of the walks has met for the first time."""
     kind = kind_of(file)
     OF_SITES[file] = kind if kind >= TEMPLATE else 0
-    if kind < TEMPLATE:
-        SILENT.add(file)
     OF_TEMPLATES[file] = kind == TEMPLATE or file == _HANDLER
     OF_ORIGINS[file] = kind if kind >= COMPILER else 0

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db.models.query import QuerySet
 
 from dbroute_panel.recording.carrier import Asked
-from dbroute_panel.recording.files import SILENT
+from dbroute_panel.recording.files import OF_SITES
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.sites import RENDER, VIEW, Site, callsite
 
@@ -74,7 +74,7 @@ def _walked(frame: FrameType, code: CodeType) -> Site | None:
     site = callsite(frame)
     here: Any = frame
     inner, beyond = [], []
-    while here is not None and here.f_code.co_filename in SILENT:
+    while here is not None and OF_SITES.get(here.f_code.co_filename) == 0:
         here = here.f_back
         inner.append(here and here.f_code)
     if site is None or here is None or here is frame or here.f_code is not site[0]:
