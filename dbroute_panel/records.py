@@ -91,8 +91,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     The base of all records: immutable, made by keyword.
 
     They hold plain facts and, downwards alone, each other: there is no cycle for the collector to look for.
-    What an event has several of is in a tuple, which the collector soon knows to hold nothing for it; through
-    all the lists of a long trace it would go again and again.
     """
 
 
@@ -151,7 +149,7 @@ class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decisio
     model: str | None
     args: dict[str, Any] | None
     hints: dict[str, Any]
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...]  # so is all that an event has several of: lists are work for the collector
     settled_by: Settled
     answer: str | int | float | bool | TypeRef | None
     parent: int | None = None
@@ -268,11 +266,9 @@ class Trace(Record, frozen=True, kw_only=True):
     findings: list[Finding]
     dropped: Dropped
 
-    # By their very class: isinstance() asks the class of a struct's class, which takes as long again.
-
     @property
     def decisions(self) -> list[Decision]:
-        return [event for event in self.events if type(event) is Decision]
+        return [event for event in self.events if type(event) is Decision]  # isinstance() takes longer
 
     @property
     def queries(self) -> list[Query]:
