@@ -296,5 +296,5 @@ def dumps(trace: Trace) -> bytes:
 
 
 def loads(document: bytes | str) -> Trace:
-    """The trace that ``document`` holds; raises ``msgspec.ValidationError`` or ``DecodeError``."""
+    """The trace that ``document`` holds; raises one of ``documents.DECODE_ERRORS``."""
     return msgspec.json.decode(document, type=Trace)

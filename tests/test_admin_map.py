@@ -164,8 +164,9 @@ class TestAsking:
         response = admin.post(f"{url('map')}?app=library")
         assert response["Location"] == f"{url('map')}?app=library"
 
-    def test_what_another_version_kept_is_no_map(self, asked_map, store):
-        store.remember(NAME, b'{"of": "the future"}')
+    @pytest.mark.parametrize("document", [b'{"of": "the future"}', b'{"routers": ["\xff"]}'])
+    def test_what_another_version_kept_is_no_map(self, asked_map, store, document):
+        store.remember(NAME, document)
         assert kept_map(store) is None
         assert "The routers were not asked yet." in text(asked_map.get(url("map")))
 

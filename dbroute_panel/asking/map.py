@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.asking.aside import Stopped
 from dbroute_panel.asking.subjects import AskError, all_models
+from dbroute_panel.documents import DECODE_ERRORS, NotUTF8Error, require_utf8
 from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.recording.snapshots import Typed, described, scalar
 from dbroute_panel.records import Action
@@ -109,8 +110,11 @@ def dumps(routes: RoutingMap) -> str:
 def loads(document: str | bytes) -> RoutingMap:
     """The map that ``document`` holds, its lists sorted. Raises ``AskError`` where it holds none."""
     try:
+        require_utf8(document if isinstance(document, bytes) else document.encode(errors="surrogatepass"))
         routes = msgspec.json.decode(document, type=RoutingMap)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except NotUTF8Error as error:
+        raise AskError(str(error)) from error
+    except DECODE_ERRORS as error:
         raise AskError(_("This is no map of the routing as JSON: %(error)s.") % {"error": error}) from error
     routes.databases = sorted({*routes.databases})
     for model in routes.models.values():

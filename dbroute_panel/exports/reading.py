@@ -8,6 +8,7 @@ is ever in memory, of an array as of lines, and a mistake is known by its line.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import IO, Any, Final, NoReturn
@@ -15,6 +16,7 @@ from typing import IO, Any, Final, NoReturn
 import msgspec
 from django.utils.translation import gettext as _
 
+from dbroute_panel.documents import NotUTF8Error, require_utf8
 from dbroute_panel.exports.bounds import wrong
 from dbroute_panel.records import SCHEMA, Trace, loads
 
@@ -37,7 +39,7 @@ _SKIPPED = re.compile(_skipped(3))  # an event, its hints, an object of these
 _BEGUN_TEXT = re.compile(_TEXT + rb"\\?+")
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _ID = re.compile(r"[0-9a-f]{32}")
-_BYTE = re.compile(r"\(byte (\d+)\)$")
+_CONSTANT = re.compile(_TEXT + rb'"|(NaN|Infinity)')  # outside of texts
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -181,18 +183,18 @@ class _File:
 
     def decoded(self, document: bytes, began: int) -> Trace:
         try:
+            require_utf8(document)
             schema = msgspec.json.decode(document, type=_Head).schema
             if schema != SCHEMA:
                 self.fail(_other(schema), line=began)
             trace = loads(document)
+        except NotUTF8Error as error:
+            self.fail(str(error), line=began + document.count(b"\n", 0, error.position))
         except msgspec.ValidationError as error:
             self.fail(_("This is no trace document: %(error)s") % {"error": error}, line=began)
         except msgspec.DecodeError as error:
-            byte = _BYTE.search(str(error))
-            line = began + document.count(b"\n", 0, int(byte[1]) if byte else 0)
+            line = began + _lines_before_mistake(document)
             self.fail(_("This is no JSON: %(error)s") % {"error": error}, line=line)
-        except UnicodeError as error:
-            self.fail(_("This is not UTF-8: %(error)s") % {"error": error}, line=began)
         except RecursionError:
             self.fail(_("This is no trace document: it is nested too deeply."), line=began)
         if not _ID.fullmatch(trace.id):
@@ -212,6 +214,23 @@ def _end(pattern: re.Pattern[bytes], buffer: bytes, start: int) -> int:
     """Where that ends which ``pattern`` matches at ``start``."""
     match = pattern.match(buffer, start)
     return match.end() if match else start
+
+
+def _lines_before_mistake(document: bytes) -> int:
+    """
+    How many lines of a document that is no JSON come before the one with the mistake.
+
+    msgspec tells the place in words only; the standard library has it as a number, except of the three
+    constants that it takes for numbers. 0 is also returned where the place is not known.
+    """
+    try:
+        json.loads(document.decode(), object_pairs_hook=len, parse_float=len, parse_int=len)
+    except json.JSONDecodeError as error:
+        return error.lineno - 1
+    except RecursionError:
+        return 0
+    constants = (found.start() for found in _CONSTANT.finditer(document) if found[1])
+    return document.count(b"\n", 0, next(constants, 0))
 
 
 def _quotable(text: str) -> str:

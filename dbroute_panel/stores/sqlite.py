@@ -19,6 +19,7 @@ import platformdirs
 from django.conf import ENVIRONMENT_VARIABLE, settings
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.records import Trace, dumps, loads
 from dbroute_panel.stores.base import (
     EVERYTHING,
@@ -230,7 +231,7 @@ class SQLiteStore(Store):
     def _decoded(self, blob: bytes, decode: Callable[[bytes], T]) -> T | None:
         try:
             return decode(blob)
-        except (zlib.error, msgspec.MsgspecError) as error:
+        except (zlib.error, *DECODE_ERRORS) as error:
             self._log("A kept trace is broken and left out", error)
             return None
 

@@ -12,6 +12,7 @@ from django.db import router
 
 from dbroute_panel.asking.lint import StaticFinding, lint
 from dbroute_panel.asking.map import Mark, RoutingMap, marks, routing_map
+from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.stores import Store
 
@@ -52,5 +53,5 @@ def kept_map(store: Store) -> KeptMap | None:
     document = store.recall(NAME)
     try:
         return None if document is None else msgspec.json.decode(document, type=KeptMap)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return None

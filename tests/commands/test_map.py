@@ -128,7 +128,7 @@ def test_check_can_write_the_new_map_at_once(dbroute, tmp_path, swapped, monkeyp
     [
         (b"[]", "This is no map of the routing as JSON: "),
         (b"{", "This is no map of the routing as JSON: "),
-        (b"\xff", "This is no map of the routing as JSON: "),
+        (b"\xff", "routing-map.json: This is not UTF-8 (byte 0xff)."),
         (None, "cannot be read: No such file or directory. To make it: dbroute map --format json --output "),
     ],
 )

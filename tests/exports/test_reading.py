@@ -6,13 +6,14 @@ import io
 import json
 import tracemalloc
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbroute_panel.exports import FORMATS, reading
 from dbroute_panel.exports.reading import ReadError, read
-from dbroute_panel.records import dumps
+from dbroute_panel.records import dumps, loads
 from tests.traces import a_decision, a_long_trace, a_query, a_trace
 
 
@@ -39,6 +40,13 @@ def failure(content: bytes) -> ReadError:
     with pytest.raises(ReadError) as caught:
         read_all(content)
     return caught.value
+
+
+def why(document: bytes) -> str:
+    """What msgspec says of it, which each release of it may word in its own way."""
+    with pytest.raises(msgspec.ValidationError) as caught:
+        loads(document)
+    return str(caught.value)
 
 
 TRACES = [a_trace(1), a_trace(2, events=[]), a_trace(3, name='{"] \\ \u2028 ünï }[')]
@@ -151,12 +159,13 @@ def test_a_file_that_is_something_else_is_said_to_be(content):
 
 def test_a_foreign_document_is_said_to_be_one():
     error = failure(b'{"displayTimeUnit": "ms", "traceEvents": []}')
-    assert str(error) == "Line 1: This is no trace document: Object missing required field `schema`"
+    assert str(error).startswith("Line 1: This is no trace document: ")
+    assert "schema" in error.reason  # the name of the field that is missing
     assert str(failure(b'{"schema": "har/1"}')) == (
         "Line 1: This is no trace document: its schema is 'har/1', not 'dbroute-trace/1'."
     )
     assert "its schema is 'dbroute-trace/next'" in str(failure(b'{"schema": "dbroute-trace/next"}'))
-    assert "Expected `str`, got `int`" in str(failure(b'{"schema": 1}'))
+    assert why(b'{"schema": 1}') in str(failure(b'{"schema": 1}'))
 
 
 @pytest.mark.parametrize("schema", ["9" * 5001, "dbroute-trace/" + "9" * 5001, "x" * 5001])
@@ -186,7 +195,7 @@ def test_a_newer_schema_is_named():
 
 def test_a_document_that_breaks_a_rule_says_where():
     wrong = dumps(TRACES[0]).replace(b'"db_for_read"', b'"db_for_reading"')
-    reason = "This is no trace document: Invalid enum value 'db_for_reading' - at `$.events[0].action`"
+    reason = f"This is no trace document: {why(wrong)}"
     assert str(failure(ndjson(TRACES[1:]) + wrong)) == f"Line 3: {reason}"
     error = failure(b"[" + dumps(TRACES[1]) + b",\n" + dumps(TRACES[2]) + b",\n" + wrong + b"]")
     assert str(error) == f"Element 3 (line 3): {reason}"
@@ -200,7 +209,16 @@ def test_the_line_of_a_mistake_inside_a_document_over_many_lines():
     error = failure(content)
     assert lines[error.line - 1].strip() == b'"kind": request,'
     assert error.element == 2
-    assert "This is no JSON: JSON is malformed" in error.reason
+    assert error.reason.startswith("This is no JSON: ")
+
+
+@pytest.mark.parametrize("wrong", [b"NaN", b"-Infinity", b"01", b"tru", b"1.e5", b"'GET'"])
+def test_the_line_of_what_is_no_value(wrong):
+    """Also of the constants that the standard library takes for numbers, and not where a text names them."""
+    content = b'{\n"x": ["NaN", "\\"Infinity"],\n"y": [\n' + wrong + b"\n]}"
+    error = failure(content)
+    assert error.line == 4
+    assert error.reason.startswith("This is no JSON: ")
 
 
 @pytest.mark.parametrize("id", ["", "../../etc/passwd", "A" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n"])
@@ -278,8 +296,18 @@ def test_after_a_document_over_many_lines_nothing_follows():
 
 def test_what_is_not_utf8_is_refused():
     error = failure(ndjson(TRACES[:1]) + dumps(TRACES[0]).replace(b"GET", b"\xff\xfe", 1))
-    assert error.line == 2
-    assert error.reason.startswith("This is not UTF-8: ")
+    assert str(error) == "Line 2: This is not UTF-8 (byte 0xff)."
+    error = failure(pretty(TRACES).replace(b"GET", b"G\xc3\x28T", 1))
+    line = next(number for number, text in enumerate(pretty(TRACES).splitlines(), 1) if b"GET" in text)
+    assert (error.line, error.reason) == (line, "This is not UTF-8 (byte 0xc3).")
+
+
+def test_a_part_that_nobody_reads_is_utf8_too():
+    for unknown in (b'"\xff"', b'["\xed\xa0\x80"]', b'{"\xff": 1}'):
+        error = failure(b'{"x": ' + unknown + b"," + dumps(TRACES[0])[1:])
+        assert error.reason.startswith("This is not UTF-8 (byte 0x")
+    with pytest.raises(ReadError, match=r"^Line 1: This is not UTF-8 \(byte 0xed\)\.$"):
+        list(read(io.StringIO('{"x": "\ud800"}')))
 
 
 def test_a_document_nested_too_deeply_is_refused():

@@ -18,6 +18,7 @@ import threading
 import time
 import unittest
 import warnings
+import zlib
 from io import StringIO
 from types import SimpleNamespace
 
@@ -300,11 +301,12 @@ class TestWhereItWorks:
                 cursor.execute(f"SELECT count(*) FROM dbroute_panel_store_{table}")
                 assert cursor.fetchone() == (0,)
 
-    def test_what_is_broken_is_left_out_and_logged_once(self, store, traces, caplog):
+    @pytest.mark.parametrize("body", [b"\0", zlib.compress(b'{"schema": "\xff"}')])
+    def test_what_is_broken_is_left_out_and_logged_once(self, store, traces, caplog, body):
         for number in (1, 2):
             store.save(a_trace(number))
         with connections[traces].cursor() as cursor:
-            cursor.execute("UPDATE dbroute_panel_store_part SET body = %s", [b"\0"])
+            cursor.execute("UPDATE dbroute_panel_store_part SET body = %s", [body])
         with caplog.at_level(logging.WARNING, "dbroute_panel"):
             assert store.get(a_trace(1).id) is None
             assert list(store.traces()) == []

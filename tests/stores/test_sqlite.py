@@ -319,9 +319,11 @@ class TestUse:
             file.execute("UPDATE document SET body = x'00' WHERE n = 1")
             file.execute("UPDATE document SET body = ? WHERE n = 2", (zlib.compress(b'{"schema": "other"}'),))
             file.execute("UPDATE trace SET summary = '{' WHERE n = 3")
+            body = zlib.compress(dumps(a_trace(4)).replace(a_trace(4).id.encode(), b"\xff" * 32))
+            file.execute("UPDATE document SET body = ? WHERE n = 4", (body,))
         with caplog.at_level(logging.WARNING, "dbroute_panel"):
             assert store.get(a_trace(1).id) is None
-            assert list(store.traces()) == [a_trace(3), a_trace(4)]
+            assert list(store.traces()) == [a_trace(3)]
             assert [summary.id for summary in store.summaries()] == [a_trace(n).id for n in (4, 2, 1)]
         assert [record.message.split(":")[0] for record in caplog.records] == [
             "A kept trace is broken and left out"

@@ -13,6 +13,7 @@ import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.records import Trace, dumps, loads
 from dbroute_panel.stores.base import (
     EVERYTHING,
@@ -228,7 +229,7 @@ class DatabaseStore(Store):
     def _decoded(self, blobs: list[Any], decode: Callable[[bytes], T]) -> T | None:
         try:
             return decode(zlib.decompress(b"".join(blobs)))
-        except (zlib.error, msgspec.MsgspecError) as error:
+        except (zlib.error, *DECODE_ERRORS) as error:
             self._log("A kept trace is broken and left out", error)
             return None
 
