@@ -68,6 +68,12 @@ class PanelSettings:
         return record
 
     @property
+    def USER_PACKAGES(self) -> tuple[str, ...]:
+        """Packages that are the user's code, beside those of the settings and of ``ROOT_URLCONF``."""
+        names: tuple[str, ...] = self._read("USER_PACKAGES")
+        return names
+
+    @property
     def MAX_EVENTS(self) -> int:
         """How many events a trace keeps; what is beyond is counted."""
         most: int = self._read("MAX_EVENTS")

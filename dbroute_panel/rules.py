@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.packages import places_of
+from dbroute_panel.spelling import did_you_mean, nearest
 
 
 class Wrong(enum.IntEnum):
@@ -108,6 +109,24 @@ def strings(key: Key, value: Any) -> Iterator[Mistake]:
     for entry in value:
         if not isinstance(entry, str):
             yield key.mistake(Wrong.TYPE, f"has an entry of type {type(entry).__name__}")
+
+
+def packages(key: Key, value: Any) -> Iterator[Mistake]:
+    """Each is the name of a package or module that is installed. None is imported for that."""
+    if wrong := list(strings(key, value)):
+        yield from wrong
+        return
+    for name in value:
+        if not places_of(name):
+            meant = nearest(name, _of_apps())
+            hint = f"Did you mean {meant!r}?" if meant else ""
+            yield key.mistake(Wrong.IMPORT, f"names {name!r}, which cannot be found", hint)
+
+
+def _of_apps() -> set[str]:
+    """The packages that the installed apps are in: those that are most likely meant."""
+    paths = [entry.split(".") for entry in settings.INSTALLED_APPS]
+    return {".".join(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
 
 
 def loaded(path_or_callable: Any) -> Any:

@@ -6,20 +6,29 @@ A file is classed once and then looked up by its name (hashing a code object wou
 
 from __future__ import annotations
 
+import os
+import re
 import sysconfig
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asgiref
 import django
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.handlers.base import BaseHandler
+from django.core.signals import setting_changed
+
+from dbroute_panel.conf import panel_settings
+from dbroute_panel.packages import places_of
 
 FRAMEWORK, PYTHON, QUERYSET, OWN, COMPILER, RAW, MODEL, SCHEMA, TEMPLATE, THREAD, LIBRARY, USER = range(12)
 """
-Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; LIBRARY is whatever else is
-installed; PYTHON the standard library; the rest are files of these that say more. In the order of what they
-tell: up to OWN nothing about a query's origin, up to SCHEMA nothing about a callsite.
+Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; USER the project, wherever it
+lies; LIBRARY whatever else is installed; PYTHON the standard library and the scripts that installed packages
+start with; the rest are files of these that say more. In the order of what they tell: up to OWN nothing about
+a query's origin, up to SCHEMA nothing about a callsite.
 """
 
 _TOOLBAR = [spec.origin for spec in (find_spec("debug_toolbar"),) if spec is not None and spec.origin]
@@ -42,6 +51,8 @@ _SPECIAL = {
 _SPECIAL |= {f"{_folder(file)}store.py": OWN for file in _TOOLBAR}
 _STDLIB = [f"{Path(sysconfig.get_path(name)).as_posix()}/" for name in ("stdlib", "platstdlib")]
 _PYTHON = (*_STDLIB, "<frozen ")
+_SCRIPTS = f"{Path(sysconfig.get_path('scripts')).as_posix()}/"
+_INSTALLED = re.compile(r"/(?:site|dist)-packages/")
 _HANDLER = BaseHandler._get_response.__code__.co_filename  # type: ignore[attr-defined]
 
 
@@ -52,9 +63,29 @@ def _class_of(file: str) -> int:
         return SCHEMA
     if file.startswith(_FRAMEWORK):
         return FRAMEWORK
-    if "/site-packages/" in file or "/dist-packages/" in file:
+    # A project's folder may have the virtual environment in it, with all the libraries.
+    if any(file.startswith(place) and not _INSTALLED.search(file, len(place) - 1) for place in user_places()):
+        return USER
+    if _INSTALLED.search(file):
         return LIBRARY
-    return PYTHON if file.startswith(_PYTHON) else USER
+    return PYTHON if file.startswith(_PYTHON) or _is_launcher(file) else USER
+
+
+def _is_launcher(file: str) -> bool:
+    """Whether ``file`` is what an installed package is started with, as ``bin/celery`` or ``celery.exe``."""
+    return file.startswith(_SCRIPTS) and (not file.endswith(".py") or file.endswith(".exe/__main__.py"))
+
+
+@cache
+def user_places() -> tuple[str, ...]:
+    """The folders and files of the packages that are the user's code even where they are installed."""
+    settings_module = getattr(settings, "SETTINGS_MODULE", None) or os.environ.get(ENVIRONMENT_VARIABLE)
+    urls = getattr(settings, "ROOT_URLCONF", None)  # tests have modules and lists of patterns there
+    modules = [name for name in (settings_module, getattr(urls, "__name__", urls)) if type(name) is str]
+    packages = dict.fromkeys(name.partition(".")[0] for name in modules) | dict.fromkeys(
+        panel_settings.USER_PACKAGES
+    )
+    return tuple(place for name in packages for place in places_of(name))
 
 
 _known: Final[dict[str, int]] = {}
@@ -69,14 +100,34 @@ with the fewest steps that Python can do.
 """
 
 
+BY_KINDS: Final[list[dict[Any, Any]]] = []
+"""What other modules remember and the kinds of files decide."""
+
+
 def kind_of(file: str) -> int:
     """The kind of a file. Somebody may make up file names: what is known begins again at 20,000."""
     if (kind := _known.get(file)) is None:
         if len(_known) >= 20_000:
-            for known in (_known, OF_SITES, OF_ORIGINS, OF_TEMPLATES):
-                known.clear()
+            forget()
         kind = _known[file] = _class_of(file.replace("\\", "/"))
     return kind
+
+
+def forget() -> None:
+    """Class all files afresh."""
+    caches: tuple[dict[Any, Any], ...] = (_known, OF_SITES, OF_ORIGINS, OF_TEMPLATES, *BY_KINDS)
+    for kinds in caches:
+        kinds.clear()
+    user_places.cache_clear()
+
+
+def forget_on_change(*, setting: str, **kwargs: object) -> None:
+    """Tests have settings of their own."""
+    if setting in ("ROOT_URLCONF", "SETTINGS_MODULE", "DBROUTE_PANEL"):
+        forget()
+
+
+setting_changed.connect(forget_on_change, dispatch_uid="dbroute_panel.recording.files")
 
 
 def meet(file: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db.models.query import QuerySet
 
 from dbroute_panel.recording.carrier import Asked
-from dbroute_panel.recording.files import OF_SITES
+from dbroute_panel.recording.files import BY_KINDS, OF_SITES
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.sites import RENDER, VIEW, Site, callsite
 
@@ -30,6 +30,7 @@ there to what called the view; and that of the method, which is kept so that its
 
 _ways: Final[dict[int, Way]] = {}
 """The way that was taken last from each method, by the id of its code."""
+BY_KINDS.append(_ways)
 
 
 def asked_at(  # noqa: C901 - no calls, because it runs for every decision

@@ -12,6 +12,7 @@ from django.test.utils import isolate_apps
 
 from dbroute_panel.recording import recorder
 from dbroute_panel.recording.traces import trace
+from tests.recording.installed import install, uninstall
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +56,12 @@ def table(site, own_models) -> Callable[..., None]:
                 editor.create_model(model)
 
     return make
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch) -> Iterator[Callable[..., None]]:
+    """Installs modules, ``{path: source}``, for one test."""
+    folder = tmp_path / "lib" / "site-packages"
+    monkeypatch.syspath_prepend(folder)
+    yield lambda modules: install(tmp_path, modules)
+    uninstall(folder)
