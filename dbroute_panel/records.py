@@ -74,6 +74,15 @@ class Operation(enum.StrEnum):
     SAVEPOINT_ROLLBACK = "savepoint_rollback"
 
 
+class HookOutcome(enum.StrEnum):
+    """What became of a function that was given to ``on_commit()``."""
+
+    RAN_AT_ONCE = "ran_at_once"
+    RAN = "ran"
+    DISCARDED = "discarded"
+    PENDING = "pending"
+
+
 class Level(enum.StrEnum):
     """How bad a finding is. Compare with ``rank``: a higher one is worse."""
 
@@ -204,7 +213,44 @@ class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="tran
     callsite: Callsite | None
 
 
-Event = Decision | Query | Transaction
+class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_commit"):
+    """
+    A function that was given to ``on_commit()`` of ``alias``, by the dotted name of its code.
+
+    ``transaction`` is the number of the one it waited for; ``ended_at_us`` is None while it waits.
+    """
+
+    id: int
+    at_us: int
+    alias: str
+    function: str
+    robust: bool
+    outcome: HookOutcome
+    transaction: int | None
+    callsite: Callsite | None
+    ended_at_us: int | None = None
+
+
+class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="exception"):
+    """
+    An exception that left an ``atomic()`` block or ended the trace: one event, by the outermost that it left.
+
+    ``ended`` is None for one of Django's own that is wrong routing and was caught before it left anything.
+    ``alias`` and ``transaction`` are of the outermost ``atomic()`` that it left, or None. ``callsite`` is the
+    innermost line of the user's that it went through, ``raised_at`` the first of Django's.
+    """
+
+    id: int
+    at_us: int
+    error: str
+    ended: Literal["trace", "atomic"] | None
+    alias: str | None
+    transaction: int | None
+    callsite: Callsite | None
+    raised_at: Callsite | None
+
+
+Event = Decision | Query | Transaction | CommitHook | ExceptionRaised
 
 
 class Finding(Record, frozen=True, kw_only=True):
@@ -248,10 +294,12 @@ class Dropped(Record, frozen=True, kw_only=True):
     decision: int = 0
     query: int = 0
     transaction: int = 0
+    on_commit: int = 0
+    exception: int = 0
 
 
 class Trace(Record, frozen=True, kw_only=True):
-    """What was recorded in one request or block: read ``decisions``, ``queries``, ``transactions``."""
+    """What was recorded in one request or block: ``events``, and of each kind those that there are."""
 
     schema: Literal["dbroute-trace/1"] = SCHEMA
     id: str
@@ -277,6 +325,14 @@ class Trace(Record, frozen=True, kw_only=True):
     @property
     def transactions(self) -> list[Transaction]:
         return [event for event in self.events if type(event) is Transaction]
+
+    @property
+    def commit_hooks(self) -> list[CommitHook]:
+        return [event for event in self.events if type(event) is CommitHook]
+
+    @property
+    def exceptions(self) -> list[ExceptionRaised]:
+        return [event for event in self.events if type(event) is ExceptionRaised]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, as in the JSON export."""

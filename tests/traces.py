@@ -8,11 +8,14 @@ from typing import Any
 from dbroute_panel.records import (
     Action,
     Callsite,
+    CommitHook,
     Database,
     Decision,
     Dropped,
     Event,
+    ExceptionRaised,
     Finding,
+    HookOutcome,
     InstanceRef,
     Level,
     Operation,
@@ -78,6 +81,35 @@ def a_transaction(id: int = 3, alias: str = "primary") -> Transaction:
     return Transaction(
         id=id, alias=alias, at_us=id * 100, operation=Operation.BEGIN, transaction=1, callsite=CALLSITE
     )
+
+
+def a_hook(id: int = 4, alias: str = "primary", **changes: Any) -> CommitHook:
+    fields: dict[str, Any] = {
+        "id": id,
+        "alias": alias,
+        "at_us": id * 100,
+        "function": "library.tasks.send_mail",
+        "robust": False,
+        "outcome": HookOutcome.RAN,
+        "transaction": 1,
+        "callsite": CALLSITE,
+        "ended_at_us": id * 100 + 50,
+    }
+    return CommitHook(**fields | changes)
+
+
+def an_exception(id: int = 5, **changes: Any) -> ExceptionRaised:
+    fields: dict[str, Any] = {
+        "id": id,
+        "at_us": id * 100,
+        "error": "TransactionManagementError: select_for_update cannot be used outside of a transaction.",
+        "ended": "trace",
+        "alias": "primary",
+        "transaction": 1,
+        "callsite": CALLSITE,
+        "raised_at": Callsite(file="/lib/django/db/models/sql/compiler.py", line=841, function="as_sql"),
+    }
+    return ExceptionRaised(**fields | changes)
 
 
 def a_finding(code: str = "stale-read", *events: int) -> Finding:

@@ -15,12 +15,15 @@ from dbroute_panel.exports.statement import LONGEST, Statement
 from dbroute_panel.records import (
     NO_ROUTE,
     Callsite,
+    CommitHook,
     Database,
     Decision,
+    ExceptionRaised,
     InstanceRef,
     Query,
     Request,
     Step,
+    Transaction,
     TypeRef,
 )
 
@@ -117,6 +120,26 @@ def of_statement(query: Query, statement: Statement) -> dict[str, Attribute]:
 
 def of_error(error: str | None) -> dict[str, Attribute]:
     return {} if error is None else {"error.type": error.partition(":")[0]}
+
+
+def of_point(event: Transaction | CommitHook | ExceptionRaised) -> tuple[str, dict[str, Attribute]]:
+    """
+    The name and attributes of what has no duration; an exception's are those of the conventions.
+
+    https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
+    """
+    if isinstance(event, Transaction):
+        return event.operation, {}
+    if isinstance(event, CommitHook):
+        said: dict[str, Attribute] = {"dbroute.on_commit.function": event.function}
+        return "dbroute.on_commit", said | {"dbroute.on_commit.outcome": event.outcome}
+    name, _colon, message = event.error.partition(": ")
+    ended: dict[str, Attribute | None] = {
+        "exception.type": name,
+        "exception.message": message or None,
+        "dbroute.exception.ended": event.ended,
+    }
+    return "exception", given(ended)
 
 
 def of_callsite(callsite: Callsite | None) -> dict[str, Attribute]:

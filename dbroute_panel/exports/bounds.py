@@ -13,7 +13,16 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext as _
 
-from dbroute_panel.records import Callsite, Decision, Event, InstanceRef, Query, Trace
+from dbroute_panel.records import (
+    Callsite,
+    CommitHook,
+    Decision,
+    Event,
+    ExceptionRaised,
+    InstanceRef,
+    Query,
+    Trace,
+)
 
 LARGEST: Final = 2**63 - 1
 LONGEST_US: Final = 10**15
@@ -98,6 +107,10 @@ def _of_event(event: Event) -> Iterator[Number]:
         yield "decision", event.decision, 0, LARGEST
         yield "within", event.within, 0, LARGEST
         yield from _of_instance("instance", event.instance)
+    elif isinstance(event, CommitHook):
+        yield "ended_at_us", event.ended_at_us, 0, LONGEST_US
+    elif isinstance(event, ExceptionRaised):
+        yield from _of_site("raised_at", event.raised_at)
     yield from _of_site("callsite", event.callsite)
 
 

@@ -2,7 +2,8 @@
 Trace Event Format, which https://ui.perfetto.dev, speedscope and chrome://tracing open.
 
 A trace is a process (``pid``) whose clock begins at 0. On its first lane (``tid``) it is one slice; then
-come the routers, then each database that was used, with its transactions around the queries in them. An
+come the routers, then each database that was used, with its transactions around the queries in them.
+Savepoints, functions given to ``on_commit()`` and exceptions are points of time. An
 arrow leads from a decision to each of its queries. ``args`` of a slice is its event as the JSON export has
 it. See https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.
 """
@@ -20,7 +21,7 @@ from dbroute_panel.exports.base import Format
 from dbroute_panel.exports.lanes import Lane, Lanes, Slice
 from dbroute_panel.exports.statement import read
 from dbroute_panel.exports.transactions import Span, Transactions
-from dbroute_panel.records import Decision, Event, Query, Trace, Transaction
+from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, Query, Trace, Transaction
 
 Json = dict[str, Any]
 
@@ -56,7 +57,8 @@ class _Process:
             self.databases[alias] = Lanes(alias, f", replica of {primary}" if primary else "")
         self.slices: dict[int, Slice] = {}  # of each decision and query, by its id
         self.blocks: dict[Span, Slice] = {}
-        self.marks: list[tuple[Lane, Transaction]] = []
+        self.whole = Lane("trace", tid=1)
+        self.marks: list[tuple[Lane, Transaction | CommitHook | ExceptionRaised]] = []
         self.codes: dict[int, list[str]] = {}
         for finding in trace.findings:
             for event in finding.events:
@@ -112,10 +114,14 @@ class _Process:
         )
         self.blocks[span] = self.of(span.alias).put(piece)
 
-    def mark(self, event: Transaction) -> None:
-        """A savepoint; the document does not say which ends which, so that they are points of time."""
+    def mark(self, event: Transaction | CommitHook | ExceptionRaised) -> None:
+        """
+        What has no duration. The document does not say which savepoint ends which, so that they are points.
+        """
         around = self.transactions.around.get(event.id)
-        if around is not None and around in self.blocks:
+        if event.alias is None:
+            lane = self.whole
+        elif around is not None and around in self.blocks:
             lane = self.blocks[around].lane
         else:
             lanes = self.of(event.alias)
@@ -149,7 +155,8 @@ class _Process:
                 yield self.event("X", piece.lane.tid, piece.start, dur=duration, **piece.content)
         for lane, event in self.marks:
             at, args = event.at_us * 1000, self.args(event)
-            yield self.event("i", lane.tid, at, name=event.operation, cat="transaction", s="t", args=args)
+            name, category = _named(event)
+            yield self.event("i", lane.tid, at, name=name, cat=category, s="t", args=args)
         for query in self.trace.queries:
             if query.decision in self.slices:
                 yield from self.arrow(self.slices[query.decision], self.slices[query.id])
@@ -162,7 +169,7 @@ class _Process:
             ("process_sort_index", {"sort_index": self.pid}),
         ):
             yield self.event("M", 1, name=name, args=args)
-        for lane in (Lane("trace", tid=1), *self.lanes()):
+        for lane in (self.whole, *self.lanes()):
             yield self.event("M", lane.tid, name="thread_name", args={"name": lane.name})
             yield self.event("M", lane.tid, name="thread_sort_index", args={"sort_index": lane.tid})
 
@@ -184,6 +191,15 @@ class _Process:
     def event(self, phase: str, tid: int, at: int | None = None, **fields: Any) -> Json:
         moment = {} if at is None else {"ts": at / 1000}
         return {"ph": phase, "pid": self.pid, "tid": tid, **moment, **fields}
+
+
+def _named(event: Transaction | CommitHook | ExceptionRaised) -> tuple[str, str]:
+    """(name, category) of a point of time."""
+    if isinstance(event, Transaction):
+        return event.operation, "transaction"
+    if isinstance(event, CommitHook):
+        return f"on_commit {event.function}", "on_commit"
+    return event.error.partition(":")[0], "exception"
 
 
 FORMAT = Format(

@@ -18,7 +18,16 @@ import msgspec
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports.base import Format
-from dbroute_panel.records import Callsite, Decision, Event, Query, Trace, Transaction
+from dbroute_panel.records import (
+    Callsite,
+    CommitHook,
+    Decision,
+    Event,
+    ExceptionRaised,
+    Query,
+    Trace,
+    Transaction,
+)
 from dbroute_panel.spreadsheet import harmless
 
 ROWS: Final = 200
@@ -92,6 +101,26 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "operation": lambda event: event.operation,
         "transaction": lambda event: event.transaction,
     },
+    CommitHook: {
+        **_EVENT,
+        "type": lambda event: "on_commit",
+        "alias": lambda event: event.alias,
+        "operation": lambda event: "on_commit",
+        "transaction": lambda event: event.transaction,
+        "hook": lambda event: event.function,
+        "robust": lambda event: _json(event.robust),
+        "outcome": lambda event: event.outcome,
+        "ended_at_us": lambda event: event.ended_at_us,
+    },
+    ExceptionRaised: {
+        **_EVENT,
+        "type": lambda event: "exception",
+        "alias": lambda event: event.alias,
+        "transaction": lambda event: event.transaction,
+        "error": lambda event: event.error,
+        "ended": lambda event: event.ended,
+        "raised_at": lambda event: event.raised_at and f"{event.raised_at.file}:{event.raised_at.line}",
+    },
 }
 
 COLUMNS: Final = (
@@ -121,6 +150,7 @@ COLUMNS: Final = (
         "error",
     ),
     *("sql", "params", "instance", "args", "hints", "steps", "file", "line", "function", "template"),
+    *("hook", "robust", "outcome", "ended_at_us", "ended", "raised_at"),
 )
 """The first row. What an event does not have is empty."""
 

@@ -28,6 +28,7 @@ from dbroute_panel.exports.attributes import (
     of_callsite,
     of_database,
     of_error,
+    of_point,
     of_request,
     of_statement,
     shown,
@@ -35,7 +36,7 @@ from dbroute_panel.exports.attributes import (
 from dbroute_panel.exports.statement import read
 from dbroute_panel.exports.transactions import Span as Block
 from dbroute_panel.exports.transactions import Transactions
-from dbroute_panel.records import Decision, Outcome, Query, Trace
+from dbroute_panel.records import CommitHook, Decision, ExceptionRaised, Outcome, Query, Trace, Transaction
 
 SCOPE: Final = "dbroute_panel"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,6 +138,9 @@ class _Spans:
             if count:
                 attributes[f"dbroute.dropped.{kind}"] = count
         failed = request is not None and (request.status or 0) >= 500
+        ended_by = next((event.error for event in trace.exceptions if event.ended == "trace"), None)
+        if request is None:
+            attributes |= of_error(ended_by)
         return Span(
             id=self.id("trace"),
             parent=parent.span_id if parent else None,
@@ -145,8 +149,8 @@ class _Spans:
             start=self.start,
             end=self.at(trace.duration_us),
             attributes=attributes | (of_request(request) if request else {}),
-            moments=self.findings() + self.savepoints(None),
-            error="" if failed else None,
+            moments=self.findings() + self.moments(None),
+            error="" if failed and ended_by is None else ended_by,
         )
 
     def findings(self) -> list[Moment]:
@@ -181,20 +185,27 @@ class _Spans:
             start=self.at(block.at_us),
             end=self.at(max(block.at_us, block.end_us)),
             attributes=attributes | of_callsite(block.began.callsite if block.began else None),
-            moments=self.savepoints(block),
+            moments=self.moments(block),
         )
 
-    def savepoints(self, block: Block | None) -> list[Moment]:
-        """Of a transaction; of those that nothing is known of, for None."""
-        return [
-            Moment(
-                name=event.operation,
-                at=self.at(event.at_us),
-                attributes={"django.db.alias": event.alias} | of_callsite(event.callsite),
-            )
-            for event in self.transactions.savepoints
-            if self.transactions.around.get(event.id) is block
+    def moments(self, block: Block | None) -> list[Moment]:
+        """
+        What has no duration: savepoints, functions given to ``on_commit()``, exceptions.
+
+        Of a transaction; of none, for None.
+        """
+        points: list[Transaction | CommitHook | ExceptionRaised] = [
+            *self.transactions.savepoints,
+            *self.trace.commit_hooks,
+            *self.trace.exceptions,
         ]
+        inside = (event for event in points if self.transactions.around.get(event.id) is block)
+        return [self.moment(event) for event in sorted(inside, key=lambda event: event.id)]
+
+    def moment(self, event: Transaction | CommitHook | ExceptionRaised) -> Moment:
+        name, said = of_point(event)
+        about = given({"django.db.alias": event.alias}) | said | self.found(event.id)
+        return Moment(name=name, at=self.at(event.at_us), attributes=about | of_callsite(event.callsite))
 
     def decision(self, event: Decision) -> Span:
         error = next((step.error for step in event.steps if step.outcome is Outcome.RAISED), None)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from dbroute_panel.records import Operation, Query, Trace, Transaction
+from dbroute_panel.records import CommitHook, ExceptionRaised, Operation, Query, Trace, Transaction
 
 _ENDS: Final = frozenset({Operation.COMMIT, Operation.ROLLBACK})
 
@@ -51,8 +51,11 @@ class Transactions:
         for event in trace.events:
             if isinstance(event, Transaction):
                 self._note(event)
-            elif isinstance(event, Query) and event.atomic:
-                self._inside(event)
+            elif isinstance(event, Query):
+                if event.atomic:
+                    self._inside(event)
+            elif isinstance(event, (CommitHook, ExceptionRaised)):
+                self._beside(event)
         self.spans = sorted(self._open.values(), key=lambda span: span.first)
 
     def _note(self, event: Transaction) -> None:
@@ -65,6 +68,11 @@ class Transactions:
         else:
             self.savepoints.append(event)
             self._inside(event)
+
+    def _beside(self, event: CommitHook | ExceptionRaised) -> None:
+        """What is no part of a transaction, but about it."""
+        if event.alias is not None and event.transaction is not None:
+            self.around[event.id] = self._span(event.alias, event.transaction)
 
     def _inside(self, event: Query | Transaction) -> None:
         """An event without a number is inside where a transaction from before the trace is open."""

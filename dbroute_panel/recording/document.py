@@ -13,7 +13,14 @@ from typing import Any, Literal, NamedTuple
 
 from dbroute_panel import records
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
-from dbroute_panel.recording.raw import KINDS, RawDecision, RawQuery, RawTransaction
+from dbroute_panel.recording.raw import (
+    KINDS,
+    RawCommitHook,
+    RawDecision,
+    RawException,
+    RawQuery,
+    RawTransaction,
+)
 from dbroute_panel.recording.recorder import Recorder, complain
 from dbroute_panel.recording.secrets import TEXTLESS, Sessions, without_literals
 from dbroute_panel.recording.sites import Site, Template, place
@@ -205,6 +212,37 @@ class Writer:
             callsite=self.callsite(raw.site),
         )
 
+    def commit_hook(self, raw: RawCommitHook) -> records.CommitHook:
+        return records.CommitHook(
+            id=raw.id,
+            at_us=max(0, (raw.start - self.started) // 1000),
+            alias=self.names[raw.alias],
+            function=text_of(raw.function),
+            robust=raw.robust,
+            outcome=raw.outcome,
+            transaction=raw.transaction,
+            callsite=self.callsite(raw.site),
+            ended_at_us=None if raw.end is None else max(0, (raw.end - self.started) // 1000),
+        )
+
+    def exception(self, raw: RawException) -> records.ExceptionRaised:
+        return records.ExceptionRaised(
+            id=raw.id,
+            at_us=max(0, (raw.start - self.started) // 1000),
+            error=text_of(raw.error[0]) if self.is_secret(raw) else self.values.error(raw.error[1]),
+            ended=raw.ended,
+            alias=self.names[raw.alias],
+            transaction=raw.transaction,
+            callsite=self.callsite(raw.site),
+            raised_at=self.callsite(raw.raised_at),
+        )
+
+    def is_secret(self, raw: RawException) -> bool:
+        """Whether a query failed with this class, and its message is not kept: it may be that error."""
+        name = raw.error[0]
+        failed = [one for one in self.raw if type(one) is RawQuery and one.error and one.error[0] == name]
+        return any(self.query(query).error == text_of(name) for query in failed)
+
     def route(self, raw: RawQuery) -> records.Route:
         """Of a query that no decision sent to its alias."""
         if raw.named:
@@ -238,6 +276,8 @@ WRITERS: dict[type, Callable[[Writer, Any], records.Event]] = {
     RawDecision: Writer.decision,
     RawQuery: Writer.query,
     RawTransaction: Writer.transaction,
+    RawCommitHook: Writer.commit_hook,
+    RawException: Writer.exception,
 }
 """By the class of the event. In the writer they would be a cycle, which keeps the recorder alive."""
 

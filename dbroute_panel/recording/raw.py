@@ -4,13 +4,13 @@ What happened, in the form that is cheapest to append: plain facts, of which rec
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from dbroute_panel.recording.sites import Site
 from dbroute_panel.recording.snapshots import Instance
-from dbroute_panel.records import Action, Operation, Outcome, Settled
+from dbroute_panel.records import Action, HookOutcome, Operation, Outcome, Settled
 
 
 class RawStep(msgspec.Struct, gc=False):
@@ -104,6 +104,43 @@ class RawTransaction(msgspec.Struct, gc=False):
     site: Site | None
 
 
-RawEvent = RawDecision | RawQuery | RawTransaction
+class RawCommitHook(msgspec.Struct, gc=False):
+    """A function given to ``on_commit()``; ``outcome`` and ``end`` are set once that is known."""
 
-KINDS: dict[type, str] = {RawDecision: "decision", RawQuery: "query", RawTransaction: "transaction"}
+    id: int
+    start: int
+    alias: str
+    function: str
+    robust: bool
+    transaction: int | None
+    site: Site | None
+    outcome: HookOutcome = HookOutcome.PENDING
+    end: int | None = None
+
+
+class RawException(msgspec.Struct, gc=False):
+    """
+    An exception, as it was when it left the first boundary; the next ones say more of what it ended.
+
+    ``error`` is (class, ``Class: message``).
+    """
+
+    id: int
+    start: int
+    error: tuple[str, str]
+    ended: Literal["trace", "atomic"] | None
+    alias: str | None
+    transaction: int | None
+    site: Site | None
+    raised_at: Site | None
+
+
+RawEvent = RawDecision | RawQuery | RawTransaction | RawCommitHook | RawException
+
+KINDS: dict[type, str] = {
+    RawDecision: "decision",
+    RawQuery: "query",
+    RawTransaction: "transaction",
+    RawCommitHook: "on_commit",
+    RawException: "exception",
+}

@@ -22,7 +22,17 @@ from asgiref.sync import iscoroutinefunction
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.document import Writer
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
-from dbroute_panel.records import Decision, Event, Finding, Level, Query, Trace, Transaction
+from dbroute_panel.records import (
+    CommitHook,
+    Decision,
+    Event,
+    ExceptionRaised,
+    Finding,
+    Level,
+    Query,
+    Trace,
+    Transaction,
+)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Kind = Literal["request", "block", "command", "task"]
@@ -223,6 +233,16 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     def transactions(self) -> list[Transaction]:
         """The openings and endings of transactions, as recorded so far."""
         return [event for event in self.events if isinstance(event, Transaction)]
+
+    @property
+    def commit_hooks(self) -> list[CommitHook]:
+        """The functions given to ``on_commit()``, as recorded so far."""
+        return [event for event in self.events if isinstance(event, CommitHook)]
+
+    @property
+    def exceptions(self) -> list[ExceptionRaised]:
+        """The exceptions that left an ``atomic()`` block, as recorded so far."""
+        return [event for event in self.events if isinstance(event, ExceptionRaised)]
 
     @property
     def findings(self) -> list[Finding]:

@@ -10,7 +10,18 @@ from msgspec.structs import replace
 
 from dbroute_panel import findings
 from dbroute_panel.recording.secrets import MASK
-from dbroute_panel.records import Action, Decision, Event, Finding, InstanceRef, Query, Step, Trace, TypeRef
+from dbroute_panel.records import (
+    Action,
+    Decision,
+    Event,
+    ExceptionRaised,
+    Finding,
+    InstanceRef,
+    Query,
+    Step,
+    Trace,
+    TypeRef,
+)
 
 from .messages import chosen, key
 from .requests import route_of
@@ -62,6 +73,8 @@ class _Redactor:
     def event(self, event: Event) -> Event:
         if isinstance(event, Query):
             return self.query(event)
+        if isinstance(event, ExceptionRaised):
+            return replace(event, error=_class(event.error))
         return self.decision(event) if isinstance(event, Decision) else event
 
     def query(self, query: Query) -> Query:

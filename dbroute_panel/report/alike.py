@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from dbroute_panel.records import Decision, Event, InstanceRef, Query
+from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, InstanceRef, Query
 
 from . import words
 from .index import Index
@@ -33,6 +33,10 @@ def kind(index: Index, row: Row) -> Hashable:
         )
     if isinstance(event, Decision):
         return (_asked(event), event.parent, *_place(event, row))
+    if isinstance(event, CommitHook):
+        return (event.function, event.robust, event.outcome, *_place(event, row))
+    if isinstance(event, ExceptionRaised):
+        return (event.error, event.ended, event.raised_at, *_place(event, row))
     return (event.operation, *_place(event, row))
 
 

@@ -11,9 +11,12 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel.records import (
     Callsite,
+    CommitHook,
     Decision,
     Event,
+    ExceptionRaised,
     Finding,
+    HookOutcome,
     InstanceRef,
     Outcome,
     Query,
@@ -106,11 +109,17 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     site: Callsite | None = None
     queries: tuple[Link, ...] = ()
     findings: tuple[Finding, ...] = ()
+    raised_at: Callsite | None = None
 
     @property
     def place(self) -> str:
         """``library/views.py:88``, or "" where it is not known."""
         return words.full_place(self.site) if self.site is not None else ""
+
+    @property
+    def origin(self) -> str:
+        """``django/db/models/sql/compiler.py:841`` of an exception, or ""."""
+        return words.full_place(self.raised_at) if self.raised_at is not None else ""
 
 
 def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
@@ -125,6 +134,30 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
             database=index.palette[event.alias],
             transaction=event.transaction,
             site=event.callsite,
+            findings=findings,
+        )
+    if isinstance(event, CommitHook):
+        return Detail(
+            id=event.id,
+            kind="on_commit",
+            sentence=why.hook(event),
+            database=index.palette[event.alias],
+            atomic=event.outcome is not HookOutcome.RAN_AT_ONCE,
+            transaction=event.transaction,
+            site=event.callsite,
+            findings=findings,
+        )
+    if isinstance(event, ExceptionRaised):
+        return Detail(
+            id=event.id,
+            kind="exception",
+            sentence=why.exception(event),
+            database=index.palette[event.alias] if event.alias is not None else None,
+            atomic=event.alias is not None,
+            transaction=event.transaction,
+            error=event.error,
+            site=event.callsite,
+            raised_at=event.raised_at,
             findings=findings,
         )
     return Detail(

@@ -32,11 +32,8 @@ class Index:
         self.models: set[str] = set()
         for event in trace.events:
             self.events[event.id] = event
-            if isinstance(event, Decision):
-                if event.action.names_alias and isinstance(event.answer, str):
-                    self.aliases.add(event.answer)
-            else:
-                self.aliases.add(event.alias)
+            if (alias := _alias_of(event)) is not None:
+                self.aliases.add(alias)
             if isinstance(event, Query) and event.decision is not None:
                 self.queries_of.setdefault(event.decision, []).append(event.id)
             if (model := getattr(event, "model", None)) is not None:
@@ -92,6 +89,13 @@ class Index:
         """The routers that have decided something."""
         decisions = (event for event in self.events.values() if isinstance(event, Decision))
         return {router for decision in decisions if (router := decision.router) is not None}
+
+
+def _alias_of(event: Event) -> str | None:
+    """The database that an event is about, if it is one."""
+    if not isinstance(event, Decision):
+        return event.alias
+    return event.answer if event.action.names_alias and isinstance(event.answer, str) else None
 
 
 def end_of(trace: Trace) -> int:

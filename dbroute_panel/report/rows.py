@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from dbroute_panel.records import Callsite, Decision, Event, Query, Transaction
+from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
 
 from . import why, words
 from .index import Index
@@ -35,7 +35,9 @@ _UNQUOTED = str.maketrans("", "", '"`[]')
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One line: ``kind`` is ``query``, ``decision``, ``transaction`` or ``fold``. Times in microseconds.
+    One line: ``kind`` is ``query``, ``decision``, ``transaction``, ``on_commit``, ``exception`` or ``fold``.
+
+    Times in microseconds.
 
     ``anchors``: ids of other events that this row shows too, so that links to them arrive here.
     """
@@ -171,7 +173,7 @@ def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
 
 
 def _duration(event: Event) -> float:
-    return -1.0 if isinstance(event, Transaction) else event.duration_us
+    return event.duration_us if isinstance(event, (Decision, Query)) else -1.0
 
 
 def _row(index: Index, unit: Unit) -> Row:
@@ -212,6 +214,35 @@ def _row(index: Index, unit: Unit) -> Row:
             site=full,
             callsite=site,
             transaction=event.transaction,
+            level=level or "",
+        )
+    if isinstance(event, CommitHook):
+        return Row(
+            id=event.id,
+            kind="on_commit",
+            at_us=event.at_us,
+            database=index.palette[event.alias],
+            why=why.short_hook(event),
+            what=words.hook(event),
+            where=where,
+            site=full,
+            callsite=site,
+            transaction=event.transaction,
+            level=level or "",
+        )
+    if isinstance(event, ExceptionRaised):
+        return Row(
+            id=event.id,
+            kind="exception",
+            at_us=event.at_us,
+            database=index.palette[event.alias] if event.alias is not None else None,
+            why=why.short_exception(event),
+            what=words.cut(event.error, 120),
+            where=where,
+            site=full,
+            callsite=site,
+            transaction=event.transaction,
+            error=True,
             level=level or "",
         )
     alias = event.answer if event.action.names_alias and isinstance(event.answer, str) else None

@@ -216,7 +216,7 @@ class _Track:
 def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
     """The timeline of ``trace``."""
     palette = palette or Palette(trace.databases)
-    uses = Counter(event.alias for event in trace.events if not isinstance(event, Decision))
+    uses = Counter(event.alias for event in trace.events if isinstance(event, (Query, Transaction)))
     aliases = palette.order({alias for alias, _uses in uses.most_common(LANES)})
     asked = any(isinstance(event, Decision) for event in trace.events)
     columns = Columns(end_of(trace), min(MOST, CELLS // max(1, len(aliases) + asked)))
@@ -230,7 +230,7 @@ def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
         elif isinstance(event, Transaction):
             if event.alias in brackets:
                 brackets[event.alias].put(event)
-        else:
+        elif isinstance(event, Decision):
             failed = event.settled_by is Settled.ERROR
             # The time of an inner question is part of the outer's.
             routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent is None)

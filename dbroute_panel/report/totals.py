@@ -52,14 +52,13 @@ def totals_of(trace: Trace, palette: Palette | None = None) -> Totals:
         )
         for alias in palette.order(set(by_alias))
     )
-    dropped = trace.dropped
     return Totals(
         events=len(trace.events),
         queries=len(queries),
         decisions=decisions,
-        transactions=len(trace.events) - len(queries) - decisions,
+        transactions=len(trace.transactions),
         query_us=sum(share.duration_us for share in shares),
         shares=shares,
         findings=len(trace.findings),
-        dropped=dropped.decision + dropped.query + dropped.transaction,
+        dropped=sum(msgspec.structs.astuple(trace.dropped)),
     )

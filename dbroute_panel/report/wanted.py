@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from dbroute_panel.records import Callsite, Decision, Event, Query, Transaction
+from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
 
 from . import words
 from .deciders import decider_of
@@ -135,10 +135,10 @@ class Matcher:
         return decision is not None and decision.action == self.wanted.action
 
     def _model(self, event: Event, decision: Decision | None) -> bool:
-        return not isinstance(event, Transaction) and event.model == self.wanted.model
+        return isinstance(event, (Decision, Query)) and event.model == self.wanted.model
 
     def _duration(self, event: Event, decision: Decision | None) -> bool:
-        return not isinstance(event, Transaction) and event.duration_us >= self.wanted.least_us
+        return isinstance(event, (Decision, Query)) and event.duration_us >= self.wanted.least_us
 
     def _by(self, event: Event, decision: Decision | None) -> bool:
         return decider_of(event, decision) == self.wanted.by
@@ -168,6 +168,10 @@ def _texts(event: Event, decision: Decision | None) -> Iterator[str]:
         yield from (event.sql, event.model or "", event.alias, event.error or "")
     elif isinstance(event, Transaction):
         yield from (str(event.operation), event.alias)
+    elif isinstance(event, CommitHook):
+        yield from (event.function, event.alias)
+    elif isinstance(event, ExceptionRaised):
+        yield from (event.error, event.alias or "")
     if decision is not None:
         yield from (decision.router or "", words.question(decision), str(decision.answer))
         for step in decision.steps:

@@ -8,7 +8,17 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dbroute_panel.records import Decision, InstanceRef, Outcome, Query, Route, Settled
+from dbroute_panel.records import (
+    CommitHook,
+    Decision,
+    ExceptionRaised,
+    HookOutcome,
+    InstanceRef,
+    Outcome,
+    Query,
+    Route,
+    Settled,
+)
 
 from . import words
 from .index import Index, ShortNames
@@ -153,6 +163,48 @@ def ran(query: Query, decision: Decision | None) -> str:
         "number": decision.id,
         "question": words.question(decision),
     }
+
+
+def short_hook(event: CommitHook) -> str:
+    """What became of a function that was given to ``on_commit()``, in a few words."""
+    return {
+        HookOutcome.RAN_AT_ONCE: _("ran at once"),
+        HookOutcome.RAN: _("ran after the commit"),
+        HookOutcome.DISCARDED: _("discarded by a rollback"),
+        HookOutcome.PENDING: _("not run by the end of the trace"),
+    }[event.outcome]
+
+
+def hook(event: CommitHook) -> str:
+    """One sentence: what became of a function that was given to ``on_commit()``, and why."""
+    names = {"function": event.function, "alias": event.alias}
+    if event.outcome is HookOutcome.RAN_AT_ONCE:
+        return _("%(function)s ran at once: no transaction was open on “%(alias)s”.") % names
+    if event.outcome is HookOutcome.RAN:
+        return _("%(function)s ran after the transaction on “%(alias)s” was committed.") % names
+    if event.outcome is HookOutcome.DISCARDED:
+        return _("%(function)s never runs: what it waited for on “%(alias)s” was rolled back.") % names
+    return (
+        _("%(function)s had not run by the end of the trace; it waits for a commit on “%(alias)s”.") % names
+    )
+
+
+def short_exception(event: ExceptionRaised) -> str:
+    """What an exception ended, in a few words."""
+    if event.ended == "trace":
+        return _("ended the trace")
+    return _("left atomic()") if event.ended == "atomic" else _("caught inside")
+
+
+def exception(event: ExceptionRaised) -> str:
+    """One sentence: what an exception ended."""
+    if event.ended is None:
+        return _("The code caught this exception before it left an atomic() block or ended the trace.")
+    if event.alias is None:
+        return _("This exception ended the trace.")
+    if event.ended == "trace":
+        return _("This exception left atomic() on “%(alias)s”, and ended the trace.") % {"alias": event.alias}
+    return _("This exception left atomic() on “%(alias)s”.") % {"alias": event.alias}
 
 
 def bound(ref: InstanceRef, index: Index | None = None) -> str:

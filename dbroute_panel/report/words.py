@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from dbroute_panel.records import Action, Callsite, Decision, InstanceRef, TypeRef
+from dbroute_panel.records import Action, Callsite, CommitHook, Decision, InstanceRef, TypeRef
 
 LONGEST = 300
 """Values longer than this are cut on the page; the export has them whole."""
@@ -80,6 +80,12 @@ def question(decision: Decision) -> str:
     else:
         shown = [decision.model] if decision.model else []
     return f"{decision.action}({', '.join(cut(text, 80) for text in shown)})"
+
+
+def hook(event: CommitHook) -> str:
+    """``on_commit(shop.tasks.send_mail)``, with ``robust=True`` where it was given."""
+    robust = ", robust=True" if event.robust else ""
+    return f"on_commit({cut(event.function, 80)}{robust})"
 
 
 def place(site: Callsite | None) -> str:

@@ -13,7 +13,18 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.records import Database, Dropped, Finding, Request, Trace
+from dbroute_panel.records import (
+    CommitHook,
+    Database,
+    Decision,
+    Dropped,
+    ExceptionRaised,
+    Finding,
+    Query,
+    Request,
+    Trace,
+    Transaction,
+)
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,8 +71,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """
     A trace without its events, as a list shows it.
 
-    ``queries``, ``decisions`` and ``transactions`` count the events; ``aliases`` has the number
-    of queries per alias; ``imported`` says that the trace came from a file.
+    ``queries``, ``decisions``, ``transactions``, ``commit_hooks`` and ``exceptions`` count the events;
+    ``aliases`` has the number of queries per alias; ``imported`` says that the trace came from a file.
     """
 
     schema: str
@@ -80,11 +91,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     aliases: dict[str, int]
     imported: bool
+    commit_hooks: int = 0
+    exceptions: int = 0
 
     @classmethod
     def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
         aliases = Counter([query.alias for query in trace.queries])
-        queries, transactions = aliases.total(), len(trace.transactions)
+        kinds = Counter(map(type, trace.events))
         return cls(
             schema=trace.schema,
             id=trace.id,
@@ -97,11 +110,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             routers=trace.routers,
             findings=trace.findings,
             dropped=trace.dropped,
-            queries=queries,
-            decisions=len(trace.events) - queries - transactions,
-            transactions=transactions,
+            queries=kinds[Query],
+            decisions=kinds[Decision],
+            transactions=kinds[Transaction],
             aliases=dict(aliases),
             imported=imported,
+            commit_hooks=kinds[CommitHook],
+            exceptions=kinds[ExceptionRaised],
         )
 
     @property

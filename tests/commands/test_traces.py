@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dbroute_panel.records import Database, Dropped, dumps
-from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
+from tests.traces import a_decision, a_finding, a_hook, a_query, a_trace, a_transaction, an_exception
 
 
 def ids(out):
@@ -194,3 +194,13 @@ def test_the_beginning_of_an_id_is_enough(dbroute, store):
 def test_a_trace_of_any_length_is_shown_whole(dbroute, store, count):
     store.save(a_trace(1, events=[a_query(number) for number in range(1, count + 1)]))
     assert len(dbroute("show", f"{1:032x}").out.splitlines()) == count + 6
+
+
+def test_what_was_given_to_on_commit_and_exceptions_are_shown(dbroute, store):
+    store.save(a_trace(1, events=[a_transaction(1), a_hook(2, robust=True), an_exception(3)]))
+    done = dbroute("show", f"{1:032x}", "-v", "2")
+    assert "on_commit(library.tasks.send_mail, robust=True)" in done.out
+    assert "library.tasks.send_mail ran after the transaction on “primary” was committed." in done.out
+    assert "raised in Django: /lib/django/db/models/sql/compiler.py:841 as_sql" in done.out
+    assert "This exception left atomic() on “primary”, and ended the trace." in done.out
+    assert "ended the trace" in dbroute("show", f"{1:032x}").out

@@ -104,7 +104,7 @@ def test_every_page_of_the_admin_is_listed():
     assert sorted(name for name in first_cells(ADMIN)) == sorted(names)
 
 
-@pytest.mark.parametrize("name", ["Trace", "Decision", "Query"])
+@pytest.mark.parametrize("name", ["Trace", "Decision", "Query", "CommitHook", "ExceptionRaised"])
 def test_every_attribute_of_a_record_is_listed(name):
     first_table = section(DOCUMENT, name).partition(" is one of:")[0]
     assert sorted(first_cells(first_table)) == sorted(getattr(records, name).__struct_fields__)
@@ -124,6 +124,7 @@ def test_every_attribute_of_a_small_record_is_named(name):
         (records.Outcome, "Decision"),
         (records.Route, "Query"),
         (records.Operation, "Transaction"),
+        (records.HookOutcome, "CommitHook"),
         (records.Level, "Finding"),
     ],
 )

@@ -123,6 +123,8 @@ def opened_row(console: Console, detail: Detail) -> None:
         console.line(f"{indent}  {value}")
     if detail.error:
         console.line(indent, Styled(detail.error, "ERROR"))
+    if detail.raised_at is not None:
+        console.line(f"{indent}{_('raised in Django')}: {detail.origin} {detail.raised_at.function}")
     if detail.site is not None:
         site = detail.site
         console.line(f"{indent}{site.file}:{site.line} {site.function}")

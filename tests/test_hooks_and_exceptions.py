@@ -1,0 +1,321 @@
+"""Functions given to ``on_commit()``, and exceptions, on each place where an event of a trace is shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from time import perf_counter_ns
+
+import msgspec
+import pytest
+from django.template.loader import get_template
+
+from dbroute_panel.exports import FORMATS
+from dbroute_panel.exports.reading import ReadError, read
+from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.raw import RawCommitHook, RawException, RawQuery
+from dbroute_panel.recording.recorder import Recorder
+from dbroute_panel.records import Dropped, HookOutcome, dumps, loads
+from dbroute_panel.redaction import redacted
+from dbroute_panel.report import Index, Listing, Wanted, detail_of, timeline_of, totals_of
+from dbroute_panel.stores import Filter
+from dbroute_panel.stores.base import Summary
+from tests.test_admin_pages import page_of, text
+from tests.traces import a_decision, a_finding, a_hook, a_query, a_trace, a_transaction, an_exception
+
+TRACE = a_trace(
+    events=[
+        a_decision(1),
+        a_query(2, decision=1),
+        a_transaction(3),
+        a_hook(4, robust=True),
+        an_exception(5),
+        a_hook(6, "replica1", outcome=HookOutcome.RAN_AT_ONCE, transaction=None),
+        a_hook(7, outcome=HookOutcome.DISCARDED),
+        a_hook(8, outcome=HookOutcome.PENDING, ended_at_us=None),
+        an_exception(9, ended="atomic"),
+        an_exception(10, alias=None, transaction=None, raised_at=None, error="LookupError: of reader 42"),
+        an_exception(11, ended=None, alias=None, transaction=None),
+    ],
+    findings=[a_finding("stale-read", 4, 5)],
+)
+
+
+def written(name, trace=TRACE) -> str:
+    return b"".join(FORMATS[name].write(iter([trace]))).decode()
+
+
+def rows():
+    return Listing(Index(TRACE), Wanted(questions=True)).page().rows
+
+
+class TestDocument:
+    def test_it_is_read_as_it_was_written(self):
+        assert loads(dumps(TRACE)) == TRACE
+        assert [event.id for event in TRACE.commit_hooks] == [4, 6, 7, 8]
+        assert [event.id for event in TRACE.exceptions] == [5, 9, 10, 11]
+
+    def test_one_from_before_they_were_known_is_still_read(self):
+        old = json.loads(dumps(a_trace()))
+        old["dropped"] = {"decision": 1, "query": 2, "transaction": 3}
+        trace = loads(json.dumps(old))
+        assert trace.dropped == Dropped(decision=1, query=2, transaction=3, on_commit=0, exception=0)
+        assert totals_of(trace).dropped == 6
+
+    def test_all_that_was_dropped_counts(self):
+        assert totals_of(a_trace(dropped=Dropped(on_commit=2, exception=3))).dropped == 5
+
+    def test_no_kind_is_counted_for_another(self):
+        summary, totals = Summary.of(TRACE), totals_of(TRACE)
+        assert (summary.queries, summary.decisions, summary.transactions) == (1, 1, 1)
+        assert (summary.commit_hooks, summary.exceptions) == (4, 4)
+        assert (totals.queries, totals.decisions, totals.transactions, totals.events) == (1, 1, 1, 11)
+
+    def test_a_store_keeps_them_and_reads_older_summaries(self, store):
+        store.save(TRACE)
+        assert store.get(TRACE.id) == TRACE
+        (summary,) = store.summaries(Filter())
+        assert (summary.commit_hooks, summary.exceptions) == (4, 4)
+        old = json.loads(msgspec.json.encode(summary))
+        del old["commit_hooks"], old["exceptions"]
+        assert msgspec.json.decode(json.dumps(old), type=Summary).exceptions == 0
+
+    @pytest.mark.parametrize(
+        ("number", "field", "value", "said"),
+        [
+            (3, "ended_at_us", -1, "ended_at_us is -1"),
+            (3, "transaction", -1, "transaction is -1"),
+            (4, "transaction", 2**70, "transaction is 11805"),
+            (4, "raised_at", {"file": "x", "line": 2**70, "function": "f"}, "raised_at.line is 11805"),
+            (3, "outcome", "perhaps", "outcome"),
+            (4, "ended", "perhaps", "ended"),
+        ],
+    )
+    def test_what_cannot_be_is_not_imported(self, number, field, value, said):
+        document = json.loads(dumps(TRACE))
+        document["events"][number][field] = value
+        with pytest.raises(ReadError, match=said):
+            list(read(io.BytesIO(json.dumps(document).encode())))
+
+
+class TestRedaction:
+    def test_the_class_of_an_exception_is_left_of_it(self):
+        shown = redacted(TRACE)
+        assert [event.error for event in shown.exceptions] == [
+            "TransactionManagementError",
+            "TransactionManagementError",
+            "LookupError",
+            "TransactionManagementError",
+        ]
+        assert shown.commit_hooks == TRACE.commit_hooks
+        assert redacted(shown) == shown
+
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_no_format_has_the_message(self, name):
+        assert "reader 42" in written(name)
+        assert "reader 42" not in written(name, redacted(TRACE))
+
+
+class TestRows:
+    def test_each_is_a_row_that_says_what_became_of_it(self):
+        said = {row.id: (row.kind, row.what, row.why) for row in rows()}
+        assert said[4] == (
+            "on_commit",
+            "on_commit(library.tasks.send_mail, robust=True)",
+            "ran after the commit",
+        )
+        assert said[5][2] == "ended the trace"
+        assert said[6][1:] == ("on_commit(library.tasks.send_mail)", "ran at once")
+        assert said[7][2] == "discarded by a rollback"
+        assert said[8][2] == "not run by the end of the trace"
+        assert said[9] == ("exception", TRACE.exceptions[0].error, "left atomic()")
+        assert said[11][2] == "caught inside"
+        assert [row.id for row in rows() if row.error] == [5, 9, 10, 11]
+        assert [row.database and row.database.alias for row in rows() if row.id in (5, 10)] == [
+            "primary",
+            None,
+        ]
+
+    def test_opened_it_says_why(self):
+        index = Index(TRACE)
+        said = {event.id: detail_of(index, event).sentence for event in TRACE.events}
+        assert said[4] == "library.tasks.send_mail ran after the transaction on “primary” was committed."
+        assert said[5] == "This exception left atomic() on “primary”, and ended the trace."
+        assert said[6] == "library.tasks.send_mail ran at once: no transaction was open on “replica1”."
+        assert said[7].startswith("library.tasks.send_mail never runs")
+        assert said[8].startswith("library.tasks.send_mail had not run by the end of the trace")
+        assert said[9] == "This exception left atomic() on “primary”."
+        assert said[10] == "This exception ended the trace."
+        assert said[11].startswith("The code caught this exception")
+        details = {event.id: detail_of(index, event) for event in TRACE.events}
+        assert [details[id].origin for id in (5, 10)] == ["/lib/django/db/models/sql/compiler.py:841", ""]
+        assert [details[id].atomic for id in (4, 5, 6, 10)] == [True, True, False, False]
+
+    @pytest.mark.parametrize(
+        ("wanted", "ids"),
+        [
+            (Wanted(text="SEND_MAIL"), [4, 6, 7, 8]),
+            (Wanted(text="select_for_update"), [5, 9, 11]),
+            (Wanted(alias="primary"), [3, 4, 5, 7, 8, 9]),
+            (Wanted(findings=True), [4, 5]),
+            (Wanted(model="library.Book"), [2]),
+            (Wanted(least_us=1), [2]),
+            (Wanted(kind="queries"), [2]),
+            (Wanted(sort="duration"), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+        ],
+    )
+    def test_filters(self, wanted, ids):
+        assert [row.id for row in Listing(Index(TRACE), wanted).page().rows] == ids
+
+    def test_they_are_no_bar_of_the_timeline(self):
+        lanes = timeline_of(a_trace(events=[a_query(1), a_hook(2, "primary"), an_exception(3)])).lanes
+        assert [(lane.database.alias, lane.count) for lane in lanes] == [("replica1", 1)]
+
+
+class TestPages:
+    def test_the_page_of_the_trace(self, admin, store):
+        store.save(TRACE)
+        said = text(page_of(admin, TRACE, "?event=5"))
+        assert "on_commit(library.tasks.send_mail, robust=True)" in said
+        assert "Failed: TransactionManagementError: select_for_update cannot be used" in said
+        assert "raised in Django /lib/django/db/models/sql/compiler.py:841 as_sql" in said
+        assert "in transaction 1 of this trace" in said
+
+    def test_the_panel_s_rows(self):
+        pytest.importorskip("debug_toolbar")
+        from dbroute_panel.panel.rows import lines_of
+
+        lines, beyond = lines_of(Index(TRACE), None)
+        html = "".join(line.html for line in lines)
+        assert beyond == 0
+        assert "LookupError: of reader 42" in html
+        assert "raised in Django" in html
+        assert "never runs: what it waited for on “primary” was rolled back." in html
+        many = a_trace(events=[a_hook(number) for number in range(1, 30)])
+        lines, _beyond = lines_of(Index(many), None)
+        assert "as in #1" in lines[5].html  # like the first: one line
+        errors = a_trace(events=[an_exception(number) for number in range(1, 30)])
+        assert all("select_for_update" in line.html for line in lines_of(Index(errors), None)[0])
+
+
+class TestFormats:
+    def test_csv(self):
+        found = {row["id"]: row for row in csv.DictReader(io.StringIO(written("csv"), newline=""))}
+        hook, error = found["4"], found["5"]
+        assert (hook["type"], hook["hook"], hook["robust"], hook["outcome"], hook["ended_at_us"]) == (
+            "on_commit",
+            "library.tasks.send_mail",
+            "true",
+            "ran",
+            "450",
+        )
+        assert (error["type"], error["ended"], error["raised_at"]) == (
+            "exception",
+            "trace",
+            "/lib/django/db/models/sql/compiler.py:841",
+        )
+        assert error["error"] == TRACE.exceptions[0].error
+        assert (found["10"]["raised_at"], found["10"]["alias"]) == ("", "")
+
+    def test_chrome(self):
+        events = json.loads(written("chrome"))["traceEvents"]
+        points = {event["args"]["id"]: event for event in events if event["ph"] == "i"}
+        assert points[4]["name"] == "on_commit library.tasks.send_mail"
+        assert points[4]["args"]["findings"] == ["stale-read"]
+        assert (points[5]["name"], points[5]["cat"]) == ("TransactionManagementError", "exception")
+        assert points[10]["tid"] == 1  # the whole trace's lane: it is of no database
+        assert points[5]["tid"] == points[4]["tid"] != 1
+        assert sorted(points) == [4, 5, 6, 7, 8, 9, 10, 11]
+
+    def test_spans(self):
+        block = msgspec.structs.replace(TRACE, kind="block", request=None)
+        spans = {span.name: span for span in spans_of(block)}
+        whole, transaction = spans["GET /books/42/"], spans["transaction primary"]
+        assert whole.error == TRACE.exceptions[0].error
+        assert whole.attributes["error.type"] == "TransactionManagementError"
+        inside = [(moment.name, moment.attributes) for moment in transaction.moments]
+        assert [name.removeprefix("dbroute.") for name, _ in inside] == (
+            ["on_commit", "exception", "on_commit", "on_commit", "exception"]
+        )
+        assert inside[0][1]["dbroute.on_commit.outcome"] == "ran"
+        assert inside[0][1]["dbroute.findings"] == ["stale-read"]
+        assert inside[1][1]["exception.type"] == "TransactionManagementError"
+        assert inside[1][1]["exception.message"].startswith("select_for_update cannot")
+        outside = [moment.name for moment in whole.moments]
+        assert outside == ["dbroute.finding", "dbroute.on_commit", "exception", "exception"]
+
+    def test_a_request_that_failed_says_by_what(self):
+        failed = a_trace(status=500, events=[an_exception(1, alias=None, transaction=None)])
+        whole = next(spans_of(failed))
+        assert whole.error.startswith("TransactionManagementError")
+        assert whole.attributes["error.type"] == "500"
+        assert next(spans_of(redacted(failed))).error == "TransactionManagementError"
+        assert next(spans_of(a_trace(status=500))).error == ""
+
+    def test_html(self):
+        html = written("html")
+        assert "on_commit(library.tasks.send_mail, robust=True)" in html
+        assert "LookupError: of reader 42" in html
+
+
+class TestWriting:
+    """What the writer makes of the raw events, without a database."""
+
+    def trace(self, *raw, params=True):
+        recorder = Recorder("it", "block")
+        recorder.params = params
+        recorder.events += raw
+        return Writer(recorder).trace("it", "block", perf_counter_ns())
+
+    def an_error(self, message="IntegrityError: Key (session_key)=(abc)", **changes):
+        fields = {"id": 2, "start": perf_counter_ns(), "error": ("IntegrityError", message)}
+        return RawException(
+            **fields
+            | {"ended": "trace", "alias": None, "transaction": None, "site": None, "raised_at": None}
+            | changes
+        )
+
+    def a_failed_query(self, *error, sql="INSERT INTO django_session VALUES (%s)"):
+        raw = RawQuery(1, "a", "sqlite", sql, None, False, None, None, False, False, None, None, None, 0, 0)
+        raw.error = error
+        return raw
+
+    def test_a_hook(self):
+        start = perf_counter_ns()
+        raw = RawCommitHook(1, start, "primary", "library.tasks.send", False, 3, None)
+        (hook,) = self.trace(raw).commit_hooks
+        assert (hook.outcome, hook.ended_at_us) == (HookOutcome.PENDING, None)
+        raw.outcome, raw.end = HookOutcome.RAN, start + 10**12
+        (hook,) = self.trace(raw).commit_hooks
+        assert hook.outcome is HookOutcome.RAN
+        assert hook.ended_at_us > 990_000_000
+
+    def test_the_message_of_an_exception_is_kept_like_that_of_a_query(self):
+        assert self.trace(self.an_error()).exceptions[0].error == "IntegrityError: Key (session_key)=(abc)"
+        assert self.trace(self.an_error(), params=False).exceptions[0].error == "IntegrityError"
+
+    @pytest.mark.parametrize(
+        ("error", "sql", "kept"),
+        [
+            (
+                ("IntegrityError", "IntegrityError: Key (session_key)=(abc)"),
+                "INSERT INTO django_session",
+                False,
+            ),
+            (("IntegrityError", "IntegrityError: Key (isbn)=(abc)"), "INSERT INTO book", True),
+            (("IntegrityError", "IntegrityError"), "INSERT INTO book", False),
+            (("OperationalError", "OperationalError: x"), "INSERT INTO django_session", True),
+        ],
+    )
+    def test_not_where_a_query_failed_so_whose_message_is_secret(self, site, error, sql, kept):
+        trace = self.trace(self.a_failed_query(*error, sql=sql), self.an_error())
+        assert (trace.exceptions[0].error != "IntegrityError") is kept
+
+
+def test_a_row_of_the_file_and_of_the_page_are_of_one_template():
+    row = rows()[4]
+    detail = detail_of(Index(TRACE), TRACE.events[4])
+    html = get_template("dbroute_panel/file_row.html").render({"row": row, "detail": detail, "here": "#t1-"})
+    assert "raised in Django" in html
