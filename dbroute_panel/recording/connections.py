@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from marshal import dumps
 from time import perf_counter_ns
+from types import FrameType
 from typing import Any
 
 from django.db import connections
@@ -24,6 +25,7 @@ from dbroute_panel.recording.callers import origin, sent_at_once
 from dbroute_panel.recording.carrier import NOBODY, Carrier
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
+from dbroute_panel.recording.senders import caller_of, is_housekeeping
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
 from dbroute_panel.recording.transactions import begun_by_itself, transaction_of
 
@@ -50,6 +52,8 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
         else:
             if recorder.closed or recorder.latest >= recorder.limit:
                 raise StopIteration  # before the walk, which would be for nothing
+            if _is_housekeeping(_frame(1), context):
+                raise _Housekeeping
             site, source, model, decision, saving, schema = origin(
                 _frame(1), recorder.trace_id, callsites=recorder.callsites
             )
@@ -97,7 +101,9 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             if schema:
                 raw.schema = schema
     except StopIteration:  # there are no ids left
-        recorder.refuse("query")
+        _refuse(recorder, _frame(1), context)
+    except _Housekeeping:
+        pass
     except Exception:
         recorder.lost("query")
     if raw is None:
@@ -115,6 +121,24 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
         pass
     recorder.events.append(raw)
     return result
+
+
+class _Housekeeping(Exception):
+    """A statement is the connection's own, of which the event of a transaction tells."""
+
+
+def _is_housekeeping(frame: FrameType, context: dict[str, Any]) -> bool:
+    """Whether the connection itself sends the statement that our caller, in ``frame``, is to execute."""
+    return is_housekeeping(caller_of(context.get("cursor"), frame), context["connection"])
+
+
+def _refuse(recorder: Recorder, frame: FrameType, context: dict[str, Any]) -> None:
+    """Count a query for which there is no room."""
+    try:
+        if not _is_housekeeping(frame, context):
+            recorder.refuse("query")
+    except Exception:
+        recorder.lost("query")
 
 
 def _fitted(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) -> tuple[str, Any]:
@@ -180,10 +204,6 @@ def watch(connection: BaseDatabaseWrapper) -> None:
         connection.alias = str(connection.alias)
     if tap not in connection.execute_wrappers:
         connection.execute_wrappers.insert(0, tap)
-    if "_dbroute_panel_watched" in connection.__dict__:
-        return
-    connection.__dict__["_dbroute_panel_watched"] = True
-    transactions.watch(connection)
 
 
 def on_connection_created(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
@@ -193,7 +213,8 @@ def on_connection_created(connection: BaseDatabaseWrapper, **kwargs: object) -> 
 
 
 def watch_all() -> None:
-    """Watch the connections already open in this thread, and stored procedures."""
+    """Watch the connections already open in this thread, all transactions, and stored procedures."""
+    transactions.watch()
     if not getattr(CursorWrapper.callproc, "is_watched", False):
         CursorWrapper.callproc = _callproc(CursorWrapper.callproc)  # type: ignore[method-assign]
     if "settings" in connections.__dict__:  # else none is open, and looking would settle DATABASES too early

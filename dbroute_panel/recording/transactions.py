@@ -1,8 +1,11 @@
 """
-Watching the transactions of a connection, through the backend's own hooks (``_commit()`` ...).
+Watching the transactions of all connections, through the methods of Django's ``BaseDatabaseWrapper``.
 
-They are shadowed on the instance for as long as it lives: each calls what it shadows, muted, so that the SQL
-behind it (SQLite's ``BEGIN``) is no second event.
+They are wrapped on that class, once, so that nothing of ours is bound to one connection: a copy of it is a
+connection of its own, and what a project patches, on a class or on a connection, has its say. For what is
+particular to them the backends have hooks (``_commit()`` ...), which these methods call.
+
+The SQL behind them (SQLite's ``BEGIN``) is no second event (``senders.is_housekeeping()``).
 """
 
 from __future__ import annotations
@@ -11,13 +14,15 @@ import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from time import perf_counter_ns
+from types import FrameType
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from dbroute_panel.recording.callers import is_own
 from dbroute_panel.recording.raw import RawTransaction
-from dbroute_panel.recording.recorder import Recorder, recording, resumed
+from dbroute_panel.recording.recorder import Recorder, recording
+from dbroute_panel.recording.senders import HOUSEKEEPERS, is_connecting
 from dbroute_panel.recording.sites import Site, callsite
 from dbroute_panel.recording.snapshots import scalar
 from dbroute_panel.records import Operation
@@ -29,9 +34,6 @@ _OPEN = "_dbroute_panel_transaction"
 On a connection: (trace id, number) of the transaction that is open there, if a trace saw it begin;
 number is None where it ended and the next statement begins one by itself (autocommit is off).
 """
-
-_CONNECTING = "_dbroute_panel_connecting"
-"""On a connection while its backend connects again: its first ``_set_autocommit()`` opens no transaction."""
 
 
 def transaction_of(connection: BaseDatabaseWrapper, recorder: Recorder) -> int | None:
@@ -55,53 +57,69 @@ def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: S
     return number
 
 
-def _note(recorder: Recorder, connection: BaseDatabaseWrapper, operation: Operation, call: Execute) -> Any:
-    """Do what begins or ends a transaction, muted; then record it as one event, unless it failed."""
+def _note(connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operation, call: Execute) -> Any:
+    """Do what begins or ends a transaction; then record it as one event, unless it failed."""
     start, event = perf_counter_ns(), recorder.draw("transaction")
-    with resumed(None):
+    number, frame = transaction_of(connection, recorder), sys._getframe(2)
+    try:
         result = call()
+    except BaseException:
+        if operation is Operation.COMMIT and connection.autocommit:  # it is a hook of on_commit() that failed
+            _append(recorder, connection, operation, (start, event, number, frame))
+        raise
+    if operation in _SAVEPOINTS and not _may_save(connection):
+        return result  # Django did nothing
+    _append(recorder, connection, operation, (start, event, number, frame))
+    return result
+
+
+def _append(
+    recorder: Recorder,
+    connection: BaseDatabaseWrapper,
+    operation: Operation,
+    known: tuple[int, int, int | None, FrameType],
+) -> None:
+    start, event, number, frame = known
     try:
         alias = scalar(connection.alias)
         if operation is Operation.BEGIN:
-            connection.__dict__[_OPEN] = (recorder.trace_id, recorder.begin_transaction(alias))
-        number = transaction_of(connection, recorder)
-        if operation in (Operation.COMMIT, Operation.ROLLBACK):
+            number = recorder.begin_transaction(alias)
+            connection.__dict__[_OPEN] = (recorder.trace_id, number)
+        elif operation in _ENDS and transaction_of(connection, recorder) == number:
             connection.__dict__[_OPEN] = (recorder.trace_id, None)
-        frame = sys._getframe(2)
         if event and not is_own(frame):
             site = callsite(frame) if recorder.callsites else None
             recorder.events.append(RawTransaction(event, start, alias, operation, number, site))
     except Exception:
         recorder.lost("transaction")
-    return result
 
+
+HOUSEKEEPERS.add(_note.__code__)
 
 Becomes = Callable[..., Operation | None]
 
 
-def _shadow(connection: BaseDatabaseWrapper, name: str, becomes: Becomes) -> None:
+def _watched(original: Execute, becomes: Becomes) -> Execute:
     """
-    Shadow the method ``name`` of this one connection.
+    A method that notes what it does to a transaction.
 
-    ``becomes(connection, recorder, *args)`` says which event a call is, or None. What is shadowed is
-    looked up at each call, so that a class patched later keeps its say.
+    ``becomes(connection, recorder, *args)`` says which event a call is, or None.
     """
-    before = connection.__dict__.get(name)
 
-    @wraps(getattr(connection, name))
-    def method(*args: Any, **kwargs: Any) -> Any:
-        original = before or partial(getattr(type(connection), name), connection)
-        recorder = recording()
-        operation = None if recorder is None else becomes(connection, recorder, *args, **kwargs)
+    @wraps(original)
+    def method(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
+        operation = None
+        if (recorder := recording()) is not None:
+            try:
+                operation = becomes(self, recorder, *args, **kwargs)
+            except Exception:  # Django will say what is wrong with the call
+                recorder.lost("transaction")
         if recorder is None or operation is None:
-            return original(*args, **kwargs)
-        return _note(recorder, connection, operation, partial(original, *args, **kwargs))
+            return original(self, *args, **kwargs)
+        return _note(self, recorder, operation, partial(original, self, *args, **kwargs))
 
-    setattr(connection, name, method)
-
-
-def _always(operation: Operation) -> Becomes:
-    return lambda connection, recorder, *args, **kwargs: operation
+    method.is_watched = True  # type: ignore[attr-defined]
+    return method
 
 
 def _ending(operation: Operation) -> Becomes:
@@ -114,9 +132,13 @@ def _ending(operation: Operation) -> Becomes:
     return becomes
 
 
-def _switching(connection: BaseDatabaseWrapper, recorder: Recorder, autocommit: bool) -> Operation | None:
-    """``_set_autocommit(False)`` opens a transaction; ``True`` commits one that is still open."""
-    if _CONNECTING in connection.__dict__:
+def _switching(
+    connection: BaseDatabaseWrapper, recorder: Recorder, autocommit: bool, *others: bool, **named: bool
+) -> Operation | None:
+    """``set_autocommit(False)`` opens a transaction; ``True`` commits one that is still open."""
+    # While it connects none is opened: with AUTOCOMMIT off the first statement will do that. And what was
+    # open on the connection before is gone with it.
+    if is_connecting(sys._getframe(2), connection):
         return None
     if not autocommit:
         return Operation.BEGIN
@@ -125,47 +147,49 @@ def _switching(connection: BaseDatabaseWrapper, recorder: Recorder, autocommit: 
 
 def _closing(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation | None:
     """Closing rolls back what is open; closing by itself is no event."""
+    if connection.connection is None or connection.closed_in_transaction:
+        return None  # nor does Django do anything
     return Operation.ROLLBACK if transaction_of(connection, recorder) is not None else None
 
 
-def _shadow_setup(connection: BaseDatabaseWrapper) -> None:
-    """What a backend does and sends while connecting is not the user's doing."""
-    connect, set_up = connection.get_new_connection, connection.init_connection_state
+def _saving(operation: Operation) -> Becomes:
+    """Outside of a transaction there are none. A closed connection is not asked: it would connect."""
 
-    @wraps(connect)
-    def get_new_connection(*args: Any, **kwargs: Any) -> Any:
-        connection.__dict__[_CONNECTING] = True
-        return connect(*args, **kwargs)
+    def becomes(
+        connection: BaseDatabaseWrapper, recorder: Recorder, *sid: str, **named: str
+    ) -> Operation | None:
+        closed = connection.connection is None
+        return operation if closed or _may_save(connection) else None
 
-    @wraps(set_up)
-    def init_connection_state() -> Any:
-        connection.__dict__.pop(_CONNECTING, None)
-        with resumed(None):
-            return set_up()
-
-    connection.get_new_connection = get_new_connection  # type: ignore[method-assign]
-    connection.init_connection_state = init_connection_state  # type: ignore[method-assign]
+    return becomes
 
 
-SHADOWED: dict[str, Becomes] = {
-    "_start_transaction_under_autocommit": _always(Operation.BEGIN),
-    "_set_autocommit": _switching,
-    "_commit": _ending(Operation.COMMIT),
-    "_rollback": _ending(Operation.ROLLBACK),
-    "_close": _closing,
-    "_savepoint": _always(Operation.SAVEPOINT),
-    "_savepoint_commit": _always(Operation.SAVEPOINT_COMMIT),
-    "_savepoint_rollback": _always(Operation.SAVEPOINT_ROLLBACK),
+def _may_save(connection: Any) -> bool:
+    """Whether Django makes savepoints on the connection, which it does not tell the caller."""
+    return bool(connection._savepoint_allowed())
+
+
+_ENDS = (Operation.COMMIT, Operation.ROLLBACK)
+_SAVEPOINTS = (Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT, Operation.SAVEPOINT_ROLLBACK)
+
+WATCHED: dict[str, Becomes] = {
+    "set_autocommit": _switching,
+    "commit": _ending(Operation.COMMIT),
+    "rollback": _ending(Operation.ROLLBACK),
+    "close": _closing,
+    "savepoint": _saving(Operation.SAVEPOINT),
+    "savepoint_commit": _saving(Operation.SAVEPOINT_COMMIT),
+    "savepoint_rollback": _saving(Operation.SAVEPOINT_ROLLBACK),
 }
-"""The backend's hooks for transactions (django/db/backends/base/base.py), and which event a call is."""
+"""The methods that all that Django does to a transaction passes through, and which event a call is."""
 
 
-def watch(connection: BaseDatabaseWrapper) -> None:
-    """Begin to watch a connection that is not watched yet."""
-    for name, becomes in SHADOWED.items():
-        if hasattr(connection, name):
-            _shadow(connection, name, becomes)
-    _shadow_setup(connection)
+def watch() -> None:
+    """Begin to watch the transactions of every connection; calling it again changes nothing."""
+    for name, becomes in WATCHED.items():
+        method = getattr(BaseDatabaseWrapper, name)
+        if not getattr(method, "is_watched", False):
+            setattr(BaseDatabaseWrapper, name, _watched(method, becomes))
 
 
 def none_is_open(connection: BaseDatabaseWrapper, recorder: Recorder | None) -> None:

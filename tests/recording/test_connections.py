@@ -501,10 +501,10 @@ def test_without_autocommit_each_first_statement_begins_the_next_transaction(pri
     }
 
 
-def test_a_hook_of_the_backend_takes_its_argument_by_name_too(primary):
+def test_autocommit_is_switched_by_name_too(primary):
     with trace("test", keep=False) as t:
-        primary._set_autocommit(autocommit=False)
-        primary._set_autocommit(autocommit=True)
+        primary.set_autocommit(autocommit=False, force_begin_transaction_with_broken_autocommit=True)
+        primary.set_autocommit(autocommit=True)
     assert told(t) == [("begin", 1), ("commit", 1)]
 
 
