@@ -10,7 +10,7 @@ import types
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import router
+from django.db import connections, router
 from django.test import Client
 from django.utils.html import escape
 
@@ -22,7 +22,7 @@ from example_site.library.models import Book, Person
 from example_site.users.models import User as Reader
 from example_site.variants import in_order, swapped
 from tests.test_admin_pages import HOSTILE, PARTIAL, text, url
-from tests.traces import a_decision, a_trace
+from tests.traces import a_decision, a_trace, a_transaction
 
 AUTH, USERS, LIBRARY, EVERYTHING, NOWHERE = (
     f"example_site.routers.{name}Router"
@@ -332,3 +332,27 @@ class TestPermissions:
         client = Client(enforce_csrf_checks=True)
         client.force_login(User.objects.get(username="admin"))
         assert ask(client, recorded).status_code == 403
+
+
+class InAtomic:
+    """Reads from the primary inside a transaction on it."""
+
+    def db_for_read(self, model, **hints):
+        return "primary" if connections["primary"].in_atomic_block else "replica2"
+
+
+def test_a_read_that_moves_between_primary_and_replica_is_a_change(admin, store, monkeypatch):
+    monkeypatch.setitem(router.__dict__, "routers", [*router.routers[:2], InAtomic()])
+    pinned = "If middleware had pinned them there"
+    store.save(a_trace(1, events=[a_decision(1, hints={}, answer="primary")]))
+    response = ask(admin, a_trace(1))
+    assert [row[3:5] for row in changes(response)] == [["primary", "replica2 ↦ replica of primary"]]
+    assert pinned in text(response)
+    begin = a_transaction(1)
+    for number, answer, changed in ((2, "primary", 0), (3, "replica1", 1)):
+        store.save(a_trace(number, events=[begin, a_decision(2, hints={}, answer=answer)]))
+        response = ask(admin, a_trace(number))
+        assert [row[3:5] for row in changes(response)] == [
+            ["replica1 ↦ replica of primary", "primary"]
+        ] * changed
+        assert pinned not in text(response)

@@ -24,6 +24,10 @@ SECONDS: Final = 5.0
 """How long the routers may take to answer a page."""
 
 
+TURN_SECONDS: Final = 0.05
+"""How long a wait without an end takes until this thread can be stopped, too."""
+
+
 class Stopped(BaseException):
     """Raised on the asking thread when its time is up; no ``Exception``, lest a router catch it."""
 
@@ -32,12 +36,12 @@ class TimeUpError(Exception):
     """The routers did not answer in time."""
 
 
-def aside(function: Callable[[], Result], *, seconds: float = SECONDS) -> Result:
+def aside(function: Callable[[], Result], *, seconds: float | None = SECONDS) -> Result:
     """
     What ``function()`` returns or raises, run on a fresh thread in a copied context.
 
     After ``seconds`` it is stopped (a Python loop at once, a call into C when it comes back) and
-    ``TimeUpError`` is raised.
+    ``TimeUpError`` is raised; None waits for as long as it takes. What stops the wait stops the thread.
     """
     outcome: list[Any] = []
 
@@ -54,13 +58,17 @@ def aside(function: Callable[[], Result], *, seconds: float = SECONDS) -> Result
         target=contextvars.copy_context().run, args=(run,), name="dbroute_panel asking", daemon=True
     )
     thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)
-        )
-        thread.join(0.2)
-    if not outcome or isinstance(outcome[1], Stopped):
+    try:
+        thread.join(TURN_SECONDS if seconds is None else seconds)
+        while seconds is None and thread.is_alive():
+            thread.join(TURN_SECONDS)
+    finally:
+        if thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)
+            )
+            thread.join(0.2)
+    if seconds is not None and (not outcome or isinstance(outcome[1], Stopped)):
         raise TimeUpError(
             _("The routers did not answer within %(seconds)g seconds; asking was stopped.")
             % {"seconds": seconds}

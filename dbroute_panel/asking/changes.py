@@ -1,9 +1,10 @@
 """
 What would change, counted: the recorded answers beside those given now.
 
-What counts as the same: an equal answer; for reads, one of the same replica group (a write that moves
-between primary and replica is a change); for ``allow_*``, whatever is as true; an exception of the
-same class. Only counts are kept, so that memory does not grow with the number of decisions.
+What counts as the same: an equal answer; for reads, another replica of the same primary; for ``allow_*``,
+whatever is as true; an exception of the same class. A read that moves between a primary and its replica
+is a change: what was written a moment ago may be seen on one of them only. Only counts are kept, so that
+memory does not grow with the number of decisions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from dbroute_panel.conf import replicas
 from dbroute_panel.records import Action, Decision, Settled, TypeRef
@@ -50,7 +52,11 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """``asked`` is the sum of ``same``, ``changed`` and ``not_replayable``. Most frequent first."""
+    """
+    ``asked`` is the sum of ``same``, ``changed`` and ``not_replayable``. Most frequent first.
+
+    ``notes`` are sentences about what no trace holds and the changes may hang on.
+    """
 
     asked: int
     same: int
@@ -58,6 +64,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     not_replayable: int
     changes: list[Change]
     reasons: list[Reason]
+    notes: list[str] = []
 
 
 class Raised:
@@ -80,6 +87,12 @@ class Raised:
 
     def __repr__(self) -> str:
         return self.text
+
+
+class _AnyReplica(NamedTuple):
+    """What a read from a replica means: any of those that have this primary would do."""
+
+    primary: str
 
 
 class Kind(NamedTuple):
@@ -137,7 +150,9 @@ class Tally:
             return answer
         if not action.names_alias:
             return bool(answer)
-        return self.primaries.get(answer, answer) if action is Action.READ else answer
+        if action is Action.READ and (primary := self.primaries.get(answer)) is not None:
+            return _AnyReplica(primary)
+        return answer
 
     def result(self) -> Replay:
         """The counts, once everything is asked."""
@@ -154,6 +169,7 @@ class Tally:
                 Reason(reason=reason, count=count)
                 for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
             ],
+            notes=[_pinning()] if any(map(self.may_have_been_pinned, changes)) else [],
         )
 
     def has_changed(self, kind: Kind) -> bool:
@@ -165,6 +181,14 @@ class Tally:
         return any(
             self.expected[about][meaning] / self.repeat >= EXPECTED
             for meaning in meanings - self.recorded[about]
+        )
+
+    def may_have_been_pinned(self, kind: Kind) -> bool:
+        """Whether reads that went to a primary would go to its replica."""
+        return kind.action is Action.READ and any(
+            self.primaries.get(answer) == kind.before
+            for answer in kind.to
+            if not isinstance(answer, (Raised, TypeRef))
         )
 
     def change(self, kind: Kind) -> Change:
@@ -201,6 +225,13 @@ def _model(decision: Decision) -> str | None:
 
 def _db(decision: Decision) -> Any:
     return (decision.args or {}).get("db")
+
+
+def _pinning() -> str:
+    return _(
+        "Reads that went to a primary would go to its replica. If middleware had pinned them there (in a "
+        "thread-local, a context variable or a cookie): that is in no trace, and nothing was pinned now."
+    )
 
 
 def _shown(answer: Any) -> Any:

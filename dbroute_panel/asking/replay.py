@@ -6,28 +6,30 @@ Nothing is written and no database is reached (``guard.py``). What is asked:
 - Every decision that was asked from outside. One that a router asked while it was deciding
   (``parent``) comes about by itself when that outer question is asked, if the routers still want
   it; it is neither asked by itself nor counted.
-- Each trace in a context of its own, in order, as its request was: a router that pins its context
-  to the primary pins it for that trace.
+- Each trace on a thread and in a context of its own, in order, as its request was: a router that pins
+  its thread or context to the primary pins it for that trace.
+- Each decision with the transactions open that were open then (``transactions.py``). What middleware or
+  other code than the routers had pinned is in no trace; ``Replay.notes`` says so where it may matter.
 """
 
 from __future__ import annotations
 
-import contextvars
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
 from dbroute_panel.asking import chain, guard, rebuilt
-from dbroute_panel.asking.aside import Stopped
+from dbroute_panel.asking.aside import Stopped, aside
 from dbroute_panel.asking.chain import make_routers, standing_in
 from dbroute_panel.asking.changes import Change, Raised, Reason, Replay, Tally
 from dbroute_panel.asking.guard import Reached, guarded, watched
 from dbroute_panel.asking.rebuilt import NotReplayableError, Registry, is_rebuilt, unknown
 from dbroute_panel.asking.subjects import AskError
-from dbroute_panel.recording.recorder import active
+from dbroute_panel.asking.transactions import OpenTransactions
 from dbroute_panel.recording.snapshots import Typed, described, scalar
 from dbroute_panel.records import Decision, Trace, TypeRef
 
@@ -60,19 +62,20 @@ def replay(
     registry, tally = Registry(), Tally(repeat)
     with guard.PATCHES, chain.PATCHES, rebuilt.PATCHES:
         for trace in traces:
-            contextvars.copy_context().run(_replay_trace, trace, others, registry, tally)
+            aside(partial(_replay_trace, trace, others, registry, tally), seconds=None)
             if progress is not None:
                 progress(tally.asked)
     return tally.result()
 
 
 def _replay_trace(trace: Trace, routers: list[Any] | None, registry: Registry, tally: Tally) -> None:
-    active.set(None)
     decisions = trace.decisions
     recorded = {decision.id for decision in decisions}
-    with guarded(), standing_in(routers):
+    transactions = OpenTransactions(trace)
+    with guarded(), standing_in(routers), transactions.standing_in() as turn_to:
         for decision in decisions:
             if decision.parent is None:
+                turn_to(decision)
                 try:
                     answers = Counter(ask_again(decision, registry) for _turn in range(tally.repeat))
                 except NotReplayableError as error:

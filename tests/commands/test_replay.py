@@ -154,3 +154,32 @@ def test_what_is_no_source(dbroute, tmp_path, arguments, message):
     assert (done.out, done.code) == ("", 2)
     assert done.err.startswith(f"CommandError: {message.format(file=file)}")
     assert done.err.count("\n") == 1
+
+
+READS = f"{__name__}.PrimaryReads"
+
+
+class PrimaryReads:
+    def db_for_read(self, model, **hints):
+        return "primary"
+
+
+class ReplicaReads:
+    def db_for_read(self, model, **hints):
+        return "replica2"
+
+
+def test_a_read_that_moves_between_primary_and_replica_is_a_change(dbroute, store):
+    store.save(a_trace(1, events=[a_decision(1, hints={}, answer="primary")]))
+    store.save(a_trace(2, events=[a_decision(1, hints={}, answer="replica1")]))
+    replicas = f"{__name__}.ReplicaReads"
+    to_replica = dbroute("replay", f"{1:032x}", "--routers", replicas, "--fail-on-change")
+    assert (to_replica.code, to_replica.err) == (1, "CommandError: 1 of 1 decisions would change.\n")
+    assert "If middleware had pinned them there" in to_replica.out
+    to_primary = dbroute("replay", f"{2:032x}", "--routers", READS, "--fail-on-change")
+    assert to_primary.code == 1
+    assert "pinned" not in to_primary.out
+    for source, routers in ((f"{2:032x}", replicas), (f"{1:032x}", READS)):
+        assert dbroute("replay", source, "--routers", routers, "--fail-on-change").code == 0
+    found = json.loads(dbroute("replay", f"{1:032x}", "--routers", replicas, "--format", "json").out)
+    assert len(found["notes"]) == 1

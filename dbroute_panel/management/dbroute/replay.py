@@ -124,6 +124,9 @@ def show(console: Console, found: Replay) -> None:
         for change in found.changes:
             rows += change_rows(change)
         console.table(rows, right=[0], flexible=[1, 4, 5])
+    for note in found.notes:
+        console.line()
+        console.line(note)
     if found.reasons:
         console.line()
         console.line(_("Not replayable:"))
