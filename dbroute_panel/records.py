@@ -200,6 +200,8 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     error: str | None
     within: int | None
     callsite: Callsite | None
+    error_code: str | int | None = None
+    """What the database calls the error: an SQLSTATE of five signs, or the number of its own that it has."""
 
 
 class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="transaction"):

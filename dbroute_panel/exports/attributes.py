@@ -118,8 +118,9 @@ def of_statement(query: Query, statement: Statement) -> dict[str, Attribute]:
     return attributes
 
 
-def of_error(error: str | None) -> dict[str, Attribute]:
-    return {} if error is None else {"error.type": error.partition(":")[0]}
+def of_error(error: str | None, code: str | int | None = None) -> dict[str, Attribute]:
+    status: dict[str, Attribute] = {} if code is None else {"db.response.status_code": str(code)}
+    return status if error is None else {"error.type": error.partition(":")[0]} | status
 
 
 def of_point(event: Transaction | CommitHook | ExceptionRaised) -> tuple[str, dict[str, Attribute]]:

@@ -106,6 +106,7 @@ def _of_event(event: Event) -> Iterator[Number]:
         yield "rowcount", event.rowcount, 0, LARGEST
         yield "decision", event.decision, 0, LARGEST
         yield "within", event.within, 0, LARGEST
+        yield from _of_answer("error_code", event.error_code)
         yield from _of_instance("instance", event.instance)
     elif isinstance(event, CommitHook):
         yield "ended_at_us", event.ended_at_us, 0, LONGEST_US

@@ -75,6 +75,7 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "transaction": lambda query: query.transaction,
         "rowcount": lambda query: query.rowcount,
         "error": lambda query: query.error,
+        "error_code": lambda query: query.error_code,
         "sql": lambda query: query.sql,
         "params": lambda query: _json(query.params),
         "instance": lambda query: _json(query.instance),
@@ -151,6 +152,7 @@ COLUMNS: Final = (
     ),
     *("sql", "params", "instance", "args", "hints", "steps", "file", "line", "function", "template"),
     *("hook", "robust", "outcome", "ended_at_us", "ended", "raised_at"),
+    "error_code",
 )
 """The first row. What an event does not have is empty."""
 

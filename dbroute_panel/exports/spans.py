@@ -260,7 +260,7 @@ class _Spans:
             )
             | (of_answer(decision) if decision else {})
             | self.found(event.id)
-            | of_error(event.error)
+            | of_error(event.error, event.error_code)
             | of_callsite(event.callsite),
             link=self.id("event", decision.id) if decision else None,
             error=event.error,

@@ -1,4 +1,4 @@
-"""What goes wrong between a primary and its replicas. Without a declared replica group: nothing."""
+"""What goes wrong between a primary and its replicas."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from dbroute_panel.records import Finding, Query
 
+from .error_codes import is_refused_as_read_only
 from .facts import Facts, Span
 from .function import ERROR, WARNING, finding
 from .grouping import by
-from .statements import ROWS, tables_read, tables_written
+from .statements import ROWS, locks, tables_read, tables_written
 
 
 @finding("stale-read", level=WARNING)
@@ -92,20 +93,44 @@ def _concerns(span: Span, query: Query) -> bool:
 
 @finding("write-to-replica", level=ERROR)
 def write_to_replica(trace: Facts) -> Iterator[Finding]:
-    """A write on a replica: refused at best, else lost or in the way of replication."""
-    found = [query for query in trace.writes if query.alias in trace.primaries]
-    groups = by(found, lambda one: (one.alias, trace.model(one), one.error is None))
-    for (alias, _, ran), queries in groups.items():
-        primary = trace.primary_of(alias)
-        what = trace.subjects(queries)
-        done = (
-            f"{what} was written on {alias}, a replica of {primary}"
-            if ran
-            else f"A write of {what} went to {alias}, a replica of {primary}, and failed "
-            f"({trace.error(queries[0].error)})"
+    """
+    A write or lock on a replica: refused at best, else lost or in the way of replication.
+
+    Also whatever a database refused because it is read-only, as its error code says, declared or not.
+    """
+    found = [
+        query
+        for query in trace.queries
+        if (query.alias in trace.primaries and (query.writes or locks(query.sql)))
+        or (query.error_code is not None and is_refused_as_read_only(query, trace.databases))
+    ]
+    groups = by(found, lambda one: (one.alias, trace.model(one), one.error is None, _noun(one)))
+    for (alias, _, ran, noun), queries in groups.items():
+        yield Finding.about(*queries, message=_on_a_replica(trace, alias, queries, noun, ran=ran))
+
+
+def _noun(query: Query) -> str:
+    """What a statement is called in a message: a write, a lock, or by its keyword."""
+    if query.writes:
+        return "write"
+    return "lock" if locks(query.sql) else query.operation
+
+
+def _on_a_replica(trace: Facts, alias: str, queries: list[Query], noun: str, *, ran: bool) -> str:
+    what, primary = trace.subjects(queries), trace.primary_of(alias)
+    error = trace.error(queries[0].error)
+    went = f"A {noun} of {what}" if noun in ("write", "lock") else f"{noun} ({what})"
+    if primary == alias:
+        return (
+            f"{went} was refused by {alias}, which is read-only ({error}). Let db_for_write answer the "
+            f"database that takes writes. If {alias} is a replica of it, say so in DBROUTE_PANEL['REPLICAS']."
         )
-        yield Finding.about(
-            *queries,
-            message=f"{done}. Let db_for_write answer {primary}, or write {primary} where the code says "
-            f"{alias}.",
+    remedy = f"Let db_for_write answer {primary}, or write {primary} where the code says {alias}."
+    if not ran:
+        return f"{went} went to {alias}, a replica of {primary}, and failed ({error}). {remedy}"
+    if noun == "lock":
+        return (
+            f"{what} was locked on {alias}, a replica of {primary}: on {primary}, where it is written, that "
+            f"locks nothing. {remedy}"
         )
+    return f"{what} was written on {alias}, a replica of {primary}. {remedy}"

@@ -23,6 +23,7 @@ from django.db.backends.utils import CursorWrapper
 from dbroute_panel.recording import transactions
 from dbroute_panel.recording.callers import origin, sent_at_once
 from dbroute_panel.recording.carrier import NOBODY, Carrier
+from dbroute_panel.recording.error_codes import error_code
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
 from dbroute_panel.recording.senders import caller_of, is_housekeeping
@@ -157,6 +158,7 @@ def _note_failure(recorder: Recorder, raw: RawQuery, error: BaseException, sql: 
     try:
         name = type(error).__name__
         raw.error = name, described(error) if raw.sql == _text(sql) else name
+        raw.error_code = error_code(error)
         recorder.events.append(raw)
     except Exception:
         recorder.lost("query")

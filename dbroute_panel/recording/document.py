@@ -188,6 +188,7 @@ class Writer:
             rowcount=rowcount if type(rowcount) is int and rowcount >= 0 else None,
             error=None if raw.error is None else self.error(raw.error, secret),
             within=raw.within,
+            error_code=raw.error_code,
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 

@@ -91,6 +91,7 @@ class RawQuery(msgspec.Struct, gc=False):
     schema: bool = False
     saved: Instance | None = None
     error: tuple[str, str] | None = None
+    error_code: str | int | None = None
 
 
 class RawTransaction(msgspec.Struct, gc=False):

@@ -29,6 +29,7 @@ from .statements import without_literals
 
 _CLASS = re.compile(r"[^\W\d][\w.]*")
 _WORD = re.compile(r"\w+")
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 # What goes wrong with a statement only once the database has read it.
 _UNDERSTOOD: Final = frozenset({"IntegrityError"})
@@ -85,6 +86,7 @@ class _Redactor:
             sql=sql,
             params=self.parameters(query.params) if self.found else None,
             instance=query.instance and self.instance(query.instance),
+            error_code=query.error_code if _is_code(query.error_code) else None,
             error=query.error and (_about_a_table(query.error, sql) if self.found else _class(query.error)),
         )
 
@@ -119,6 +121,11 @@ class _Redactor:
         if isinstance(params, (list, tuple)):
             return type(params)(map(self.parameters, params))
         return None if params is None else self.name(params)
+
+
+def _is_code(code: str | int | None) -> bool:
+    """Whether it is a number or an SQLSTATE, also where somebody wrote the document."""
+    return isinstance(code, int) or (code is not None and _SQLSTATE.fullmatch(code) is not None)
 
 
 class _Names(dict[str, str]):

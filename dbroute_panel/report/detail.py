@@ -188,7 +188,7 @@ def _query(index: Index, query: Query, findings: tuple[Finding, ...], format_sql
         transaction=query.transaction,
         # A driver counts the rows of RETURNING as they are fetched: at the time of the record, none were.
         rowcount=query.rowcount if "RETURNING" not in query.sql[-200:].upper() else None,
-        error=query.error or "",
+        error=words.failure(query),
         within=_link(index, query.within) if query.within is not None else None,
         site=query.callsite,
         findings=findings,

@@ -11,7 +11,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from dbroute_panel.records import Action, Callsite, CommitHook, Decision, InstanceRef, TypeRef
+from dbroute_panel.records import Action, Callsite, CommitHook, Decision, InstanceRef, Query, TypeRef
+
+SQLITE_ERROR = 1
+"""The code of SQLite that says nothing but that the statement has an error."""
 
 LONGEST = 300
 """Values longer than this are cut on the page; the export has them whole."""
@@ -80,6 +83,15 @@ def question(decision: Decision) -> str:
     else:
         shown = [decision.model] if decision.model else []
     return f"{decision.action}({', '.join(cut(text, 80) for text in shown)})"
+
+
+def failure(query: Query) -> str:
+    """The error of a query with the database's own code, where the message has not got that; or ""."""
+    error, code = query.error or "", query.error_code
+    if code is None or code == SQLITE_ERROR or f"({code}, " in error:
+        return error
+    told = f"SQLSTATE {code}" if isinstance(code, str) else _("code %(code)d") % {"code": code}
+    return f"{error} ({told})"
 
 
 def hook(event: CommitHook) -> str:

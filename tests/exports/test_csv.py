@@ -61,6 +61,11 @@ def test_every_event_is_a_row_and_what_it_does_not_have_is_empty():
     )
 
 
+def test_the_code_of_an_error():
+    numbers = [a_query(1, error="E", error_code=2067), a_query(2, error="E", error_code="23505"), a_query(3)]
+    assert [row["error_code"] for row in rows_of(a_trace(1, events=numbers))] == ["2067", "23505", ""]
+
+
 def test_a_refused_relation_and_an_error():
     book = InstanceRef(model="library.Book", pk="1", state_db="archive", adding=False)
     refused = a_decision(

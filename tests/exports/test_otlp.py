@@ -222,6 +222,11 @@ def test_a_failed_query():
     assert span.status.code == Status.STATUS_CODE_ERROR
     assert span.status.message == "IntegrityError: UNIQUE constraint failed"
     assert attributes(span)["error.type"] == "IntegrityError"
+    assert "db.response.status_code" not in attributes(span)
+    for code in (2067, "23505"):
+        failed = a_query(1, error="IntegrityError", error_code=code)
+        span = exported(a_trace(events=[failed]))[1]
+        assert attributes(span)["db.response.status_code"] == str(code)
 
 
 def test_a_router_that_raised():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import contextlib
 
+import msgspec
 import pytest
 from django.db import OperationalError, connections, transaction
 
 from dbroute_panel import trace
-from dbroute_panel.records import Operation, Route, Transaction
+from dbroute_panel.records import Database, Operation, Route, Transaction
 from example_site import replication
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -325,7 +326,73 @@ class TestWriteToReplica:
         assert found(t).codes == set()
 
     @pytest.mark.usefixtures("no_replicas")
-    def test_not_without_a_declared_group(self, found):
+    def test_not_a_write_that_ran_without_a_declared_group(self, found):
+        with trace("t") as t:
+            Tag.objects.using("archive").create(name="brass")
+        assert found(t).codes == set()
+
+    @pytest.mark.usefixtures("no_replicas")
+    def test_what_a_read_only_database_refused_without_a_declared_group(self, found):
         with trace("t") as t, pytest.raises(OperationalError):
             Tag.objects.using("replica1").create(name="brass")
-        assert found(t).codes == set()
+        assert found(t).one(self.code).message == (
+            "A write of library.Tag was refused by replica1, which is read-only (OperationalError: attempt "
+            "to write a readonly database). Let db_for_write answer the database that takes writes. If "
+            "replica1 is a replica of it, say so in DBROUTE_PANEL['REPLICAS']."
+        )
+
+    @pytest.mark.usefixtures("no_replicas")
+    def test_a_statement_that_is_no_write_by_its_words(self, found):
+        with trace("t") as t, pytest.raises(OperationalError), connections["replica1"].cursor() as cursor:
+            cursor.execute("REINDEX")
+        assert found(t).one(self.code).message.startswith("REINDEX (raw SQL) was refused by replica1")
+
+    def test_a_lock_counts(self, found):
+        lock = a_query(1, "replica1", sql='SELECT 1 FROM "library_book" FOR UPDATE', model="library.Book")
+        refused = msgspec.structs.replace(lock, error="InternalError: cannot execute", error_code="25006")
+        assert found(a_trace(events=[lock])).one(self.code).message == (
+            "library.Book was locked on replica1, a replica of primary: on primary, where it is written, "
+            "that locks nothing. Let db_for_write answer primary, or write primary where the code says "
+            "replica1."
+        )
+        assert (
+            found(a_trace(events=[refused]))
+            .one(self.code)
+            .message.startswith(
+                "A lock of library.Book went to replica1, a replica of primary, and failed (InternalError:"
+            )
+        )
+        elsewhere = msgspec.structs.replace(lock, alias="primary")
+        assert found(a_trace(events=[elsewhere])).codes == set()
+
+    @pytest.mark.parametrize(
+        ("vendor", "code", "sql", "is_found"),
+        [
+            ("postgresql", "25006", "REFRESH MATERIALIZED VIEW v", True),
+            ("cockroachdb", "25006", "CALL p()", True),
+            ("postgresql", "25P02", "SELECT 1", False),
+            ("mysql", 1290, "CALL p()", True),
+            ("mysql", 1792, "SELECT nextval(s)", True),
+            ("mysql", 1836, "OPTIMIZE TABLE t", True),
+            ("mysql", 1290, "SELECT 1 INTO OUTFILE '/x'", False),  # --secure-file-priv
+            ("mysql", 1290, "GRANT ALL ON *.* TO me", False),  # --skip-grant-tables
+            ("mysql", 1064, "SELEC", False),
+            ("mysql", 8, "CALL p()", False),
+            ("sqlite", 8, "REINDEX", True),
+            ("sqlite", 776, "VACUUM", True),
+            ("sqlite", 1290, "VACUUM", False),
+            ("sqlite", 1, "SELEC", False),
+            ("oracle", 16000, "CALL p()", True),
+            ("other", 8, "CALL p()", False),
+            ("postgresql", None, "CALL p()", False),
+        ],
+    )
+    def test_the_databases_own_code_tells(self, found, vendor, code, sql, is_found):
+        databases = {"standby": Database(vendor=vendor, engine="", replica_of=None)}
+        query = a_query(1, "standby", sql=sql, model=None, error="OperationalError: x", error_code=code)
+        query = msgspec.structs.replace(query, operation=sql.partition(" ")[0])
+        assert (self.code in found(a_trace(events=[query], databases=databases)).codes) is is_found
+
+    def test_a_database_that_the_trace_does_not_know(self, found):
+        query = a_query(1, "gone", error="OperationalError: x", error_code=8)
+        assert found(a_trace(events=[query], databases={})).codes == set()

@@ -109,6 +109,12 @@ def test_what_a_relation_was_asked_about_that_is_no_object_is_masked_like_a_hint
         assert redacted(left) == left
 
 
+@pytest.mark.parametrize(("code", "kept"), [("25006", "25006"), (1290, 1290), (SECRET, None), (None, None)])
+def test_the_code_of_an_error_stays(code, kept):
+    trace = a_trace(1, events=[a_query(1, error="OperationalError: x", error_code=code)])
+    assert redacted(trace).events[0].error_code == kept
+
+
 @pytest.mark.parametrize("error", [f"{SECRET} happened", f"no such {SECRET}: x", "", None])
 def test_an_error_that_has_no_class_has_no_text(error):
     left = redacted(a_trace(1, events=[a_query(1, error=error)])).events[0].error
