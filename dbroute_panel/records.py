@@ -205,7 +205,11 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
 
 
 class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="transaction"):
-    """The opening or ending of a transaction or savepoint. ``transaction`` counts per alias, from 1."""
+    """
+    The opening or ending of a transaction or savepoint. ``transaction`` counts per alias, from 1.
+
+    ``by_orm`` of a ``begin``: Django's ORM opened it for the one call that it was in, as bulk_create() does.
+    """
 
     id: int
     alias: str
@@ -213,6 +217,7 @@ class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="tran
     operation: Operation
     transaction: int | None
     callsite: Callsite | None
+    by_orm: bool = False
 
 
 class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_commit"):
@@ -239,7 +244,9 @@ class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="
 
     ``ended`` is None for one of Django's own that is wrong routing and was caught before it left anything.
     ``alias`` and ``transaction`` are of the outermost ``atomic()`` that it left, or None. ``callsite`` is the
-    innermost line of the user's that it went through, ``raised_at`` the first of Django's.
+    innermost line of the user's that it went through, ``raised_at`` the line where it came out of Django.
+    Of what Django refuses before any SQL because the databases do not fit: ``model`` was to be used on
+    ``using``, ``other`` is the alias of what does not fit; else they are None.
     """
 
     id: int
@@ -250,6 +257,9 @@ class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="
     transaction: int | None
     callsite: Callsite | None
     raised_at: Callsite | None
+    model: str | None = None
+    using: str | None = None
+    other: str | None = None
 
 
 Event = Decision | Query | Transaction | CommitHook | ExceptionRaised

@@ -1,8 +1,7 @@
 """
 What hangs together in a trace, looked up once for all findings: see ``Facts``.
 
-Only a transaction whose ``begin`` is in the trace is a ``Span``: Django's TestCase opens one on every
-alias before, and that must warn nobody.
+Only a transaction whose ``begin`` is in the trace is a ``Span``.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 from dbroute_panel.records import (
+    CommitHook,
     Database,
     Decision,
     Event,
+    ExceptionRaised,
     InstanceRef,
     Operation,
     Query,
@@ -63,7 +64,8 @@ class Facts:
     ``events`` in order of their start, and of these ``queries``, ``decisions``, ``transactions``;
     ``writes``, the queries that write; ``changes``, those of them that did change something, as far as
     the record tells; ``spans``, the transactions that began in the trace; ``inside``, the queries that
-    ran while some of them were open, each with these; ``undone``: the id of the rollback event that
+    ran while some of them were open, each with these, and so ``hooks`` (given to ``on_commit()``) and
+    ``raised`` (exceptions), with none where none was open; ``undone``: the id of the rollback event that
     undid a change, by the id of the query; ``primaries``: of each replica, by alias; ``concurrent``:
     whether queries overlapped in time, so that several threads ran, and whose a transaction was is not
     known.
@@ -85,6 +87,8 @@ class Facts:
         self.concurrent = False
         self.primaries = _primaries(trace.databases)
         self.inside: list[tuple[Query, tuple[Span, ...]]] = []
+        self.hooks: list[tuple[CommitHook, tuple[Span, ...]]] = []
+        self.raised: list[tuple[ExceptionRaised, tuple[Span, ...]]] = []
         self._decisions = {decision.id: decision for decision in self.decisions}
         self._read()
 
@@ -153,15 +157,22 @@ class Facts:
                 if now:
                     self.inside.append((event, now))
                 if event.writes:
-                    self.writes.append(event)
-                    if _changes(event):
-                        self.changes.append(event)
-                        if event.atomic:
-                            _of(alive, event).write(event)
+                    self._write(event, alive)
             elif type(event) is Transaction:
                 self.transactions.append(event)
                 self._move(event, alive)
                 now = tuple(one.span for one in alive.values() if one.span is not None)
+            elif type(event) is CommitHook:
+                self.hooks.append((event, now))
+            elif type(event) is ExceptionRaised:
+                self.raised.append((event, now))
+
+    def _write(self, query: Query, alive: dict[tuple[str, int | None], _Alive]) -> None:
+        self.writes.append(query)
+        if _changes(query):
+            self.changes.append(query)
+            if query.atomic:
+                _of(alive, query).write(query)
 
     def _move(self, event: Transaction, alive: dict[tuple[str, int | None], _Alive]) -> None:
         if event.operation is BEGIN:

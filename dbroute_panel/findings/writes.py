@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from dbroute_panel.records import Action, Decision, Finding, InstanceRef, Query, Route, Settled
+from dbroute_panel.records import (
+    Action,
+    Decision,
+    ExceptionRaised,
+    Finding,
+    InstanceRef,
+    Query,
+    Route,
+    Settled,
+)
 
 from .facts import Facts, Span, is_housekeeping
 from .function import ERROR, INFO, WARNING, finding
@@ -15,11 +24,16 @@ from .statements import locks
 
 @finding("write-outside-atomic", level=WARNING)
 def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
-    """A write or lock in autocommit, while a transaction was open somewhere else."""
+    """A write or lock in autocommit, or in the ORM's own transaction, while one was open somewhere else."""
     outside: list[tuple[Query, Span]] = []
+    orms: list[tuple[Query, Span]] = []
     changes = {query.id for query in trace.changes}
     for query, spans in trace.inside if not trace.concurrent else ():
-        if query.atomic or query.error is not None:
+        if query.error is not None:
+            continue
+        if query.atomic:
+            if query.id in changes and not is_housekeeping(query):
+                orms += ((query, other) for other in _beside_the_orm_s(query, spans))
             continue
         elsewhere = next((span for span in spans if span.alias != query.alias), None)
         did = query.id in changes if query.writes else locks(query.sql)
@@ -36,6 +50,46 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
             *{span.begin.id: span.begin for _, span in found}.values(),
             message=f"{trace.subjects(queries)} was {done} on {alias} in autocommit while a transaction was "
             f"open on {other}: {so}. Put it into atomic(using={alias!r}), or open that block on {alias}.",
+        )
+    for (alias, other, _), found in by(
+        orms, lambda one: (one[0].alias, one[1].alias, trace.model(one[0]))
+    ).items():
+        queries = [query for query, _ in found]
+        yield Finding.about(
+            *queries,
+            *{span.begin.id: span.begin for _, span in found}.values(),
+            message=f"{trace.subjects(queries)} was written on {alias}, in a transaction that the ORM opened "
+            f"and committed by itself while another was open on {other}: rolling that back does not undo it. "
+            f"Put it into atomic(using={alias!r}), or open that block on {alias}.",
+        )
+    yield from _refused_locks(trace)
+
+
+def _beside_the_orm_s(query: Query, spans: tuple[Span, ...]) -> Iterator[Span]:
+    """The transaction of the code's own on another database, where the ORM committed this write by itself."""
+    own = next(
+        (one for one in spans if one.alias == query.alias and one.begin.transaction == query.transaction),
+        None,
+    )
+    if own is not None and own.begin.by_orm and own.committed:
+        yield from [one for one in spans if one.alias != query.alias and not one.begin.by_orm][:1]
+
+
+def _refused_locks(trace: Facts) -> Iterator[Finding]:
+    """What Django refuses to lock in autocommit, where a transaction was open on another database."""
+    refused: list[tuple[ExceptionRaised, Span]] = []
+    for event, spans in trace.raised:
+        if event.using is not None and event.error.startswith("TransactionManagementError"):
+            elsewhere = (span for span in spans if span.alias != event.using and not span.begin.by_orm)
+            refused += ((event, span) for span in list(elsewhere)[:1])
+    groups = by(refused, lambda one: (one[0].using, one[1].alias, one[0].model))
+    for (alias, other, model), found in groups.items():
+        yield Finding.about(
+            *(event for event, _ in found),
+            *{span.begin.id: span.begin for _, span in found}.values(),
+            message=f"{model} was to be locked on {alias} with select_for_update(), but it was on {other} "
+            f"that a transaction was open: Django raised TransactionManagementError. Put it into "
+            f"atomic(using={alias!r}), or open that block on {alias}.",
         )
 
 

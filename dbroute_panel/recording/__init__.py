@@ -6,10 +6,11 @@ How to watch Django: its router, its connections, the caller, and the lifetime o
 
 from __future__ import annotations
 
+from django.core.signals import got_request_exception
 from django.db import router
 from django.db.backends.signals import connection_created
 
-from dbroute_panel.recording import connections, missing, routers
+from dbroute_panel.recording import blocks, connections, exceptions, missing, routers
 from dbroute_panel.recording.requests import should_record
 from dbroute_panel.recording.traces import deliver_to, find, judge_with, send_with, trace
 
@@ -17,8 +18,14 @@ __all__ = ["deliver_to", "find", "install", "judge_with", "send_with", "should_r
 
 
 def install() -> None:
-    """Begin to watch the router and every connection, open or yet to be. Calling it again changes nothing."""
+    """
+    Begin to watch the router, every connection, open or yet to be, and every ``atomic()``.
+
+    Calling it again changes nothing.
+    """
     routers.watch(router)
     connection_created.connect(connections.on_connection_created, dispatch_uid="dbroute_panel")
     connections.watch_all()
+    blocks.watch()
+    got_request_exception.connect(exceptions.on_request_exception, dispatch_uid="dbroute_panel")
     missing.watch()

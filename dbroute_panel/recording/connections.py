@@ -28,7 +28,7 @@ from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
 from dbroute_panel.recording.senders import caller_of, is_housekeeping
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
-from dbroute_panel.recording.transactions import begun_by_itself, transaction_of
+from dbroute_panel.recording.transactions import begun_by_itself, is_of_a_test, transaction_of
 
 Execute = Callable[..., Any]
 
@@ -76,7 +76,9 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             except Exception:  # not met before, or nothing that a dict could have as a key, or marshal knows
                 text, kept = _fitted(recorder, sql, params, many, vendor)
             atomic = connection.in_atomic_block or not connection.autocommit
-            if atomic and (number := transaction_of(connection, recorder)) is None:
+            if atomic and is_of_a_test(connection):
+                atomic = False
+            elif atomic and (number := transaction_of(connection, recorder)) is None:
                 number = begun_by_itself(connection, recorder, site)
             if type(alias := connection.alias) is not str:
                 alias = scalar(alias)

@@ -211,6 +211,7 @@ class Writer:
             operation=raw.operation,
             transaction=raw.transaction,
             callsite=self.callsite(raw.site),
+            by_orm=raw.by_orm,
         )
 
     def commit_hook(self, raw: RawCommitHook) -> records.CommitHook:
@@ -236,6 +237,9 @@ class Writer:
             transaction=raw.transaction,
             callsite=self.callsite(raw.site),
             raised_at=self.callsite(raw.raised_at),
+            model=self.names[raw.model],
+            using=self.names[raw.using],
+            other=self.names[raw.other],
         )
 
     def is_secret(self, raw: RawException) -> bool:

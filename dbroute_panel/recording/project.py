@@ -46,18 +46,10 @@ def databases(vendors: dict[str, str]) -> dict[str, records.Database]:
         text_of(scalar(alias)): records.Database(
             vendor=vendors.get(alias) or _vendor(options.get("ENGINE", "")),
             engine=options.get("ENGINE", ""),
-            replica_of=None if _is_the_same(options) else primaries.get(alias),
+            replica_of=primaries.get(alias),
         )
         for alias, options in connections.settings.items()
     }
-
-
-def _is_the_same(options: dict[str, Any]) -> bool:
-    """Whether Django's test runner has made the database the very one that it mirrors: no replica, then."""
-    mirrored = connections.settings.get(str((options.get("TEST") or {}).get("MIRROR")))
-    return mirrored is not None and all(
-        options.get(key) == mirrored.get(key) for key in ("NAME", "HOST", "PORT")
-    )
 
 
 @lru_cache

@@ -4,7 +4,7 @@ What happened, in the form that is cheapest to append: plain facts, of which rec
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -103,6 +103,7 @@ class RawTransaction(msgspec.Struct, gc=False):
     operation: Operation
     transaction: int | None
     site: Site | None
+    by_orm: bool = False
 
 
 class RawCommitHook(msgspec.Struct, gc=False):
@@ -134,6 +135,25 @@ class RawException(msgspec.Struct, gc=False):
     transaction: int | None
     site: Site | None
     raised_at: Site | None
+    model: str | None = None
+    using: str | None = None
+    other: str | None = None
+
+
+class Seen(NamedTuple):
+    """
+    An exception that left something: what tells it from others, without keeping it.
+
+    ``position`` is the instruction at which the frame around what it left was: in a loop the next exception
+    comes by the same. ``kept`` is the part of the traceback that stays: ``contextlib`` removes the frames of
+    the generators that an exception was thrown into.
+    """
+
+    identity: int
+    traceback: tuple[tuple[int, int], ...]
+    kept: tuple[tuple[int, int], ...]
+    position: int
+    raw: RawException
 
 
 RawEvent = RawDecision | RawQuery | RawTransaction | RawCommitHook | RawException

@@ -25,7 +25,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
 from dbroute_panel.recording.carrier import NOBODY
 from dbroute_panel.recording.probes import Asking
-from dbroute_panel.recording.raw import KINDS, RawEvent
+from dbroute_panel.recording.raw import KINDS, RawEvent, Seen
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
 from dbroute_panel.records import Request
@@ -79,6 +79,10 @@ class Recorder:
         self.labels: dict[int, str] = {}
         self.models: list[Any] = []
         self.subject: tuple[Any, str | None] = (None, None)
+        # Of exceptions that have left something: see exceptions.py. ``entered``: the id that was the latest
+        # when the last atomic() on an alias began.
+        self.raised: list[Seen] = []
+        self.entered: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         self.text = ""
         self.asked = NOBODY
@@ -184,6 +188,7 @@ class Recorder:
         self.models.clear()
         self.subject = (None, None)
         self.answered_as.clear()
+        self.raised.clear()
         self.texts.clear()
         for asking in list(self.asking.values()):
             asking.end()

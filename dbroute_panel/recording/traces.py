@@ -21,6 +21,7 @@ from asgiref.sync import iscoroutinefunction
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.exceptions import ended_trace
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
 from dbroute_panel.records import (
     CommitHook,
@@ -103,6 +104,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self._ended: int | None = None
         self._first = 0
         self._last: int | None = None
+        self._raised: int | None = None
 
     # Beginning and ending
 
@@ -111,7 +113,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         if self._recorder is not None and self._document is None:
             raise RuntimeError(f"The trace {self.name!r} has already begun. Make another one with trace().")
         outer = recording()
-        self._document = self._ended = self._last = self._token = None
+        self._document = self._ended = self._last = self._token = self._raised = None
         self._started = perf_counter_ns()
         if outer is None:
             self._surroundings = [surroundings() for _, surroundings in _senders]
@@ -165,6 +167,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         try:
+            if error is not None and self._document is None and not self._begun().closed:
+                self._raised = ended_trace(self._begun(), error, whole=not self.joined)
             self.finish()
         except Exception:
             complain("dbroute_panel could not finish the trace %r.", self.name)
@@ -263,7 +267,16 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         )
 
     def _write(self) -> Trace:
-        return judged(self._writer().trace(self.name, self.kind, self._ended))
+        document = self._writer().trace(self.name, self.kind, self._ended)
+        if self._raised is not None:  # it ended this block, whatever became of it outside
+            document = msgspec.structs.replace(
+                document, events=[_ended_by(event, self._raised) for event in document.events]
+            )
+        return judged(document)
+
+
+def _ended_by(event: Event, number: int) -> Event:
+    return msgspec.structs.replace(event, ended="trace") if event.id == number else event
 
 
 def with_signature_of(function: Function, traced: Callable[..., Any]) -> Function:

@@ -15,14 +15,16 @@ from collections.abc import Callable
 from functools import partial, wraps
 from time import perf_counter_ns
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import Atomic
 
 from dbroute_panel.recording.callers import is_own
+from dbroute_panel.recording.files import DJANGO
 from dbroute_panel.recording.raw import RawTransaction
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.senders import HOUSEKEEPERS, is_connecting
+from dbroute_panel.recording.senders import HOUSEKEEPERS, is_connecting, receiver
 from dbroute_panel.recording.sites import Site, callsite
 from dbroute_panel.recording.snapshots import scalar
 from dbroute_panel.records import Operation
@@ -34,6 +36,10 @@ _OPEN = "_dbroute_panel_transaction"
 On a connection: (trace id, number) of the transaction that is open there, if a trace saw it begin;
 number is None where it ended and the next statement begins one by itself (autocommit is off).
 """
+
+
+_ORM: Final = (f"{DJANGO}db/models/", f"{DJANGO}contrib/contenttypes/fields.py")
+"""Where Django opens a transaction for a single call of its ORM."""
 
 
 def transaction_of(connection: BaseDatabaseWrapper, recorder: Recorder) -> int | None:
@@ -65,20 +71,21 @@ def _note(connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operat
         result = call()
     except BaseException:
         if operation is Operation.COMMIT and connection.autocommit:  # it is a hook of on_commit() that failed
-            _append(recorder, connection, operation, (start, event, number, frame))
+            append(recorder, connection, operation, (start, event, number, frame))
         raise
     if operation in _SAVEPOINTS and not _may_save(connection):
         return result  # Django did nothing
-    _append(recorder, connection, operation, (start, event, number, frame))
+    append(recorder, connection, operation, (start, event, number, frame))
     return result
 
 
-def _append(
+def append(
     recorder: Recorder,
     connection: BaseDatabaseWrapper,
     operation: Operation,
     known: tuple[int, int, int | None, FrameType],
 ) -> None:
+    """Record the event; ``known``: its start, its id (or 0), its transaction, and the frame that did it."""
     start, event, number, frame = known
     try:
         alias = scalar(connection.alias)
@@ -89,12 +96,31 @@ def _append(
             connection.__dict__[_OPEN] = (recorder.trace_id, None)
         if event and not is_own(frame):
             site = callsite(frame) if recorder.callsites else None
-            recorder.events.append(RawTransaction(event, start, alias, operation, number, site))
+            raw = RawTransaction(event, start, alias, operation, number, site)
+            if operation is Operation.BEGIN:
+                raw.by_orm = _is_of_the_orm(frame)
+            recorder.events.append(raw)
     except Exception:
         recorder.lost("transaction")
 
 
 HOUSEKEEPERS.add(_note.__code__)
+
+
+def is_of_a_test(connection: BaseDatabaseWrapper, block: int = -1) -> bool:
+    """Whether the innermost ``atomic()`` on the connection, or that at ``block``, is ``TestCase``'s own."""
+    blocks: list[Any] = connection.atomic_blocks
+    return len(blocks) >= -block and bool(blocks[block]._from_testcase)
+
+
+def _is_of_the_orm(frame: FrameType) -> bool:
+    """Whether the ORM opened the ``atomic()`` that begins in ``frame``, inside of a single call."""
+    here: FrameType | None = frame
+    while here is not None and issubclass(type(receiver(here)), Atomic):
+        here = here.f_back
+    file = "" if here is None or here is frame else here.f_code.co_filename
+    return file.replace("\\", "/").startswith(_ORM)
+
 
 Becomes = Callable[..., Operation | None]
 
@@ -158,6 +184,8 @@ def _saving(operation: Operation) -> Becomes:
     def becomes(
         connection: BaseDatabaseWrapper, recorder: Recorder, *sid: str, **named: str
     ) -> Operation | None:
+        if is_of_a_test(connection):
+            return None  # to the code it is a transaction of its own: see blocks.py
         closed = connection.connection is None
         return operation if closed or _may_save(connection) else None
 

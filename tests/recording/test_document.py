@@ -62,24 +62,17 @@ def test_a_list_of_routers_that_was_emptied_is_empty(site, monkeypatch):
     assert t.document.routers == []
 
 
-def test_a_mirror_of_the_test_runner_is_the_database_itself_and_no_replica(site, monkeypatch):
-    mirror = {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": "m",
-        "HOST": "",
-        "PORT": "",
-        "TEST": {"MIRROR": "archive"},
-    }
-    monkeypatch.setitem(connections.settings, "mirror", mirror)
-    monkeypatch.setitem(connections.settings["archive"], "NAME", "another")
-    monkeypatch.setattr("dbroute_panel.recording.project.replicas", lambda: {"mirror": "archive"})
+@pytest.mark.parametrize("name", ["m", "another"])
+def test_a_mirror_stays_a_replica_where_the_test_runner_gives_it_the_name_of_its_primary(
+    site, monkeypatch, settings, name
+):
+    options = {"ENGINE": "django.db.backends.sqlite3", "NAME": "m", "TEST": {"MIRROR": "archive"}}
+    settings.DATABASES = settings.DATABASES | {"mirror": options}
+    monkeypatch.setitem(connections.settings, "mirror", options)
+    monkeypatch.setitem(connections.settings["archive"], "NAME", name)
     with trace("mirrors", keep=False) as t:
         """Nothing happens."""
     assert t.document.databases["mirror"].replica_of == "archive"
-    monkeypatch.setitem(connections.settings["archive"], "NAME", "m")
-    with trace("mirrors", keep=False) as t:
-        """Nothing happens."""
-    assert t.document.databases["mirror"].replica_of is None
 
 
 def test_databases_that_are_added_at_run_time_or_lack_their_driver(site, monkeypatch):

@@ -1,0 +1,168 @@
+"""
+Exceptions that leave an ``atomic()`` block or end a trace: one event for each, by the outermost that it left.
+
+No exception, traceback or frame is kept. An exception is known again, where it leaves the next block, by its
+identity and by its traceback, to which every frame that it leaves adds one at the front.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Any
+
+from dbroute_panel.recording.files import DJANGO, LIBRARY, USER, kind_of
+from dbroute_panel.recording.misfits import Misfit, misfit
+from dbroute_panel.recording.raw import RawException, Seen
+from dbroute_panel.recording.recorder import Recorder, recording
+from dbroute_panel.recording.sites import Site, site_of
+from dbroute_panel.recording.snapshots import described
+
+MAX_SEEN = 20
+"""Of so many exceptions it is known which they were: more are hardly on their way at once."""
+
+_GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
+
+
+def left_atomic(recorder: Recorder, error: BaseException, alias: str, number: int | None) -> None:
+    """Note that ``error`` left an ``atomic()`` on ``alias``, in the transaction ``number`` of this trace."""
+    try:
+        raw = _seen(recorder, error, alias) or _note(recorder, error, alias)
+        if raw is not None:
+            raw.ended, raw.alias, raw.transaction = "atomic", alias, number
+    except Exception:
+        recorder.lost("exception")
+
+
+def ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True) -> int | None:
+    """
+    Note that ``error`` ended the trace; the id of its event, or None.
+
+    ``whole``: it was not only a block that had joined the trace.
+    """
+    if type(error) is SystemExit and not error.code:
+        return None  # that is how a command says that it is done
+    try:
+        raw = _seen(recorder, error, None) or _note(recorder, error, None)
+        if raw is None:
+            return None
+        if whole:
+            raw.ended = "trace"
+        return raw.id
+    except Exception:
+        recorder.lost("exception")
+        return None
+
+
+def entered(recorder: Recorder, alias: str) -> None:
+    """Note that an ``atomic()`` on ``alias`` begins: an exception that leaves it comes later than that."""
+    recorder.entered[alias] = recorder.latest
+
+
+def _note(recorder: Recorder, error: BaseException, alias: str | None) -> RawException | None:
+    event = recorder.draw("exception")
+    if not event:
+        return None
+    site, raised_at = _places(error.__traceback__)
+    name = type(error).__name__
+    raw = RawException(event, perf_counter_ns(), (name, described(error)), None, None, None, None, raised_at)
+    if recorder.callsites:
+        raw.site = site
+    if (about := _misfit(error)) is not None:
+        raw.model, raw.using, raw.other = about
+    recorder.events.append(raw)
+    remember(recorder, error, raw)
+    return raw
+
+
+def remember(recorder: Recorder, error: BaseException, raw: RawException) -> None:
+    traceback = _identities(error.__traceback__)
+    kept = _identities(_outside_of_generators(error.__traceback__))
+    recorder.raised.append(Seen(id(error), traceback, kept, _position(error.__traceback__), raw))
+    del recorder.raised[:-MAX_SEEN]
+
+
+def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> RawException | None:
+    """The event of ``error`` if it has left something before; it is the one that now leaves this, too."""
+    if not recorder.raised:
+        return None
+    traceback, position = _identities(error.__traceback__), _position(error.__traceback__)
+    for number, seen in enumerate(recorder.raised):
+        if seen.identity != id(error) or traceback[len(traceback) - len(seen.kept) :] != seen.kept:
+            continue
+        # In a loop around a block the next exception may lie at the same place in memory, with a traceback of
+        # the same places. But its block began when the exception before had been noted.
+        again = traceback == seen.traceback and position == seen.position
+        if again and alias is not None and recorder.entered.get(alias, 0) >= seen.raw.id:
+            return None
+        recorder.raised[number] = seen._replace(traceback=traceback, position=position)
+        return seen.raw
+    return None
+
+
+def _misfit(error: BaseException) -> Misfit | None:
+    line = error.__traceback__
+    while line is not None and line.tb_next is not None:
+        line = line.tb_next
+    with suppress(AttributeError, KeyError):  # an object of somebody else's is not what Django's would be
+        return None if line is None else misfit(error, line.tb_frame)
+    return None
+
+
+def _lines(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _identities(traceback: TracebackType | None) -> tuple[tuple[int, int], ...]:
+    return tuple((id(line), line.tb_lasti) for line in _lines(traceback))
+
+
+def _position(traceback: TracebackType | None) -> int:
+    return -1 if traceback is None else traceback.tb_frame.f_lasti
+
+
+def _outside_of_generators(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback without the generators at its front, but for the place where it was raised."""
+    while traceback is not None and traceback.tb_next is not None:
+        if not traceback.tb_frame.f_code.co_flags & _GENERATORS:
+            break
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
+    """
+    (the innermost line of the user's, the line of Django's where the exception came out of it).
+
+    Without the first there is that of a library; without the second it is the user's own exception.
+    """
+    library = raised_at = None
+    for line in reversed(list(_lines(traceback))):
+        code = line.tb_frame.f_code
+        kind = kind_of(code.co_filename)
+        if kind == USER:
+            return _site(line), raised_at
+        if kind == LIBRARY:
+            library = library or line
+        elif raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO):
+            raised_at = (code, line.tb_lasti, None)
+    return (None if library is None else _site(library)), raised_at
+
+
+def _site(line: TracebackType) -> Site:
+    """The site of a line of a traceback, with the template that was being rendered."""
+    code, _position, template = site_of(line.tb_frame, None)
+    return code, line.tb_lasti, template
+
+
+def on_request_exception(sender: Any, **kwargs: Any) -> None:
+    """The receiver of ``got_request_exception``: Django makes the response 500 of an exception."""
+    error, recorder = sys.exception(), recording()
+    if error is not None and recorder is not None:
+        ended_trace(recorder, error, whole=recorder.in_request)
