@@ -77,10 +77,16 @@ def a_query(id: int = 2, alias: str = "replica1", **changes: Any) -> Query:
     return Query(**fields | changes)
 
 
-def a_transaction(id: int = 3, alias: str = "primary") -> Transaction:
-    return Transaction(
-        id=id, alias=alias, at_us=id * 100, operation=Operation.BEGIN, transaction=1, callsite=CALLSITE
-    )
+def a_transaction(id: int = 3, alias: str = "primary", **changes: Any) -> Transaction:
+    fields: dict[str, Any] = {
+        "id": id,
+        "alias": alias,
+        "at_us": id * 100,
+        "operation": Operation.BEGIN,
+        "transaction": 1,
+        "callsite": CALLSITE,
+    }
+    return Transaction(**fields | changes)
 
 
 def a_hook(id: int = 4, alias: str = "primary", **changes: Any) -> CommitHook:

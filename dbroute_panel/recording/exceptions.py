@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from time import perf_counter_ns
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
+from django.db.transaction import TransactionManagementError
+
 from dbroute_panel.recording.files import DJANGO, LIBRARY, USER, kind_of
-from dbroute_panel.recording.misfits import Misfit, misfit
+from dbroute_panel.recording.misfits import AS_SQL, Misfit, lock, misfit
 from dbroute_panel.recording.raw import RawException, Seen
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.sites import Site, site_of
+from dbroute_panel.recording.sites import Site, callsite, site_of
 from dbroute_panel.recording.snapshots import described
 
 MAX_SEEN = 20
@@ -31,7 +33,7 @@ _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 def left_atomic(recorder: Recorder, error: BaseException, alias: str, number: int | None) -> None:
     """Note that ``error`` left an ``atomic()`` on ``alias``, in the transaction ``number`` of this trace."""
     try:
-        raw = _seen(recorder, error, alias) or _note(recorder, error, alias)
+        raw = _seen(recorder, error, alias) or _note(recorder, error)
         if raw is not None:
             raw.ended, raw.alias, raw.transaction = "atomic", alias, number
     except Exception:
@@ -47,7 +49,7 @@ def ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True)
     if type(error) is SystemExit and not error.code:
         return None  # that is how a command says that it is done
     try:
-        raw = _seen(recorder, error, None) or _note(recorder, error, None)
+        raw = _seen(recorder, error, None) or _note(recorder, error)
         if raw is None:
             return None
         if whole:
@@ -58,28 +60,72 @@ def ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True)
         return None
 
 
+def refused(error: BaseException) -> None:
+    """Note that Django refuses something because the databases do not fit, whatever becomes of ``error``."""
+    if (recorder := recording()) is None:
+        return
+    try:
+        about = _misfit(error)
+        if about is not None and about.other not in (None, about.using) and not _seen(recorder, error, None):
+            _note(recorder, error)
+    except Exception:
+        recorder.lost("exception")
+
+
+def will_be_refused(recorder: Recorder, frame: FrameType) -> None:
+    """Note that ``SQLCompiler.as_sql()``, at work in ``frame``, is going to refuse a lock in autocommit."""
+    try:
+        if event := recorder.draw("exception"):
+            name = TransactionManagementError.__name__
+            place = (frame.f_code, frame.f_lasti, None)
+            raw = RawException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
+            if recorder.callsites:
+                raw.site = callsite(frame)
+            raw.model, raw.using, raw.other = lock(frame.f_locals)
+            recorder.events.append(raw)
+            recorder.refusal = id(frame), raw
+    except Exception:
+        recorder.lost("exception")
+
+
 def entered(recorder: Recorder, alias: str) -> None:
     """Note that an ``atomic()`` on ``alias`` begins: an exception that leaves it comes later than that."""
     recorder.entered[alias] = recorder.latest
 
 
-def _note(recorder: Recorder, error: BaseException, alias: str | None) -> RawException | None:
-    event = recorder.draw("exception")
+def _note(recorder: Recorder, error: BaseException) -> RawException | None:
+    expected = _expected(recorder, error)
+    event = recorder.draw("exception") if expected is None else expected.id
     if not event:
         return None
     site, raised_at = _places(error.__traceback__)
     name = type(error).__name__
-    raw = RawException(event, perf_counter_ns(), (name, described(error)), None, None, None, None, raised_at)
+    message = described(error)
+    if expected is not None:
+        raw = expected
+        raw.error, raw.raised_at = (name, message), raised_at
+    else:
+        raw = RawException(event, perf_counter_ns(), (name, message), None, None, None, None, raised_at)
+        recorder.events.append(raw)
     if recorder.callsites:
         raw.site = site
     if (about := _misfit(error)) is not None:
         raw.model, raw.using, raw.other = about
-    recorder.events.append(raw)
-    remember(recorder, error, raw)
+    _remember(recorder, error, raw)
     return raw
 
 
-def remember(recorder: Recorder, error: BaseException, raw: RawException) -> None:
+def _expected(recorder: Recorder, error: BaseException) -> RawException | None:
+    """The event that was made when Django was going to raise ``error``, if it was."""
+    frame, raw = recorder.refusal
+    last = _last(error)
+    if raw is None or last is None or id(last.tb_frame) != frame or last.tb_frame.f_code is not AS_SQL:
+        return None
+    recorder.refusal = (0, None)
+    return raw
+
+
+def _remember(recorder: Recorder, error: BaseException, raw: RawException) -> None:
     traceback = _identities(error.__traceback__)
     kept = _identities(_outside_of_generators(error.__traceback__))
     recorder.raised.append(Seen(id(error), traceback, kept, _position(error.__traceback__), raw))
@@ -94,10 +140,10 @@ def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> RawExc
     for number, seen in enumerate(recorder.raised):
         if seen.identity != id(error) or traceback[len(traceback) - len(seen.kept) :] != seen.kept:
             continue
-        # In a loop around a block the next exception may lie at the same place in memory, with a traceback of
-        # the same places. But its block began when the exception before had been noted.
+        # In a loop the next exception may lie at the same place in memory, and its traceback too.
+        # One instruction ends several blocks only in an ExitStack, where none of them has just begun.
         again = traceback == seen.traceback and position == seen.position
-        if again and alias is not None and recorder.entered.get(alias, 0) >= seen.raw.id:
+        if again and (alias is None or recorder.entered.get(alias, 0) >= seen.raw.id):
             return None
         recorder.raised[number] = seen._replace(traceback=traceback, position=position)
         return seen.raw
@@ -105,12 +151,18 @@ def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> RawExc
 
 
 def _misfit(error: BaseException) -> Misfit | None:
-    line = error.__traceback__
-    while line is not None and line.tb_next is not None:
-        line = line.tb_next
+    line = _last(error)
     with suppress(AttributeError, KeyError):  # an object of somebody else's is not what Django's would be
         return None if line is None else misfit(error, line.tb_frame)
     return None
+
+
+def _last(error: BaseException) -> TracebackType | None:
+    """Where it was raised."""
+    line = error.__traceback__
+    while line is not None and line.tb_next is not None:
+        line = line.tb_next
+    return line
 
 
 def _lines(traceback: TracebackType | None) -> Iterator[TracebackType]:

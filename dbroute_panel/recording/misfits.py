@@ -12,9 +12,12 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Model
+from django.db.models.sql.compiler import SQLCompiler
 
 from dbroute_panel.recording.files import DJANGO
 from dbroute_panel.recording.snapshots import label, scalar
+
+AS_SQL: Final = SQLCompiler.as_sql.__code__
 
 
 class Misfit(NamedTuple):
@@ -25,7 +28,7 @@ class Misfit(NamedTuple):
     other: str | None
 
 
-def _lock(names: Mapping[str, Any]) -> Misfit:
+def lock(names: Mapping[str, Any]) -> Misfit:
     """``SQLCompiler.as_sql()``: select_for_update() on a connection in autocommit."""
     compiler = names["self"]
     return Misfit(label(compiler.query.model), scalar(compiler.using), None)
@@ -46,10 +49,18 @@ def _added(names: Mapping[str, Any]) -> Misfit:
 
 
 PLACES: Final[Mapping[tuple[str, str, str], Callable[[Mapping[str, Any]], Misfit]]] = {
-    ("TransactionManagementError", "db/models/sql/compiler.py", "as_sql"): _lock,
-    ("ValueError", "db/models/lookups.py", "process_rhs"): _subquery,
-    ("ValueError", "db/models/fields/related_descriptors.py", "add"): _added,
-    ("ValueError", "contrib/contenttypes/fields.py", "add"): _added,
+    ("TransactionManagementError", "db/models/sql/compiler.py", "SQLCompiler.as_sql"): lock,
+    ("ValueError", "db/models/lookups.py", "In.process_rhs"): _subquery,
+    (
+        "ValueError",
+        "db/models/fields/related_descriptors.py",
+        "create_reverse_many_to_one_manager.<locals>.RelatedManager.add",
+    ): _added,
+    (
+        "ValueError",
+        "contrib/contenttypes/fields.py",
+        "create_generic_related_manager.<locals>.GenericRelatedObjectManager.add",
+    ): _added,
 }
 """By the class, the file below Django's folder and the function."""
 
@@ -60,5 +71,5 @@ def misfit(error: BaseException, frame: FrameType) -> Misfit | None:
     file = code.co_filename.replace("\\", "/")
     if not file.startswith(DJANGO):
         return None
-    place = type(error).__name__, file.removeprefix(DJANGO), code.co_name
+    place = type(error).__name__, file.removeprefix(DJANGO), code.co_qualname
     return None if (read := PLACES.get(place)) is None else read(frame.f_locals)

@@ -25,7 +25,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
 from dbroute_panel.recording.carrier import NOBODY
 from dbroute_panel.recording.probes import Asking
-from dbroute_panel.recording.raw import KINDS, RawEvent, Seen
+from dbroute_panel.recording.raw import KINDS, RawEvent, RawException, Seen
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
 from dbroute_panel.records import Request
@@ -82,6 +82,7 @@ class Recorder:
         # Of exceptions that have left something: see exceptions.py. ``entered``: the id that was the latest
         # when the last atomic() on an alias began.
         self.raised: list[Seen] = []
+        self.refusal: tuple[int, RawException | None] = (0, None)
         self.entered: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         self.text = ""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings as site_settings
 from django.contrib.auth.models import User as Account
 from django.db import migrations, models
 from django.test.utils import isolate_apps
@@ -111,10 +112,15 @@ RAISED = {
     "replica-write-by-fallback": "OperationalError",  # a replica is opened read-only
     "write-by-fallback": "OperationalError",
     "write-on-read-route": "OperationalError",
+    "add-across-databases": "ValueError",
+    "subquery-across-databases": "ValueError",
     "write-outside-atomic": "ValueError",
     "write-to-replica": "OperationalError",
 }
-ROUTERS = {"relation-refused-by-default": ["tests.docs.test_findings.WithoutRelations"]}
+ROUTERS = {
+    "add-across-databases": ["tests.docs.test_findings.AllRelations", *site_settings.DATABASE_ROUTERS],
+    "relation-refused-by-default": ["tests.docs.test_findings.WithoutRelations"],
+}
 SHOWN_BY_THE_EXAMPLE = {
     "empty-default",
     "partial-commit",
@@ -123,6 +129,8 @@ SHOWN_BY_THE_EXAMPLE = {
     "repeated-query",
     "replica-read-in-atomic",
     "same-query-elsewhere",
+    "add-across-databases",
+    "subquery-across-databases",
     "several-databases-written",
     "stale-read",
     "write-by-fallback",
@@ -131,6 +139,11 @@ SHOWN_BY_THE_EXAMPLE = {
     "write-to-replica",
 }
 """The other examples define a router, and ask nothing of it."""
+
+
+class AllRelations:
+    def allow_relation(self, obj1, obj2, **hints):
+        return True
 
 
 class WithoutRelations:

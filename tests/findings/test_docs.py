@@ -33,6 +33,8 @@ SPECIFIED = {
     "missing-table": Level.ERROR,
     "repeated-query": Level.WARNING,
     "same-query-elsewhere": Level.INFO,
+    "add-across-databases": Level.ERROR,
+    "subquery-across-databases": Level.ERROR,
 }
 
 

@@ -7,10 +7,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Account
 from django.db import IntegrityError, OperationalError, connections, router, transaction
+from django.db.models.signals import post_delete
 
 from dbroute_panel import findings, trace
 from dbroute_panel.records import InstanceRef, Operation, Query, Route, Transaction
-from example_site.library.models import Book, Person, Tag
+from example_site.library.models import Book, Person, Review, Tag
 from example_site.notes.models import Note
 from example_site.routers import PassingRouter
 from example_site.users.models import User
@@ -100,6 +101,72 @@ class TestWriteOutsideAtomic:
         message = found(self.by_hand(locked)).one(self.code).message
         assert "locked on primary" in message
         assert ": the lock ended with the statement. Put" in message
+
+    ONE_CALL = {
+        "bulk_create()": lambda book, tag: Tag.objects.bulk_create([Tag(name="a")]),
+        "bulk_update()": lambda book, tag: Book.objects.bulk_update([book], ["title"]),
+        "get_or_create()": lambda book, tag: Tag.objects.get_or_create(name="a"),
+        "update_or_create()": lambda book, tag: Tag.objects.update_or_create(name="a"),
+        "delete()": lambda book, tag: book.delete(),
+        "queryset.delete()": lambda book, tag: Book.objects.using("primary").filter(pk=book.pk).delete(),
+        "add()": lambda book, tag: book.tags.add(tag),
+        "set()": lambda book, tag: book.tags.set([tag]),
+        "clear()": lambda book, tag: book.tags.clear(),
+        "reverse set()": lambda book, tag: tag.books.set([book]),
+        "generic clear()": lambda book, tag: book.reviews.clear(),
+    }
+
+    @pytest.mark.parametrize("call", ONE_CALL.values(), ids=ONE_CALL)
+    def test_what_the_orm_writes_in_a_transaction_of_its_own(self, found, call):
+        book = Book.objects.using("primary").get(title="Kindred")
+        tag = Tag.objects.using("primary").create(name="myth")
+        book.tags.add(Tag.objects.using("primary").create(name="other"))
+        Review.objects.using("primary").create(text="a", about=book)
+        with trace("t") as t, contextlib.suppress(Undo), transaction.atomic(using="auth_db"):
+            call(book, tag)
+            raise Undo
+        assert self.code in found(t).codes
+
+    def test_what_the_orm_writes_is_said_to_be_committed(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            Tag.objects.bulk_create([Tag(name="a")])
+        assert found(t).one(self.code).message == (
+            "library.Tag was written on primary, in a transaction that the ORM opened and committed by "
+            "itself while another was open on auth_db: rolling that back does not undo it. Put it into "
+            "atomic(using='primary'), or open that block on primary."
+        )
+
+    def test_not_what_the_orm_took_back_itself(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"), contextlib.suppress(IntegrityError):
+            Tag.objects.bulk_create([Tag(pk=4711, name="a"), Tag(pk=4711, name="b")])
+        assert found(t).codes == set()
+
+    def test_not_what_the_orm_writes_inside_of_a_block_of_the_code_s_own(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"), transaction.atomic(using="primary"):
+            Tag.objects.bulk_create([Tag(name="a")])
+        assert self.code not in found(t).codes
+
+    def test_not_what_the_orm_writes_with_no_other_block_open(self, found):
+        with trace("t") as t:
+            Tag.objects.bulk_create([Tag(name="a")])
+            with transaction.atomic(using="auth_db"):
+                """Over before the next."""
+            Tag.objects.bulk_create([Tag(name="b")])
+        assert found(t).codes == set()
+
+    def test_not_where_the_orm_opened_both(self, found):
+        def written(sender, **kwargs):
+            Account.objects.bulk_create([Account(username="fred2")])
+
+        post_delete.connect(written, sender=Tag)
+        try:
+            Tag.objects.using("primary").create(name="a")
+            with trace("t") as t:
+                Tag.objects.using("primary").filter(name="a").delete()
+        finally:
+            post_delete.disconnect(written, sender=Tag)
+        assert [event.by_orm for event in t.transactions if event.operation == "begin"] == [True, True]
+        assert self.code not in found(t).codes
 
     def test_not_what_only_looks_like_a_lock(self, found):
         assert found(self.by_hand("SELECT 'for update' FROM library_book -- FOR UPDATE")).codes == set()

@@ -41,7 +41,7 @@ def execute(connection, sql, params=None):
 def told(t):
     """The events of a trace in short: operations of transactions with their number, and of queries too."""
     return [
-        (event.operation, event.transaction) for event in t.events if event.id and hasattr(event, "alias")
+        (event.operation, event.transaction) for event in t.events if event.id and hasattr(event, "operation")
     ]
 
 

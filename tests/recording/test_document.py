@@ -64,11 +64,10 @@ def test_a_list_of_routers_that_was_emptied_is_empty(site, monkeypatch):
 
 @pytest.mark.parametrize("name", ["m", "another"])
 def test_a_mirror_stays_a_replica_where_the_test_runner_gives_it_the_name_of_its_primary(
-    site, monkeypatch, settings, name
+    site, monkeypatch, name
 ):
     options = {"ENGINE": "django.db.backends.sqlite3", "NAME": "m", "TEST": {"MIRROR": "archive"}}
-    settings.DATABASES = settings.DATABASES | {"mirror": options}
-    monkeypatch.setitem(connections.settings, "mirror", options)
+    monkeypatch.setitem(connections.settings, "mirror", options)  # the dict that settings.DATABASES is, too
     monkeypatch.setitem(connections.settings["archive"], "NAME", name)
     with trace("mirrors", keep=False) as t:
         """Nothing happens."""

@@ -37,7 +37,7 @@ def execute(connection, sql):
 
 
 def told(t):
-    return [(event.alias, event.operation) for event in t.events]
+    return [(event.alias, event.operation) for event in t.events if hasattr(event, "operation")]
 
 
 def sql_of(t):
