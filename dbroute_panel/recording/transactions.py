@@ -65,6 +65,8 @@ def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: S
 
 def _note(connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operation, call: Execute) -> Any:
     """Do what begins or ends a transaction; then record it as one event, unless it failed."""
+    if operation in _SAVEPOINTS and is_of_a_test(connection):
+        return call()  # to the code it is a transaction of its own: see blocks.py
     start, event = perf_counter_ns(), recorder.draw("transaction")
     number, frame = transaction_of(connection, recorder), sys._getframe(2)
     try:
@@ -184,8 +186,6 @@ def _saving(operation: Operation) -> Becomes:
     def becomes(
         connection: BaseDatabaseWrapper, recorder: Recorder, *sid: str, **named: str
     ) -> Operation | None:
-        if is_of_a_test(connection):
-            return None  # to the code it is a transaction of its own: see blocks.py
         closed = connection.connection is None
         return operation if closed or _may_save(connection) else None
 
