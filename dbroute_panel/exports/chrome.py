@@ -5,7 +5,8 @@ A trace is a process (``pid``) whose clock begins at 0. On its first lane (``tid
 come the routers, then each database that was used, with its transactions around the queries in them.
 Savepoints, functions given to ``on_commit()`` and exceptions are points of time. An
 arrow leads from a decision to each of its queries. ``args`` of a slice is its event as the JSON export has
-it. See https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.
+it, with the codes of the findings about it (``findings``) and, where the decision behind a query was about
+another model, that model (``decision_model``). See https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class _Process:
         for alias, database in trace.databases.items():
             primary = database.replica_of
             self.databases[alias] = Lanes(alias, f", replica of {primary}" if primary else "")
+        self.decisions = {decision.id: decision for decision in trace.decisions}
         self.slices: dict[int, Slice] = {}  # of each decision and query, by its id
         self.blocks: dict[Span, Slice] = {}
         self.whole = Lane("trace", tid=1)
@@ -136,8 +138,10 @@ class _Process:
             yield from lanes.lanes
 
     def args(self, event: Event) -> Json:
-        """The event as the JSON export has it, and the codes of the findings about it."""
+        """The event as the JSON export has it, and what is said of it elsewhere: see the module."""
         args: Json = msgspec.to_builtins(event)
+        if isinstance(event, Query) and (decision := self.decisions.get(event.decision or 0)) is not None:
+            args |= {"decision_model": decision.model} if decision.model != event.model else {}
         return args | {"findings": self.codes[event.id]} if event.id in self.codes else args
 
     # Writing

@@ -142,6 +142,7 @@ COLUMNS: Final = (
         "router",
         "answer",
         "decision",
+        "decision_model",
         "within",
         "writes",
         "many",
@@ -154,7 +155,10 @@ COLUMNS: Final = (
     *("hook", "robust", "outcome", "ended_at_us", "ended", "raised_at"),
     "error_code",
 )
-"""The first row. What an event does not have is empty."""
+"""
+The first row. What an event does not have is empty. ``decision_model`` is what the routers were asked about
+when they gave the alias of a query: where it is not ``model``, nobody was asked about that.
+"""
 
 
 def write(traces: Iterable[Trace]) -> Iterator[bytes]:
@@ -164,8 +168,10 @@ def write(traces: Iterable[Trace]) -> Iterator[bytes]:
     writer.writerow(COLUMNS)
     for trace in traces:
         whole = {"trace": trace.id, "started_at": trace.started_at, "name": trace.name}
+        models = {decision.id: decision.model for decision in trace.decisions}
         for number, event in enumerate(trace.events, 1):
-            writer.writerow(_row(whole, event))
+            about = models.get(event.decision or 0) if isinstance(event, Query) else None
+            writer.writerow(_row({**whole, "decision_model": about}, event))
             if number % ROWS == 0:
                 yield _taken(buffer)
     yield _taken(buffer)

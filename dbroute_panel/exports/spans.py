@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from dbroute_panel.asked import is_passed_on
 from dbroute_panel.exports.attributes import (
     NOWHERE,
     Attribute,
@@ -258,13 +259,24 @@ class _Spans:
                     "dbroute.rowcount": event.rowcount,
                 }
             )
-            | (of_answer(decision) if decision else {})
+            | self.asked(event, decision)
             | self.found(event.id)
             | of_error(event.error, event.error_code)
             | of_callsite(event.callsite),
             link=self.id("event", decision.id) if decision else None,
             error=event.error,
         )
+
+    def asked(self, query: Query, decision: Decision | None) -> dict[str, Attribute]:
+        """
+        Who sent a query there, and what they were asked about where that was not its model.
+
+        The router of an answer about another model decided nothing about this one: the link leads to it.
+        """
+        if decision is None:
+            return {}
+        about = given({"dbroute.decision.model": decision.model if decision.model != query.model else None})
+        return about if is_passed_on(query, decision) else of_answer(decision) | about
 
     def found(self, event: int) -> dict[str, Attribute]:
         return {"dbroute.findings": self.codes[event]} if event in self.codes else {}

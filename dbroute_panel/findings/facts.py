@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
+from dbroute_panel.asked import Asked, asked_about, is_passed_on
 from dbroute_panel.records import (
     CommitHook,
     Database,
@@ -28,6 +29,8 @@ from .statements import ROWS, returns_rows, tables_read, tables_written
 BEGIN, COMMIT, ROLLBACK = Operation.BEGIN, Operation.COMMIT, Operation.ROLLBACK
 SAVEPOINT, SAVEPOINT_COMMIT = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT
 SAVEPOINT_ROLLBACK = Operation.SAVEPOINT_ROLLBACK
+ASKED_ROUTES = frozenset({Route.ROUTER, Route.INSTANCE, Route.DEFAULT})
+"""The routes of queries whose alias is the answer to a question."""
 
 HOUSEKEEPING = frozenset(
     {"admin.LogEntry", "contenttypes.ContentType", "migrations.Migration", "sessions.Session"}
@@ -99,8 +102,18 @@ class Facts:
         return None if number is None else self._decisions.get(number)
 
     def decision_of(self, query: Query) -> Decision | None:
-        """The decision that sent ``query`` to its alias, or None if no router was asked."""
+        """The decision whose answer is the alias of ``query``; see ``asked()`` for what it was about."""
         return self.decision(query.decision)
+
+    def asked(self, query: Query) -> Asked | None:
+        """What that decision was about, compared with the model of ``query``; None without a decision."""
+        decision = self.decision_of(query)
+        return None if decision is None else asked_about(query, decision)
+
+    def is_routed(self, query: Query) -> bool:
+        """Whether another answer to a question about its model would have sent ``query`` elsewhere."""
+        decision = self.decision_of(query)
+        return query.route in ASKED_ROUTES if decision is None else not is_passed_on(query, decision)
 
     def primary_of(self, alias: str) -> str:
         """The primary of the replica group that ``alias`` is in; itself, where none is declared."""
@@ -125,6 +138,10 @@ class Facts:
             return query.model
         tables = tables_written(query.sql) if query.writes else tables_read(query.sql)
         return f'the table "{tables[0]}"' if tables else "raw SQL"
+
+    def question(self, decision: Decision) -> str:
+        """``db_for_write(library.Book)``."""
+        return f"{decision.action}({decision.model or ''})"
 
     def subjects(self, queries: Iterable[Query]) -> str:
         """What queries on one model or table are about: one object by its key; of more, how many."""

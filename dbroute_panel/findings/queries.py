@@ -8,7 +8,8 @@ from itertools import chain
 from operator import attrgetter
 from typing import Final
 
-from dbroute_panel.records import Callsite, Finding, Query
+from dbroute_panel.asked import Asked, asked_about
+from dbroute_panel.records import Callsite, Decision, Finding, Query
 
 from .facts import Facts, is_housekeeping
 from .function import ERROR, INFO, WARNING, finding
@@ -22,6 +23,9 @@ MISSING: Final[Mapping[str, re.Pattern[str]]] = {
     "oracle": re.compile(r"ORA-00942(?P<table>)"),
 }
 """How a backend says that a table is not there, by vendor (MariaDB's is mysql); after ``Class: ``."""
+
+CACHE: Final = "django_cache.CacheEntry"
+"""What Django's database cache asks the routers about: no model, and no migration makes its table."""
 
 THRESHOLD: Final = 10
 """So many equal queries from one line are a loop."""
@@ -40,14 +44,46 @@ def missing_table(trace: Facts) -> Iterator[Finding]:
         for query in trace.queries
         if query.error is not None and (table := _missing(query, trace)) is not None
     ]
-    for (alias, table), found in by(failed, lambda one: (one[1].alias, one[0])).items():
+    groups = by(failed, lambda one: (one[1].alias, one[0], _remedy(one[1], trace)))
+    for (alias, table, remedy), found in groups.items():
         queries = [query for _, query in found]
         what = f"The table {table}" if table else "A table"
+        told = (
+            one for query in queries if (one := trace.decision_of(query)) is not None and _tells(one, query)
+        )
         yield Finding.about(
             *queries,
-            message=f"{what} is not on {alias}, where a query of {trace.subjects(queries)} failed. "
-            "Migrate it there, or let a router name the database that has it.",
+            *{one.id: one for one in told}.values(),
+            message=f"{what} is not on {alias}, where a query of {trace.subjects(queries)} failed. {remedy}.",
         )
+
+
+def _tells(decision: Decision, query: Query) -> bool:
+    """Whether the remedy names what the decision was about."""
+    return asked_about(query, decision) is not Asked.SAME_MODEL
+
+
+def _remedy(query: Query, trace: Facts) -> str:
+    """What to change: how the table gets there, and who could have sent the query elsewhere."""
+    alias, decision, asked = query.alias, trace.decision_of(query), trace.asked(query)
+    if decision is not None and asked is Asked.OTHER_MODEL:
+        return (
+            f"Nobody was asked about {query.model}: {alias} is the alias of {trace.question(decision)}, "
+            f"which was passed on. Name the database of {query.model} in the code, or have both on one "
+            "database"
+        )
+    primary = trace.primaries.get(alias)
+    if decision is not None and decision.model == CACHE:
+        make = f"Make it with createcachetable --database {primary or alias}"
+    else:
+        make = f"Migrate {primary}" if primary else "Migrate it there"
+    if primary:
+        make = f"{alias} is a replica of {primary}. {make} and let replication bring the table"
+    if decision is not None and asked is Asked.SAVED_OBJECT:
+        return f"{make}, or let a router name another database for {decision.model}, whose object was saved"
+    if trace.is_routed(query):
+        return f"{make}, or let a router name the database that has it"
+    return f"{make}, or name the database that has it in the code"
 
 
 def _missing(query: Query, trace: Facts) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbroute_panel.records import Finding, Query
+from dbroute_panel.records import Action, Finding, Query
 
 from .error_codes import is_refused_as_read_only
-from .facts import Facts, Span
+from .facts import Facts, Span, is_housekeeping
 from .function import ERROR, WARNING, finding
 from .grouping import by
 from .statements import ROWS, locks, tables_read, tables_written
@@ -38,9 +38,14 @@ def stale_read(trace: Facts) -> Iterator[Finding]:
             *{write.id: write for write, _ in pairs[:20]}.values(),
             *reads,
             message=f"{trace.subjects(reads)} was possibly read stale from {replicas}, after "
-            f"{trace.subject(write)} was written on {primary}. Read it with using({primary!r}), or let "
-            f"db_for_read answer {primary} after a write.",
+            f"{trace.subject(write)} was written on {primary}. Read it with using({primary!r})"
+            f"{_or_router(reads, trace, f'answer {primary} after a write')}.",
         )
+
+
+def _or_router(reads: list[Query], trace: Facts, told: str) -> str:
+    """What ``db_for_read`` could answer instead, where it was asked about the model of one of ``reads``."""
+    return f", or let db_for_read {told}" if any(map(trace.is_routed, reads)) else ""
 
 
 def _rows(query: Query) -> tuple[str, ...]:
@@ -71,24 +76,28 @@ def replica_read_in_atomic(trace: Facts) -> Iterator[Finding]:
     groups = by(found, lambda one: (one[0].alias, one[1].alias, trace.model(one[0])))
     for (alias, primary, _), reads in groups.items():
         queries = [query for query, _ in reads]
+        told = f"answer {primary} while connections[{primary!r}].in_atomic_block"
         yield Finding.about(
             *queries,
             *{span.begin.id: span.begin for _, span in reads}.values(),
             message=f"{trace.subjects(queries)} was read from {alias} while a transaction was open on "
             f"{primary}: what that writes cannot be seen there. Read with using({primary!r}) inside the "
-            f"block, or let db_for_read answer {primary} while connections[{primary!r}].in_atomic_block.",
+            f"block{_or_router(queries, trace, told)}.",
         )
 
 
 def _concerns(span: Span, query: Query) -> bool:
     """
-    Whether a read is the transaction's business.
+    Whether a read is the transaction's business: of one that ended and wrote nothing it could miss nothing.
 
-    Not where one line of the user's made Django open the transaction and read before it wrote, as a form of
-    the admin does: nobody put that read into that block.
+    Such is the one of each page that only reads, with ``ATOMIC_REQUESTS``. What Django writes beside the
+    user's data does not count, unless that is what was read. Nor does a read count where one line of the
+    user's made Django open the transaction and read before it wrote, as a form of the admin does.
     """
-    written = bool(span.writes) and span.writes[0].id < query.id
-    return written or query.callsite != span.begin.callsite
+    writes = [write for write in span.writes if not is_housekeeping(write) or write.model == query.model]
+    if not writes and span.end is not None:
+        return False
+    return bool(writes and writes[0].id < query.id) or query.callsite != span.begin.callsite
 
 
 @finding("write-to-replica", level=ERROR)
@@ -121,11 +130,13 @@ def _on_a_replica(trace: Facts, alias: str, queries: list[Query], noun: str, *, 
     error = trace.error(queries[0].error)
     went = f"A {noun} of {what}" if noun in ("write", "lock") else f"{noun} ({what})"
     if primary == alias:
+        routed = any(map(trace.is_routed, queries))
+        remedy = "Let db_for_write answer the" if routed else "Name in the code the"
         return (
-            f"{went} was refused by {alias}, which is read-only ({error}). Let db_for_write answer the "
+            f"{went} was refused by {alias}, which is read-only ({error}). {remedy} "
             f"database that takes writes. If {alias} is a replica of it, say so in DBROUTE_PANEL['REPLICAS']."
         )
-    remedy = f"Let db_for_write answer {primary}, or write {primary} where the code says {alias}."
+    remedy = _instead(queries, alias, primary, trace)
     if not ran:
         return f"{went} went to {alias}, a replica of {primary}, and failed ({error}). {remedy}"
     if noun == "lock":
@@ -134,3 +145,18 @@ def _on_a_replica(trace: Facts, alias: str, queries: list[Query], noun: str, *, 
             f"locks nothing. {remedy}"
         )
     return f"{what} was written on {alias}, a replica of {primary}. {remedy}"
+
+
+def _instead(queries: list[Query], alias: str, primary: str, trace: Facts) -> str:
+    """What to change: a router's answer where it was asked about the model, else the code with the alias."""
+    decisions = [decision for query in queries if (decision := trace.decision_of(query)) is not None]
+    if any(map(trace.is_routed, queries)):
+        if decisions and all(decision.action is Action.READ for decision in decisions):
+            return f"It is what db_for_read answered: write where db_for_write answers {primary}."
+        return f"Let db_for_write answer {primary}, or write {primary} where the code says {alias}."
+    if not decisions:
+        return f"Write {primary} where the code says {alias}."
+    return (
+        f"It is the alias of {trace.question(decisions[0])}, and nobody was asked about "
+        f"{trace.model(queries[0])}: name {primary} where that is passed on."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from dbroute_panel.asked import Asked, asked_about, is_passed_on
 from dbroute_panel.records import (
     Action,
     Decision,
@@ -95,9 +96,13 @@ def _refused_locks(trace: Facts) -> Iterator[Finding]:
 
 @finding("write-by-fallback", level=WARNING)
 def write_by_fallback(trace: Facts) -> Iterator[Finding]:
-    """A write that went where the instance came from, or to ``default``: no router had an opinion."""
+    """
+    A write that went where the instance came from, or to ``default``: no router had an opinion.
+
+    It is about the model that was asked about: nobody was asked about others that were written along with it.
+    """
     fallen = [
-        query
+        (query, decision)
         for query in trace.writes
         if query.route in (Route.INSTANCE, Route.DEFAULT)
         and (decision := trace.decision_of(query)) is not None
@@ -111,32 +116,48 @@ def write_by_fallback(trace: Facts) -> Iterator[Finding]:
         for decision in trace.decisions
         if decision.settled_by is Settled.ROUTER and decision.action.names_alias
     }
-    odd = (query for query in fallen if query.alias != "default" or query.model in claimed)
-    groups = by(odd, lambda one: (one.alias, trace.model(one), one.route))
-    for (alias, model, route), queries in groups.items():
+    odd = (one for one in fallen if one[0].alias != "default" or one[1].model in claimed)
+    groups = by(odd, lambda one: (one[0].alias, one[1].model or trace.model(one[0]), one[0].route))
+    for (alias, model, route), found in groups.items():
         why = "it is Django's last resort" if route is Route.DEFAULT else "its instance was bound to it"
+        own = [query for query, decision in found if _is_about(query, decision)]
+        if own:
+            what = f"{trace.subjects(own)} was written on {alias} only because {why}"
+        else:
+            along = " and ".join(dict.fromkeys(trace.model(query) for query, _ in found))
+            what = f"{along} was written on {alias}, the alias of db_for_write({model}), only because {why}"
+        queries = own or [query for query, _ in found]
         yield Finding.about(
             *queries,
             *decisions_of(trace, queries),
-            message=f"{trace.subjects(queries)} was written on {alias} only because {why}: no router "
-            f"answered db_for_write. Let a router answer it for {model}.",
+            message=f"{what}: no router answered db_for_write. Let a router answer it for {model}.",
         )
+
+
+def _is_about(query: Query, decision: Decision) -> bool:
+    """Whether a write is of what was asked about, as far as the record tells."""
+    return decision.model is None or asked_about(query, decision) in (Asked.SAME_MODEL, Asked.SAVED_OBJECT)
 
 
 @finding("write-on-read-route", level=ERROR)
 def write_on_read_route(trace: Facts) -> Iterator[Finding]:
     """A write that ran where ``db_for_read`` sent it, as GenericRelation.update() does (Django #36389)."""
-    found: list[Query] = []
+    found: list[tuple[Query, str | None]] = []
     for query in trace.writes:
         decision = trace.decision_of(query)
         if decision is not None and decision.action is Action.READ:
-            found.append(query)
-    for (alias, _), queries in by(found, lambda one: (one.alias, trace.model(one))).items():
+            found.append((query, decision.model if is_passed_on(query, decision) else None))
+    groups = by(found, lambda one: (one[0].alias, trace.model(one[0]), one[1]))
+    for (alias, model, other), written in groups.items():
+        queries = [query for query, _ in written]
+        which, asked = "which db_for_read chose", "..."
+        if other is not None:
+            which, asked = f"which db_for_read chose for {other}: nobody was asked about {model}", model
         yield Finding.about(
             *queries,
             *decisions_of(trace, queries),
-            message=f"{trace.subjects(queries)} was written on {alias}, which db_for_read chose. "
-            "Name the database in the code: using(router.db_for_write(...)).",
+            message=f"{trace.subjects(queries)} was written on {alias}, {which}. "
+            f"Name the database in the code: using(router.db_for_write({asked})).",
         )
 
 
@@ -148,7 +169,7 @@ def pk_overwrite(trace: Facts) -> Iterator[Finding]:
         saved = query.instance
         if (
             saved is not None
-            and query.route is Route.EXPLICIT
+            and (query.route is Route.EXPLICIT or trace.asked(query) is Asked.OTHER_MODEL)
             and query.operation == "UPDATE"
             and query.rowcount
             and not saved.adding

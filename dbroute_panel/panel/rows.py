@@ -164,7 +164,7 @@ def _rendered(template: str, **context: Any) -> SafeString:
 def _alone(detail: Detail) -> Short:
     sql = "".join(piece.text for piece in detail.sql)
     return Short(
-        settled=detail.chain.settled if detail.chain else detail.sentence,
+        settled=_settled(detail),
         facts=_facts(detail),
         sql=words.cut(sql, SQL),
         params=_params(detail),
@@ -172,6 +172,13 @@ def _alone(detail: Detail) -> Short:
         error=words.cut(detail.error),
         site=f"{words.full_place(detail.site)} {detail.site.function}" if detail.site else "",
     )
+
+
+def _settled(detail: Detail) -> str:
+    """What settled where it went; before it, whether that was about another model."""
+    if detail.chain is None:
+        return detail.sentence
+    return f"{detail.sentence} {detail.chain.settled}" if detail.about_other else detail.chain.settled
 
 
 def _facts(detail: Detail) -> tuple[str, ...]:

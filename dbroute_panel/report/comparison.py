@@ -171,7 +171,7 @@ def _row(pair: Pair, palette: Palette, routers: ShortNames) -> Row:
 
 
 def _parts(side: Iterable[Use], palette: Palette, routers: ShortNames) -> tuple[Part, ...]:
-    groups: dict[tuple[str, tuple[str, str | None]], list[Use]] = {}
+    groups: dict[tuple[str, tuple[str, str | None, str | None]], list[Use]] = {}
     for use in side:
         groups.setdefault((use.place, use.by), []).append(use)
     return tuple(
@@ -193,9 +193,11 @@ def _names_database(use: Use) -> bool:
     return isinstance(event, Query) or (event.action.names_alias and isinstance(event.answer, str))
 
 
-def decider(by: tuple[str, str | None], routers: ShortNames) -> str:
+def decider(by: tuple[str, str | None, str | None], routers: ShortNames) -> str:
     """Who decided, in words that name no object: another key is no other reason."""
-    kind, router = by
+    kind, router, model = by
+    if model is not None:
+        return _("an answer about %(model)s") % {"model": model}
     if router is not None:
         return routers(router)
     return {

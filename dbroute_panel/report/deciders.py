@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from dbroute_panel.asked import is_passed_on
 from dbroute_panel.records import Decision, Event, Query, Route, Settled
 
 from .index import Index
@@ -19,6 +20,7 @@ class Decider(enum.StrEnum):
 
     INSTANCE = "instance"
     DEFAULT = "default"
+    OTHER_MODEL = "other_model"
     CODE = "code"
     DJANGO = "django"
     RAISED = "raised"
@@ -27,6 +29,7 @@ class Decider(enum.StrEnum):
 DECIDERS: Final = {
     Decider.INSTANCE: gettext_lazy("the instance"),
     Decider.DEFAULT: gettext_lazy("default, nobody said"),
+    Decider.OTHER_MODEL: gettext_lazy("an answer about another model"),
     Decider.CODE: gettext_lazy("the code itself"),
     Decider.DJANGO: gettext_lazy("Django, nobody said"),
     Decider.RAISED: gettext_lazy("nobody, a router raised"),
@@ -54,8 +57,11 @@ def decider_of(event: Event, decision: Decision | None) -> str | None:
     A router's dotted path, or a word of ``Decider``; None for what nobody decides (a transaction).
 
     ``decision`` is the event itself, or the one that led to it. Where that was not kept, the query's
-    route still tells, unless it was a router.
+    route still tells, unless it was a router. Nobody has decided about a query's model where its alias is the
+    answer to a question about another one.
     """
+    if isinstance(event, Query) and is_passed_on(event, decision):
+        return Decider.OTHER_MODEL
     if decision is not None:
         return _SETTLED.get(decision.settled_by) or decision.router
     return _ROUTES.get(event.route) if isinstance(event, Query) else None

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.records import (
     Callsite,
     CommitHook,
@@ -88,12 +89,17 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
-    """One event in full. ``chain`` is None where no router was asked; ``sql`` is empty for a decision."""
+    """
+    One event in full. ``chain`` is None where no router was asked; ``sql`` is empty for a decision.
+
+    ``about_other``: the question of ``chain`` is not about the query's own model, as ``sentence`` says.
+    """
 
     id: int
     kind: str
     sentence: str = ""
     chain: Chain | None = None
+    about_other: bool = False
     database: Swatch | None = None
     sql: tuple[Piece, ...] = ()
     statement: str = ""
@@ -177,6 +183,7 @@ def _query(index: Index, query: Query, findings: tuple[Finding, ...], format_sql
         kind="query",
         sentence=why.ran(query, decision),
         chain=detail_of_decision(decision, index.routers, index) if decision else None,
+        about_other=decision is not None and asked_about(query, decision) is not Asked.SAME_MODEL,
         database=index.palette[query.alias],
         sql=sql.formatted(query.sql) if format_sql else sql.plain(query.sql, 600),
         statement=query.sql if len(query.sql) <= sql.LONGEST_SHOWN else "",

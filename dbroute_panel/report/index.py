@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
 
+from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.records import Database, Decision, Event, Finding, Level, Query, Trace
 
 from .palette import Palette
@@ -28,6 +29,7 @@ class Index:
         self.queries_of: dict[int, list[int]] = {}
         self.findings_of: dict[int, list[Finding]] = {}
         self.worst: dict[int, Level] = {}
+        self._rows: dict[int, int] = {}
         self.aliases: set[str] = set()
         self.models: set[str] = set()
         for event in trace.events:
@@ -61,9 +63,23 @@ class Index:
         return self.decision(query.decision)
 
     def row_of(self, number: int) -> int:
-        """The id of the event whose row shows this one: a decision is part of its first query's row."""
-        queries = self.queries_of.get(number)
-        return queries[0] if queries else number
+        """
+        The id of the event whose row shows this one: a decision is part of its first query's row.
+
+        That is the first query of the model that was asked about; where there is none, the first of all.
+        """
+        if (row := self._rows.get(number)) is None:
+            row = self._rows[number] = self._find_row(number)
+        return row
+
+    def _find_row(self, number: int) -> int:
+        queries = [self.events[each] for each in self.queries_of.get(number, ())]
+        decision = self.decision(number)
+        if decision is not None:
+            for query in queries:
+                if isinstance(query, Query) and asked_about(query, decision) is Asked.SAME_MODEL:
+                    return query.id
+        return queries[0].id if queries else number
 
     def findings_in_row(self, number: int) -> list[Finding]:
         """The findings about an event, and about the decision that its row shows too; each once."""

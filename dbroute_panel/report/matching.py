@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from dbroute_panel.asked import is_passed_on
 from dbroute_panel.records import Action, Decision, InstanceRef, Query
 
 from . import words
@@ -36,8 +37,9 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     """
     A query, or a decision that led to none.
 
-    ``place`` is where it went (an alias, or another answer), ``by`` who decided that: the kind of route, and
-    the router if it was one. ``line`` is None where no line was recorded.
+    ``place`` is where it went (an alias, or another answer), ``by`` who decided that: the kind of route, the
+    router if it was one, and the question's model where that is not the query's. ``line`` is None where no
+    line was recorded.
     """
 
     event: Query | Decision
@@ -45,7 +47,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     statement: tuple[Any, ...]
     line: tuple[Any, ...] | None
     place: str
-    by: tuple[str, str | None]
+    by: tuple[str, str | None, str | None]
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,11 +108,12 @@ def _use(index: Index, event: Query | Decision) -> Use:
     if isinstance(event, Query):
         decision = index.decision_of(event)
         does, subject, text = event.operation, event.model or what(event), event.sql
-        place, by = event.alias, (str(event.route), decision.router if decision else None)
+        about = decision.model if decision is not None and is_passed_on(event, decision) else None
+        place, by = event.alias, (str(event.route), decision.router if decision else None, about)
         shown = what(event)
     else:
         does, subject, text = str(event.action), event.model or "", _asked(event)
-        place, by = words.outcome(event), (str(event.settled_by), event.router)
+        place, by = words.outcome(event), (str(event.settled_by), event.router, None)
         shown = f"{event.action}({text})"
     site = event.callsite
     return Use(

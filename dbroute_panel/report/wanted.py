@@ -135,7 +135,12 @@ class Matcher:
         return decision is not None and decision.action == self.wanted.action
 
     def _model(self, event: Event, decision: Decision | None) -> bool:
-        return isinstance(event, (Decision, Query)) and event.model == self.wanted.model
+        """Whether it is about the model; a query's row shows its decision, which may be about another one."""
+        if not isinstance(event, (Decision, Query)):
+            return False
+        if event.model == self.wanted.model or decision is None:
+            return event.model == self.wanted.model
+        return decision.model == self.wanted.model and self.index.row_of(decision.id) == event.id
 
     def _duration(self, event: Event, decision: Decision | None) -> bool:
         return isinstance(event, (Decision, Query)) and event.duration_us >= self.wanted.least_us

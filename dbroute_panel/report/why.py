@@ -8,6 +8,7 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.records import (
     CommitHook,
     Decision,
@@ -121,7 +122,15 @@ def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
         return _("schema editor, no router asked")
     if decision is None:
         return str(query.route)
-    return short_decision(decision, routers)
+    asked = asked_about(query, decision)
+    if asked is Asked.SAME_MODEL:
+        return short_decision(decision, routers)
+    told = {"number": decision.id, "question": words.question(decision), "model": query.model}
+    if asked is Asked.OTHER_MODEL:
+        return _("alias of #%(number)s, %(question)s; nobody was asked about %(model)s") % told
+    if asked is Asked.SAVED_OBJECT:
+        return _("alias of #%(number)s, %(question)s, the saved object's model") % told
+    return _("alias of #%(number)s, %(question)s") % told
 
 
 def short_decision(decision: Decision, routers: ShortNames) -> str:
@@ -158,11 +167,30 @@ def ran(query: Query, decision: Decision | None) -> str:
         return _("Decision #%(number)s, which sent it there, is not in this trace.") % {
             "number": query.decision
         }
-    return _("Sent to “%(alias)s” by decision #%(number)s, %(question)s.") % {
+    told = {
         "alias": query.alias,
         "number": decision.id,
         "question": words.question(decision),
+        "model": query.model,
     }
+    asked = asked_about(query, decision)
+    if asked is Asked.OTHER_MODEL:
+        return (
+            _(
+                "Sent to “%(alias)s”, the alias that decision #%(number)s, %(question)s, had given and that "
+                "was passed on. No router was asked about %(model)s here."
+            )
+            % told
+        )
+    if asked is Asked.SAVED_OBJECT:
+        return (
+            _(
+                "Sent to “%(alias)s” by decision #%(number)s, %(question)s, about the saved object. This "
+                "statement writes its row of %(model)s, about which no router was asked."
+            )
+            % told
+        )
+    return _("Sent to “%(alias)s” by decision #%(number)s, %(question)s.") % told
 
 
 def short_hook(event: CommitHook) -> str:

@@ -99,7 +99,8 @@ def check_all(trace, events, pid=1):
     document = {event["id"]: event for event in json.loads(dumps(trace))["events"]}
     for id, event in recorded.items():
         drawn = slices[id]
-        assert drawn["args"] | {"findings": 0} == document[id] | {"findings": 0}
+        added = {"findings": 0, "decision_model": 0}
+        assert drawn["args"] | added == document[id] | added
         assert 0 <= round((drawn["ts"] - event.at_us) * 1000) < 1000
         assert 0 <= round((drawn["dur"] - event.duration_us) * 1000) < 1000
         lane = named[drawn["tid"]]

@@ -37,6 +37,7 @@ def test_every_event_is_a_row_and_what_it_does_not_have_is_empty():
         "model": "library.Book",
         "route": "router",
         "decision": "1",
+        "decision_model": "library.Book",
         "writes": "false",
         "many": "false",
         "atomic": "false",

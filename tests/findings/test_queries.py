@@ -3,17 +3,22 @@ from __future__ import annotations
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connections
+from django.db.models.signals import post_save
 from django.template import Context, Engine
 
 from dbroute_panel import trace
-from dbroute_panel.records import Database
+from dbroute_panel.records import Action, Database, InstanceRef, Route
 from example_site.library.models import Book, Person, Tag
 from example_site.notes.models import Note
 from example_site.users.models import User
 from tests.findings import routers
-from tests.traces import a_query, a_trace
+from tests.traces import a_decision, a_query, a_trace
 
 pytestmark = pytest.mark.usefixtures("site")
+
+
+REPLICA = "replica1 is a replica of primary."
+BRING = "let replication bring the table"
 
 
 class TestMissingTable:
@@ -27,8 +32,85 @@ class TestMissingTable:
         assert found(t).codes == {self.code}
         assert found(t).one(self.code).message == (
             "The table notes_note is not on primary, where a query of notes.Note (2 queries) failed. "
-            "Migrate it there, or let a router name the database that has it."
+            "Migrate it there, or name the database that has it in the code."
         )
+
+    MISSING = "OperationalError: no such table: library_book"
+
+    def remedy(self, found, *events):
+        """What is said to do, where the only query among ``events`` failed."""
+        trace = a_trace(events=list(events))
+        return found(trace).one(self.code).message.partition(" failed. ")[2]
+
+    @pytest.mark.parametrize("route", [Route.ROUTER, Route.INSTANCE, Route.DEFAULT])
+    def test_a_router_is_to_answer_only_where_it_was_asked(self, found, route):
+        asked = a_decision(1, hints={}, answer="primary")
+        own = a_query(2, "primary", error=self.MISSING, decision=1, route=route)
+        told = "Migrate it there, or let a router name the database that has it."
+        assert self.remedy(found, asked, own) == told
+        lost = a_query(2, "primary", error=self.MISSING, decision=7, route=route)  # the decision was not kept
+        assert self.remedy(found, lost) == told
+
+    @pytest.mark.parametrize("route", [Route.EXPLICIT, Route.CURSOR, Route.SCHEMA])
+    def test_the_code_is_to_name_another_database_where_it_named_this_one(self, found, route):
+        query = a_query(2, "primary", error=self.MISSING, route=route)
+        assert self.remedy(found, query) == "Migrate it there, or name the database that has it in the code."
+
+    def test_the_origin_of_an_alias_that_was_passed_on_is_the_cause(self, found):
+        asked = a_decision(1, model="library.Review", hints={}, answer="primary")
+        query = a_query(2, "primary", error=self.MISSING, decision=1)
+        assert self.remedy(found, asked, query) == (
+            "Nobody was asked about library.Book: primary is the alias of db_for_read(library.Review), which "
+            "was passed on. Name the database of library.Book in the code, or have both on one database."
+        )
+
+    def test_a_receiver_that_passes_the_alias_on_is_the_cause(self, found):
+        def write_a_tag(instance, using, **kwargs):
+            Tag(name="reader").save(using=using)
+
+        post_save.connect(write_a_tag, sender=User)
+        try:
+            with trace("t") as t, pytest.raises(OperationalError):
+                User.objects.create(username="zoe")
+        finally:
+            post_save.disconnect(write_a_tag, sender=User)
+        assert found(t).codes == {self.code}
+        assert found(t).one(self.code).message == (
+            "The table library_tag is not on legacy_users, where a query of library.Tag failed. Nobody was "
+            "asked about library.Tag: legacy_users is the alias of db_for_write(users.User), which was "
+            "passed on. Name the database of library.Tag in the code, or have both on one database."
+        )
+        decision, failed = found(t).events(self.code)
+        assert (decision.model, failed.model) == ("users.User", "library.Tag")
+
+    def test_the_rows_of_a_saved_object_follow_the_question_about_its_class(self, found):
+        asked = a_decision(1, action=Action.WRITE, model="library.Novel", answer="primary", hints={})
+        novel = InstanceRef(model="library.Novel", pk=None, state_db=None, adding=True)
+        query = a_query(2, "primary", error=self.MISSING, decision=1, instance=novel)
+        assert self.remedy(found, asked, query) == (
+            "Migrate it there, or let a router name another database for library.Novel, whose object was "
+            "saved."
+        )
+
+    def test_nobody_migrates_a_replica(self, found):
+        asked = a_decision(1, hints={}, answer="replica1")
+        query = a_query(2, "replica1", error=self.MISSING, decision=1)
+        assert self.remedy(found, asked, query) == (
+            "replica1 is a replica of primary. Migrate primary and let replication bring the table, or let a "
+            "router name the database that has it."
+        )
+
+    @pytest.mark.parametrize(
+        ("alias", "told"),
+        [
+            ("primary", "Make it with createcachetable --database primary, or"),
+            ("replica1", f"{REPLICA} Make it with createcachetable --database primary and {BRING}, or"),
+        ],
+    )
+    def test_no_migration_makes_the_table_of_the_database_cache(self, found, alias, told):
+        asked = a_decision(1, model="django_cache.CacheEntry", hints={}, answer=alias)
+        query = a_query(2, alias, error=self.MISSING, decision=1, model=None)
+        assert self.remedy(found, asked, query) == f"{told} let a router name the database that has it."
 
     @pytest.mark.parametrize(
         ("vendor", "error", "table"),

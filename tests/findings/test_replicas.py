@@ -4,7 +4,7 @@ import contextlib
 
 import msgspec
 import pytest
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connections, router, transaction
 
 from dbroute_panel import trace
 from dbroute_panel.records import Database, Operation, Route, Transaction
@@ -211,6 +211,7 @@ class TestReplicaReadInAtomic:
     def test_a_read_inside_a_block_on_the_primary(self, found, adams):
         with trace("t") as t, transaction.atomic(using="primary"):
             Person.objects.get(pk=adams.pk)
+            Tag.objects.create(name="brass")
 
         assert found(t).codes == {self.code}
         begin, read = found(t).events(self.code)
@@ -225,7 +226,57 @@ class TestReplicaReadInAtomic:
         with trace("t") as t, transaction.atomic(using="primary"):
             for _ in range(3):
                 list(Person.objects.using("replica1"))
-        assert "library.Person (3 queries) was read from replica1" in found(t).one(self.code).message
+            Tag.objects.create(name="brass")
+        message = found(t).one(self.code).message
+        assert "library.Person (3 queries) was read from replica1" in message
+        assert message.endswith("Read with using('primary') inside the block.")  # no router was asked
+
+    @pytest.mark.parametrize(
+        ("write", "codes"),
+        [
+            ("", set()),
+            ("Tag.objects.filter(name='none of this name').update(name='brass')", set()),
+            ("Tag.objects.create(name='brass')", {code}),
+        ],
+    )
+    def test_only_of_a_transaction_that_wrote_something_by_its_end(self, found, adams, write, codes):
+        """As the one that ATOMIC_REQUESTS opens for a page that only reads."""
+        with trace("t") as t, transaction.atomic(using="primary"):
+            Person.objects.get(pk=adams.pk)
+            exec(write)
+        assert found(t).codes == codes
+
+    def test_of_a_transaction_that_is_not_over_when_the_trace_is(self, found, adams):
+        with transaction.atomic(using="archive"):
+            with trace("t") as t:
+                block = transaction.atomic(using="primary")
+                block.__enter__()
+                Person.objects.get(pk=adams.pk)
+            block.__exit__(None, None, None)
+        assert found(t).codes == {self.code}
+
+    def test_what_django_writes_beside_the_user_s_data_is_nobody_s_business_but_its_own(self, found):
+        begin, end = (
+            Transaction(
+                id=number, alias="primary", at_us=0, operation=operation, transaction=1, callsite=None
+            )
+            for number, operation in ((1, Operation.BEGIN), (9, Operation.COMMIT))
+        )
+        session = a_query(
+            2,
+            "primary",
+            model="sessions.Session",
+            sql="UPDATE django_session SET session_data = %s",
+            operation="UPDATE",
+            writes=True,
+            atomic=True,
+            transaction=1,
+        )
+        book = a_query(3, "replica1", at_us=900)
+        sessions = {"model": "sessions.Session", "sql": "SELECT * FROM django_session"}
+        itself = a_query(3, "replica1", at_us=900, **sessions)
+        assert found(a_trace(events=[begin, session, book, end])).codes == set()
+        assert self.code in found(a_trace(events=[begin, session, itself, end])).codes
 
     def test_not_outside_of_the_block(self, found, adams):
         with trace("t") as t:
@@ -296,8 +347,7 @@ class TestWriteToReplica:
         assert found(t).codes == {self.code}
         assert found(t).one(self.code).message == (
             "A write of library.Tag went to replica1, a replica of primary, and failed (OperationalError: "
-            "attempt to write a readonly database). Let db_for_write answer primary, or write primary where "
-            "the code says replica1."
+            "attempt to write a readonly database). Write primary where the code says replica1."
         )
 
     def test_a_write_that_succeeds(self, found, settings):
@@ -307,10 +357,32 @@ class TestWriteToReplica:
             Tag.objects.using("archive").create(name="copper")
         message = found(t).one(self.code).message
         assert message == (
-            "library.Tag (2 queries) was written on archive, a replica of primary. Let db_for_write answer "
-            "primary, or write primary where the code says archive."
+            "library.Tag (2 queries) was written on archive, a replica of primary. Write primary where the "
+            "code says archive."
         )
         assert found(t).events(self.code) == t.queries
+
+    def test_names_the_router_where_one_was_asked(self, found, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {"primary": "archive"}}
+        with trace("t") as t:
+            Tag.objects.create(name="brass")
+        assert (
+            found(t)
+            .one(self.code)
+            .message.endswith(
+                "Let db_for_write answer archive, or write archive where the code says primary."
+            )
+        )
+
+    def test_names_the_question_whose_answer_was_passed_on(self, found, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {"primary": "archive"}}
+        with trace("t") as t:
+            Tag.objects.using(router.db_for_write(Person)).create(name="brass")
+        assert found(t).one(self.code).message == (
+            "library.Tag was written on primary, a replica of archive. It is the alias of "
+            "db_for_write(library.Person), and nobody was asked about library.Tag: name archive where that "
+            "is passed on."
+        )
 
     def test_on_a_replica_of_a_replica(self, found, settings):
         replicas = {"replica1": "replica2", "replica2": "primary"}

@@ -7,15 +7,15 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User as Account
 from django.db import IntegrityError, OperationalError, connections, router, transaction
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 
 from dbroute_panel import findings, trace
-from dbroute_panel.records import InstanceRef, Operation, Query, Route, Transaction
+from dbroute_panel.records import Action, InstanceRef, Operation, Query, Route, Settled, Transaction
 from example_site.library.models import Book, Person, Review, Tag
 from example_site.notes.models import Note
 from example_site.routers import PassingRouter
-from example_site.users.models import User
-from tests.traces import a_query, a_trace
+from example_site.users.models import Card, User
+from tests.traces import a_decision, a_query, a_trace
 
 pytestmark = pytest.mark.usefixtures("site")
 
@@ -232,6 +232,76 @@ class TestWriteByFallback:
         assert t.queries[0].route == Route.INSTANCE
         assert found(t).codes == set()
 
+    @pytest.mark.usefixtures("working_default")
+    def test_not_about_a_model_that_nobody_was_asked_about(self, found, settings):
+        """A receiver that passes ``using`` on, as django-simple-history has one (its issue 980)."""
+        settings.DATABASE_ROUTERS = [OnlyReads()]
+
+        def write_a_person(instance, using, **kwargs):
+            Person(name="Fred").save(using=using)
+
+        with trace("t") as t:
+            Person.objects.count()
+            post_save.connect(write_a_person, sender=Note)
+            try:
+                Note.objects.create(text="New")
+            finally:
+                post_save.disconnect(write_a_person, sender=Note)
+        assert [query.alias for query in t.queries] == ["default"] * 3
+        assert [query.route for query in t.queries[1:]] == [Route.DEFAULT] * 2
+        assert found(t).codes == set()
+
+    def test_what_is_deleted_along_is_told_with_the_model_that_was_asked_about(self, found, settings):
+        settings.DATABASE_ROUTERS = [PassingRouter()]
+        user = User.objects.using("new_users").create(username="zoe")
+        user.cards.create(number="1")
+        with trace("t") as t:
+            user.delete()
+        writes = [query for query in t.queries if query.writes]
+        assert {query.model for query in writes} == {"users.Card", "users.Loan", "users.User"}
+        assert found(t).one(self.code).message == (
+            "users.User was written on new_users only because its instance was bound to it: no router "
+            "answered db_for_write. Let a router answer it for users.User."
+        )
+        decision, delete = found(t).events(self.code)
+        assert (decision.model, delete.model) == ("users.User", "users.User")
+
+    def test_what_alone_is_written_names_the_question(self, found, settings):
+        """A many-to-many manager asks about the object that it is of, and creates another one there."""
+        settings.DATABASE_ROUTERS = [PassingRouter()]
+        book = Book.objects.using("archive").first()
+        with trace("t") as t:
+            book.tags.create(name="brass")
+        first, through = (one for one in found(t).all if one.code == self.code)
+        assert first.message == (
+            "library.Tag was written on archive, the alias of db_for_write(library.Book), only because its "
+            "instance was bound to it: no router answered db_for_write. Let a router answer it for "
+            "library.Book."
+        )
+        assert "Let a router answer it for library.Book_tags." in through.message
+
+    def test_a_saved_object_is_one_write_whatever_tables_it_has(self, found):
+        ref = InstanceRef(model="library.Novel", pk="1", state_db="archive", adding=False)
+        asked = a_decision(
+            1,
+            action=Action.WRITE,
+            model="library.Novel",
+            hints={"instance": ref},
+            settled_by=Settled.INSTANCE,
+            answer="archive",
+        )
+        writes = [
+            a_query(
+                number, "archive", model=model, instance=ref, route=Route.INSTANCE, decision=1, writes=True
+            )
+            for number, model in ((2, "library.Book"), (3, "library.Novel"))
+        ]
+        message = found(a_trace(events=[asked, *writes])).one(self.code).message
+        assert message.startswith(
+            "library.Novel #1 (2 queries) was written on archive only because its instance"
+        )
+        assert message.endswith("Let a router answer it for library.Novel.")
+
     def test_not_where_a_router_answered(self, found):
         person = Person.objects.using("archive").first()
         with trace("t") as t:
@@ -276,6 +346,16 @@ class TestWriteOnReadRoute:
                 email="ada@example.org"
             )
         assert found(t).codes == {self.code}
+
+    def test_names_the_model_that_was_asked_about(self, found):
+        user = User.objects.get(username="ada")
+        with trace("t") as t:
+            user = User.objects.get(username="ada")
+            Card(user=user, number="7").save(using=user._state.db)
+        assert found(t).one(self.code).message == (
+            "users.Card was written on legacy_users, which db_for_read chose for users.User: nobody was "
+            "asked about users.Card. Name the database in the code: using(router.db_for_write(users.Card))."
+        )
 
     def test_not_where_db_for_write_was_asked(self, found):
         with trace("t") as t:

@@ -1,0 +1,267 @@
+"""A decision about another model is told as what it is: in the list, in a row, in the exports, to pytest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.utils import translation
+from msgspec.structs import replace
+
+from dbroute_panel import records, trace
+from dbroute_panel.asked import Asked, asked_about
+from dbroute_panel.exports import FORMATS
+from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.panel.rows import lines_of
+from dbroute_panel.pytest_plugin.route_trace import RouteTrace
+from dbroute_panel.records import Action, InstanceRef, Level, Route
+from dbroute_panel.redaction import redacted
+from dbroute_panel.report import Index, Listing, Wanted, decided_in, detail_of
+from dbroute_panel.report.comparison import Difference, compared
+from example_site.library.models import Book, Review
+from example_site.users.models import User
+from tests.traces import a_decision, a_finding, a_query, a_trace
+
+PASSED_ON = "alias of #1, db_for_write(shop.Poll); nobody was asked about shop.Record"
+NOVEL = InstanceRef(model="shop.Novel", pk="7", state_db=None, adding=True)
+
+
+def poll(id=1, **changes):
+    fields = {"action": Action.WRITE, "model": "shop.Poll", "hints": {}, "answer": "primary"}
+    return a_decision(id, **fields | changes)
+
+
+def record(id=2, **changes):
+    """A query that ran on the alias of a decision about another model."""
+    fields = {"model": "shop.Record", "decision": 1, "sql": "INSERT INTO shop_record VALUES (1)"}
+    return a_query(id, "primary", **fields | changes)
+
+
+@pytest.fixture
+def passed_on():
+    """A decision, the query that it was about, and one whose alias is the same answer."""
+    own = a_query(2, "primary", model="shop.Poll", decision=1, sql="INSERT INTO shop_poll VALUES (1)")
+    return a_trace(events=[poll(), own, record(3)], routers=["routers.ReplicaRouter"])
+
+
+class TestWhatWasAsked:
+    @pytest.mark.parametrize(
+        ("query", "decision", "asked"),
+        [
+            ({"model": "shop.Poll"}, {}, Asked.SAME_MODEL),
+            ({"model": "shop.Record"}, {}, Asked.OTHER_MODEL),
+            ({"model": "shop.Book", "instance": NOVEL}, {"model": "shop.Novel"}, Asked.SAVED_OBJECT),
+            ({"model": "shop.Book", "instance": NOVEL}, {}, Asked.OTHER_MODEL),
+            ({"model": None}, {}, Asked.UNKNOWN),
+            ({"model": "shop.Record"}, {"model": None}, Asked.UNKNOWN),
+            ({"model": None}, {"model": None}, Asked.UNKNOWN),
+        ],
+    )
+    def test_is_told_by_the_two_models_and_the_object_that_is_saved(self, query, decision, asked):
+        assert asked_about(record(**query), poll(**decision)) is asked
+
+
+class TestRows:
+    @pytest.mark.parametrize(
+        ("query", "why"),
+        [
+            ({"model": "shop.Poll"}, "ReplicaRouter"),
+            ({}, PASSED_ON),
+            ({"model": None}, "alias of #1, db_for_write(shop.Poll)"),
+            (
+                {"model": "shop.Book", "instance": NOVEL},
+                "alias of #1, db_for_write(shop.Poll); nobody was asked about shop.Book",
+            ),
+        ],
+    )
+    def test_the_column_says_whose_alias_it_is(self, query, why):
+        index = Index(a_trace(events=[poll(), record(**query)]))
+        assert [row.why for row in Listing(index).page().rows] == [why]
+
+    def test_a_row_of_an_object_s_other_table_names_the_class_that_was_asked_about(self):
+        index = Index(a_trace(events=[poll(model="shop.Novel"), record(model="shop.Book", instance=NOVEL)]))
+        (row,) = Listing(index).page().rows
+        assert row.why == "alias of #1, db_for_write(shop.Novel), the saved object's model"
+        assert detail_of(index, index.events[2]).sentence == (
+            "Sent to “primary” by decision #1, db_for_write(shop.Novel), about the saved object. This "
+            "statement writes its row of shop.Book, about which no router was asked."
+        )
+
+    def test_the_detail_says_so_before_the_chain(self, passed_on):
+        index = Index(passed_on)
+        own, other = (detail_of(index, index.events[number]) for number in (2, 3))
+        assert (own.about_other, other.about_other) == (False, True)
+        assert other.sentence == (
+            "Sent to “primary”, the alias that decision #1, db_for_write(shop.Poll), had given and that was "
+            "passed on. No router was asked about shop.Record here."
+        )
+
+    def test_a_decision_is_shown_with_the_first_query_that_it_is_about(self):
+        events = [poll(), record(2), record(3, model="shop.Poll"), record(4, model="shop.Poll")]
+        index = Index(a_trace(events=events))
+        assert index.row_of(1) == 3
+        assert [row.anchors for row in Listing(index).page().rows] == [(), (1,), ()]
+        assert Index(a_trace(events=[poll(), record(2), record(3)])).row_of(1) == 2
+        assert Index(a_trace(events=[poll()])).row_of(1) == 1
+        assert Index(a_trace(events=[record(2), record(3)])).row_of(1) == 2  # the decision was not kept
+
+    @pytest.mark.parametrize(
+        ("wanted", "rows"),
+        [
+            ({"model": "shop.Poll"}, [2]),
+            ({"model": "shop.Record"}, [3]),
+            ({"by": "other_model"}, [3]),
+            ({"by": "routers.ReplicaRouter"}, [2]),
+        ],
+    )
+    def test_filters_find_each_by_what_it_is(self, passed_on, wanted, rows):
+        assert [row.id for row in Listing(Index(passed_on), Wanted(**wanted)).page().rows] == rows
+
+    def test_a_decision_is_found_by_its_model_also_in_the_row_of_another_one(self):
+        listing = Listing(Index(a_trace(events=[poll(), record(2), record(3)])), Wanted(model="shop.Poll"))
+        assert [row.id for row in listing.page().rows] == [2]
+
+    def test_who_decided_how_often_counts_it_as_nobody_s(self, passed_on):
+        assert [(one.by, str(one.name), one.queries) for one in decided_in(Index(passed_on))] == [
+            ("routers.ReplicaRouter", "ReplicaRouter", 1),
+            ("other_model", "an answer about another model", 1),
+        ]
+
+    def test_in_german_and_french(self, passed_on):
+        for language in ("de", "fr"):
+            with translation.override(language):
+                row = Listing(Index(passed_on)).page().rows[1]
+            assert row.why != PASSED_ON
+            assert "#1, db_for_write(shop.Poll)" in row.why
+            assert "shop.Record" in row.why
+
+    def test_compared_with_a_query_that_a_router_decided_about(self, passed_on):
+        own = poll(4, model="shop.Record")
+        asked = a_trace(events=[*passed_on.events[:2], own, record(5, decision=4)])
+        rows = compared(passed_on, asked).rows[Difference.DECIDER]
+        assert [(row.a[0].by, row.b[0].by) for row in rows] == [
+            ("an answer about shop.Poll", "ReplicaRouter")
+        ]
+
+
+class TestExports:
+    def test_csv_has_the_model_that_was_asked_about(self, passed_on):
+        rows = list(csv.DictReader(io.StringIO(b"".join(FORMATS["csv"].write([passed_on])).decode())))
+        assert [(row["model"], row["decision_model"]) for row in rows] == [
+            ("shop.Poll", ""),
+            ("shop.Poll", "shop.Poll"),
+            ("shop.Record", "shop.Poll"),
+        ]
+
+    def test_a_span_does_not_claim_that_a_router_decided_about_its_model(self, passed_on):
+        _whole, decision, own, other = spans_of(passed_on)
+        assert own.attributes["dbroute.router"] == "routers.ReplicaRouter"
+        assert "dbroute.decision.model" not in own.attributes
+        assert other.attributes["dbroute.decision.model"] == "shop.Poll"
+        assert {"dbroute.router", "dbroute.answer", "dbroute.settled_by"}.isdisjoint(other.attributes)
+        assert own.link == other.link == decision.id
+
+    def test_a_span_of_raw_sql_on_a_router_s_alias_has_both(self):
+        *_, span = spans_of(a_trace(events=[poll(), record(model=None)]))
+        assert span.attributes["dbroute.router"] == "routers.ReplicaRouter"
+        assert span.attributes["dbroute.decision.model"] == "shop.Poll"
+
+    def test_a_slice_of_a_chrome_trace_has_it(self, passed_on):
+        events = json.loads(b"".join(FORMATS["chrome"].write([passed_on])))["traceEvents"]
+        args = {event["args"]["id"]: event["args"] for event in events if event.get("cat") == "sql"}
+        assert "decision_model" not in args[2]
+        assert args[3]["decision_model"] == "shop.Poll"
+
+    @pytest.mark.parametrize("shown", [lambda trace: trace, redacted])
+    def test_the_html_page_says_it(self, passed_on, shown):
+        page = b"".join(FORMATS["html"].write([shown(passed_on)])).decode()
+        assert PASSED_ON in page
+        assert "No router was asked about shop.Record here." in page
+        assert "an answer about another model" in page
+
+    def test_documents_are_as_they_were(self, passed_on):
+        assert records.loads(records.dumps(passed_on)) == passed_on
+        assert [query.route for query in passed_on.queries] == [Route.ROUTER, Route.ROUTER]
+
+
+class TestPanel:
+    def test_its_rows_say_it(self, passed_on):
+        html = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
+        assert PASSED_ON in html
+        assert "No router was asked about shop.Record here." in html
+
+    def test_so_do_short_ones(self, passed_on, monkeypatch):
+        monkeypatch.setattr("dbroute_panel.panel.rows.LARGEST", 0)
+        html = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
+        assert PASSED_ON in html
+        assert "No router was asked about shop.Record here. ReplicaRouter answered" in html
+
+
+@pytest.mark.usefixtures("site")
+class TestWhatDjangoPassesOn:
+    """Recorded, with the routers of the example site."""
+
+    def told(self, t):
+        rows = {row.id: row for row in Listing(Index(t.document)).page().rows}
+        return [(query.model, re.sub(r"#\d+", "#n", rows[query.id].why)) for query in t.queries]
+
+    def test_the_target_of_a_generic_foreign_key(self):
+        ContentType.objects.clear_cache()
+        with trace("t") as t:
+            _ = Review.objects.get(text="The turtle moves.").about
+        alias = "alias of #n, db_for_read(library.Review); nobody was asked about"
+        assert self.told(t) == [
+            ("library.Review", "PrimaryReplicaRouter"),
+            ("contenttypes.ContentType", f"{alias} contenttypes.ContentType"),
+            ("library.Book", f"{alias} library.Book"),
+        ]
+
+    def test_what_a_many_to_many_manager_creates(self):
+        book = Book.objects.using("primary").first()
+        with trace("t") as t:
+            book.tags.create(name="brass")
+        told = self.told(t)
+        assert told[0] == (
+            "library.Tag",
+            "alias of #n, db_for_write(library.Book); nobody was asked about library.Tag",
+        )
+        assert {why for model, why in told if model == "library.Book_tags"} == {"PrimaryReplicaRouter"}
+
+    def test_what_is_deleted_along(self):
+        user = User.objects.create(username="zoe")
+        user.cards.create(number="1")
+        with trace("t") as t:
+            user.delete()
+        told = dict(self.told(t))
+        assert told.pop("users.User") == "UserRouter"
+        assert told == {
+            model: f"alias of #n, db_for_write(users.User); nobody was asked about {model}"
+            for model in ("users.Card", "users.Loan")
+        }
+
+    def test_command_and_pytest_s_fixture_say_it_too(self, tmp_path, capsys):
+        book = Book.objects.using("primary").first()
+        with trace("t") as t:
+            book.tags.create(name="brass")
+        call_command("dbroute", "show", t.id, verbosity=2)
+        text = " ".join(capsys.readouterr().out.split())
+        assert "db_for_write(library.Book); nobody was asked about library.Tag" in text
+        assert "passed on. No router was asked about library.Tag here." in text
+
+        with RouteTrace("t", root=tmp_path) as route_trace:
+            book.tags.create(name="copper")
+            with pytest.raises(AssertionError) as failure:
+                route_trace.assert_no_queries("primary")
+        assert "db_for_write(library.Book); nobody was asked about library.Tag" in str(failure.value)
+
+    def test_the_redacted_message_of_a_finding_says_it(self):
+        found = replace(a_finding("missing-table", 1, 2), level=Level.ERROR)
+        failed = record(sql="SELECT * FROM shop_record", error="OperationalError: no such table: shop_record")
+        shown = redacted(a_trace(events=[poll(), failed], findings=[found]))
+        assert "Nobody was asked about shop.Record" in shown.findings[0].message
+        assert redacted(shown) == shown
