@@ -409,7 +409,7 @@ class TestWriteToReplica:
             Tag.objects.using("replica1").create(name="brass")
         assert found(t).one(self.code).message == (
             "A write of library.Tag was refused by replica1, which is read-only (OperationalError: attempt "
-            "to write a readonly database). Let db_for_write answer the database that takes writes. If "
+            "to write a readonly database). Name in the code the database that takes writes. If "
             "replica1 is a replica of it, say so in DBROUTE_PANEL['REPLICAS']."
         )
 
