@@ -1,10 +1,11 @@
 """
 What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace that is missing?
 
-Cheap, and run with all checks: nothing of that asks a router, or opens a database that the person did not
-name (``check --database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``:
-traces cannot be kept; ``W002``: they cannot be sent. The static findings are checks too, but only where they
-are asked for: ``check --tag dbroute`` and ``check --deploy``.
+Cheap, and run with all checks: nothing of that asks a router, or opens a database. Whether traces can be
+kept in a database is one of Django's database checks, which run where somebody names it (``check
+--database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be
+kept; ``W002``: they cannot be sent. The static findings are checks too, but only where they are asked for:
+``check --tag dbroute`` and ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -26,25 +27,40 @@ from dbroute_panel.keys import KEYS, all_mistakes
 from dbroute_panel.records import Level
 from dbroute_panel.rules import Mistake, Wrong
 from dbroute_panel.spelling import did_you_mean
-from dbroute_panel.stores import InvalidStoreError, build
+from dbroute_panel.stores import InvalidStoreError, Store, build
 from dbroute_panel.telemetry import EXTRA, is_installed
 
+FILE_HINT = "Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS']['path']."
 
-def check_settings(
-    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
-) -> list[checks.CheckMessage]:
-    """
-    Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning.
 
-    ``databases`` are those that may be opened: ``check --database`` names them, and ``migrate`` its own.
-    """
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning."""
     mistakes = list(all_mistakes(getattr(settings, "DBROUTE_PANEL", {})))
     return [
         *map(as_error, mistakes),
         *map(as_error, unknown_codes()),
-        *check_store(databases or ()),
+        *check_store(),
         *check_telemetry(),
     ]
+
+
+def check_database_store(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """
+    A store in one of ``databases`` that cannot be written, as a warning. It is opened.
+
+    A check for ``Tags.database``: Django runs these for the databases that ``check --database`` names, and
+    ``migrate`` for its own. Of the other checks 6.1 is no longer told which of them may be opened.
+    """
+    try:
+        store = _build_store()
+    except InvalidStoreError:  # check_settings() says so
+        return []
+    if store.alias is None or store.alias not in (databases or ()):
+        return []
+    hint = f"Until {store.alias!r} can be written, the site goes on without traces."
+    return list(check_problem(store, hint))
 
 
 def as_error(mistake: Mistake) -> checks.Error:
@@ -66,29 +82,30 @@ def unknown_codes() -> Iterator[Mistake]:
         )
 
 
-def check_store(databases: Sequence[str]) -> Iterator[checks.CheckMessage]:
+def check_store() -> Iterator[checks.CheckMessage]:
     """Of the store that will be used: a wrong shape of ``STORE`` is reported by its key's rule."""
-    wanted = panel_settings.STORE
-    hint = "Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS']['path']."
     try:
-        store = build(wanted["BACKEND"], wanted["OPTIONS"])
-        if store.alias is not None:
-            if store.alias not in databases:
-                return
-            hint = f"Until {store.alias!r} can be written, the site goes on without traces."
-        problem = store.problem()
-        store.close()
+        store = _build_store()
     except InvalidStoreError as error:
         yield as_error(Mistake(Wrong.STORE, f"DBROUTE_PANEL['STORE']: {error}", error.hint))
-        return
+    else:
+        if store.alias is None:
+            yield from check_problem(store, FILE_HINT)
+
+
+def check_problem(store: Store, hint: str) -> Iterator[checks.CheckMessage]:
+    """Whether ``store`` can keep traces, as it says itself."""
+    try:
+        problem = store.problem()
+        store.close()
     except Exception as error:  # noqa: BLE001 - a store of somebody else's
-        problem = f"{wanted['BACKEND']} does not say why: {error}"
+        problem = f"{panel_settings.STORE['BACKEND']} does not say why: {error}"
     if problem is not None:
-        yield checks.Warning(
-            f"No trace can be kept: {problem}",
-            hint=hint,
-            id="dbroute_panel.W001",
-        )
+        yield checks.Warning(f"No trace can be kept: {problem}", hint=hint, id="dbroute_panel.W001")
+
+
+def _build_store() -> Store:
+    return build(panel_settings.STORE["BACKEND"], panel_settings.STORE["OPTIONS"])
 
 
 def check_telemetry() -> Iterator[checks.CheckMessage]:

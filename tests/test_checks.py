@@ -7,7 +7,7 @@ from django.core import checks
 from django.db import connections
 
 from dbroute_panel.asking.lints import LINTS
-from dbroute_panel.checks import check_settings
+from dbroute_panel.checks import check_database_store, check_settings
 from dbroute_panel.findings import REGISTRY
 from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Finding, Level
@@ -134,6 +134,11 @@ class NoReason(MemoryStore):
         raise ConnectionError("no answer")
 
 
+class Unmade(MemoryStore):
+    def __init__(self):
+        raise ConnectionError("no such host")
+
+
 class TestStore:
     def store(self, **options) -> dict:
         return {"STORE": {"BACKEND": "dbroute_panel.stores.SQLiteStore", "OPTIONS": options}}
@@ -170,6 +175,12 @@ class TestStore:
         Path(tmp_path / "file").touch()
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
         assert [message.id for message in found(settings, {})] == ["dbroute_panel.W001"]
+
+    def test_a_store_that_cannot_be_made(self, settings):
+        (message,) = found(settings, {"STORE": {"BACKEND": f"{__name__}.Unmade"}})
+        assert message.id == "dbroute_panel.E008"
+        assert "Unmade cannot be used: no such host" in message.msg
+        assert check_database_store(None, databases=["primary"]) == []
 
     def test_a_store_that_cannot_say(self, settings):
         (message,) = found(settings, {"STORE": {"BACKEND": f"{__name__}.NoReason"}})

@@ -13,11 +13,14 @@ from inspect import isawaitable
 from typing import Any
 
 from debug_toolbar.panels import Panel
+from django.apps import apps
+from django.core import checks
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -51,10 +54,23 @@ class RoutingPanel(Panel):
         self._timing = ""
         self._muted = ExitStack()
 
+    @classmethod
+    def run_checks(cls) -> list[checks.CheckMessage]:
+        """Without the app nothing is recorded, and there is no template to show that with."""
+        if apps.is_installed("dbroute_panel"):
+            return []
+        return [
+            checks.Error(
+                "The panel 'dbroute_panel.panel.RoutingPanel' needs the app 'dbroute_panel'.",
+                hint="Add 'dbroute_panel' to INSTALLED_APPS.",
+                id="dbroute_panel.E009",
+            )
+        ]
+
     # Recording
 
     def enable_instrumentation(self) -> None:
-        if self._recorded is None:
+        if self._recorded is None and apps.is_installed("dbroute_panel"):
             self._recorded = requests.begin(self.toolbar.request, shown=True)
 
     def disable_instrumentation(self) -> None:
@@ -173,6 +189,8 @@ class RoutingPanel(Panel):
     @property
     def content(self) -> str:
         """The trace as far as it is known now; an explanation if it is gone."""
+        if not apps.is_installed("dbroute_panel"):  # nor are its templates
+            return format_html("<p>{}</p>", _("Add 'dbroute_panel' to INSTALLED_APPS."))
         trace_id = self._noted.get("trace_id", "")
         trace = (recording.find(trace_id) or get_store().get(trace_id)) if trace_id else None
         if trace is None:

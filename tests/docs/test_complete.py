@@ -48,6 +48,7 @@ def test_the_defaults_are_those_of_the_code():
 
 def test_every_check_is_listed():
     expected = [f"dbroute_panel.E{wrong:03}" for wrong in Wrong] + [
+        "dbroute_panel.E009",
         "dbroute_panel.W001",
         "dbroute_panel.W002",
     ]

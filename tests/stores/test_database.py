@@ -36,7 +36,7 @@ from django.urls import path
 from dbroute_panel import stores, trace
 from dbroute_panel.asking.map import routing_map
 from dbroute_panel.asking.subjects import AskError, all_models, find_app
-from dbroute_panel.checks import check_settings
+from dbroute_panel.checks import check_database_store, check_settings
 from dbroute_panel.stores import DatabaseStore, Filter, InvalidStoreError, StoreError, build, get_store, keep
 from dbroute_panel.stores.database import alias as alias_module
 from dbroute_panel.stores.database import connection as own
@@ -409,17 +409,29 @@ class TestTables:
             assert stores.lost == 2
             assert [record.getMessage().count(expected) for record in caplog.records] == [1, 1]
             assert store.problem() == expected
-            (found,) = check_settings(None, databases=[traces])
+            (found,) = check_database_store(None, databases=[traces])
             assert (found.id, found.msg) == ("dbroute_panel.W001", f"No trace can be kept: {expected}")
             assert found.hint == f"Until '{traces}' can be written, the site goes on without traces."
         finally:
             databases.migrate(traces)
         assert store.problem() is None
-        assert check_settings(None, databases=[traces]) == []
+        assert check_database_store(None, databases=[traces]) == []
 
     def test_checks_open_it_only_where_it_is_named(self, settings, traces, monkeypatch):
         monkeypatch.setattr(session, "made", lambda alias: pytest.fail("opened"))
-        assert check_settings(None) == check_settings(None, databases=["archive"]) == []
+        for named in (None, [], ["archive"]):
+            assert check_settings(None) == check_database_store(None, databases=named) == []
+
+    def test_checks_run_as_django_runs_them_open_it_only_where_it_is_named(self, traces, monkeypatch):
+        opened = []
+        original = session.made
+        monkeypatch.setattr(session, "made", lambda alias: opened.append(alias) or original(alias))
+        call_command("check")
+        call_command("check", tags=["dbroute_panel"])
+        call_command("check", databases=["archive"])
+        assert opened == []
+        call_command("check", databases=[traces])
+        assert set(opened) == {traces}
 
     def test_dumpdata_leaves_them_out(self, store, traces):
         store.save(a_trace(1))
@@ -912,7 +924,7 @@ class TestDocumentation:
         assert set(set_up["INSTALLED_APPS"]) <= set(settings.INSTALLED_APPS)
         for names in (set_up, tests):
             settings.DBROUTE_PANEL = names["DBROUTE_PANEL"]
-            assert check_settings(None, databases=["traces"]) == []
+            assert check_settings(None) == check_database_store(None, databases=["traces"]) == []
 
     def test_the_router_keeps_the_tables_on_their_database(self, blocks, settings, tmp_path):
         names: dict = {}
