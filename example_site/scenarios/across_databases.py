@@ -38,7 +38,7 @@ def across_databases():
     try:
         loan.book = book
     except ValueError as error:
-        yield f"Assigned, it is refused: {error}"
+        yield f"Assigned, it is refused: {said_by(error)}"
 
     loan.book_id = book.pk
     yield f"By its key it is not, and following it is a query on the other database: {loan.book}"
@@ -56,7 +56,7 @@ def across_databases():
     try:
         Book.objects.filter(pk__in=Loan.objects.using("legacy_users").values("book")).count()
     except ValueError as error:
-        yield f"Where the subquery says using(), Django refuses: {error}"
+        yield f"Where the subquery says using(), Django refuses: {said_by(error)}"
 
     # Reviews point to content types, and are deleted with them: on the database of the content type.
     try:

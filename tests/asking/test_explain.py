@@ -282,10 +282,9 @@ def test_a_question_that_makes_no_sense_is_told_what_is_wrong(site, args, kwargs
 
 
 def test_a_hint_that_no_router_can_be_given(site):
-    with pytest.raises(
-        AskError, match=r"^The routers cannot be asked: .* multiple values for argument 'model'$"
-    ):
+    with pytest.raises(AskError, match=r"^The routers cannot be asked: ") as raised:
         explain("library.Book", "db_for_read", hints={"model": Book})
+    assert isinstance(raised.value.__cause__, TypeError)
 
 
 def test_the_tools_own_models_are_not_asked_about(site):

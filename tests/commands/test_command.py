@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sqlite3
 import subprocess
 import sys
@@ -25,10 +27,6 @@ WRONG = {
     ("map", "--formt=json"): "No option '--formt'. Did you mean '--format'?",
     ("map", "extra"): "'extra' is one argument too many; see 'manage.py dbroute map --help'.",
     ("map", "--format", "jsn"): "No format 'jsn'. Did you mean 'json'?",
-    ("-v", "7", "map"): "Argument -v/--verbosity: invalid choice: 7",
-    (
-        "explain",
-    ): "The following arguments are required: MODEL, ACTION; see 'manage.py dbroute explain --help'.",
     ("explain", "libary.Book", "db_for_read"): "No model 'libary.Book'. Did you mean 'library.Book'?",
     ("explain", "library.Book", "db_for_reed"): "No question 'db_for_reed'. Did you mean 'db_for_read'?",
     ("explain", "libary", "allow_migrate", "--db", "primary"): "No app 'libary'. Did you mean 'library'?",
@@ -43,8 +41,7 @@ WRONG = {
     ("show", "0123456789"): "No trace '0123456789'. There are no traces yet",
     ("export",): "Give the ids of traces, or --all.",
     ("export", "--all", "--format", "jsn"): "No export format 'jsn'. Did you mean 'json'?",
-    ("import", "/nowhere.json"): "/nowhere.json cannot be read: No such file or directory.",
-    ("replay",): "The following arguments are required: FILE|ID; see 'manage.py dbroute replay --help'.",
+    ("import", "/nowhere.json"): f"/nowhere.json cannot be read: {os.strerror(errno.ENOENT)}.",
     ("prune",): "Say what shall go: --keep N, --older-than 7d, or both.",
     ("run",): "Which command? For example: dbroute run -- migrate --database=primary",
     ("run", "--", "migrat"): "No command 'migrat'. Did you mean 'migrate'?",
@@ -58,6 +55,26 @@ def test_a_wrong_argument_is_one_line_that_says_what_is_right(dbroute, arguments
     assert (done.out, done.code) == ("", 2)
     assert done.err.startswith(f"CommandError: {WRONG[arguments]}")
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names", "program"),
+    [
+        (("-v", "7", "map"), ("-v/--verbosity", "7"), "manage.py dbroute"),
+        (("explain",), ("MODEL", "ACTION"), "manage.py dbroute explain"),
+        (("replay",), ("FILE|ID",), "manage.py dbroute replay"),
+    ],
+)
+def test_what_argparse_refuses_is_one_line_with_the_names_of_the_arguments(
+    dbroute, arguments, names, program
+):
+    """Its sentences are its own, and other ones in another Python."""
+    done = dbroute(*arguments)
+    assert (done.out, done.code) == ("", 2)
+    assert done.err.startswith("CommandError: ")
+    assert done.err.endswith(f"; see '{program} --help'.\n")
+    assert done.err.count("\n") == 1
+    assert all(name in done.err for name in names)
 
 
 @pytest.mark.parametrize("arguments", [("map", "--formt"), ("explain", "libary.Book", "db_for_read")])
@@ -280,11 +297,11 @@ def test_a_database_that_fails_is_one_line(manage, site):
         "dbroute", "explain", "library.Book", "db_for_read", "--instance-db", "primary", "--pk", "1"
     )
     assert done.out == ""
-    assert done.err == "CommandError: library.Book cannot be read from primary: file is not a database\n"
+    assert done.err.startswith("CommandError: library.Book cannot be read from primary: ")
+    assert done.err.count("\n") == 1
     done = manage(
         "dbroute", "explain", "library.Book", "db_for_read", "--instance-db", "default", "--pk", "1"
     )
     assert (done.out, done.code) == ("", 2)
-    assert "settings.DATABASES is improperly configured" in done.err
-    assert done.err.startswith("CommandError: ")
+    assert done.err.startswith("CommandError: library.Book cannot be read from default: ")
     assert done.err.count("\n") == 1

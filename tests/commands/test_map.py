@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 
 import pytest
 from django.db import connections, router
@@ -129,7 +131,10 @@ def test_check_can_write_the_new_map_at_once(dbroute, tmp_path, swapped, monkeyp
         (b"[]", "This is no map of the routing as JSON: "),
         (b"{", "This is no map of the routing as JSON: "),
         (b"\xff", "routing-map.json: This is not UTF-8 (byte 0xff)."),
-        (None, "cannot be read: No such file or directory. To make it: dbroute map --format json --output "),
+        (
+            None,
+            f"cannot be read: {os.strerror(errno.ENOENT)}. To make it: dbroute map --format json --output ",
+        ),
     ],
 )
 def test_a_file_that_holds_no_map(dbroute, tmp_path, content, message):

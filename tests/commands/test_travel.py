@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -199,7 +200,10 @@ def test_a_broken_file_says_which_line_and_imports_nothing(dbroute, store, file,
 
 
 def test_the_folder_is_no_file(dbroute, tmp_path):
-    assert dbroute("import", tmp_path).err == f"CommandError: {tmp_path} cannot be read: Is a directory.\n"
+    assert (
+        dbroute("import", tmp_path).err
+        == f"CommandError: {tmp_path} cannot be read: {os.strerror(errno.EISDIR)}.\n"
+    )
 
 
 def test_the_standard_input_is_a_file_too(manage, store):

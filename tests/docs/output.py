@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 
+# The message of somebody else's exception: other words in another release. A page shows it as an example.
+WORDS = re.compile(
+    r"\b(?!Command|Assertion|Ask|Store|Read)((?:[A-Z]\w+(?:Error|DoesNotExist)|ImproperlyConfigured)): "
+    r"(?:[^\n]*?(?=\)\. )|[^\n]*)"
+)
 MASKS = [
+    (WORDS, r"\1: WORDS"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+Z)?)?"), "TIME"),

@@ -161,11 +161,11 @@ def test_04_under_dbroute_run(traced):
 
 def test_05_migrate_without_a_database_while_default_is_empty(traces):
     (trace,), lines = traces(5)
-    assert lines[0].startswith("ImproperlyConfigured: settings.DATABASES is improperly configured.")
+    assert lines[0].startswith("ImproperlyConfigured: ")
     assert lines[1] == "Files of databases: []"
     (query,) = trace.queries
     assert (query.alias, query.sql, query.route) == ("default", "", Route.CURSOR)
-    assert query.error.startswith("ImproperlyConfigured: settings.DATABASES is improperly configured.")
+    assert query.error.startswith("ImproperlyConfigured: ")
     assert trace.transactions == []
 
 

@@ -91,7 +91,7 @@ def test_traces_that_are_gone_are_not_linked(client, store):
 def test_a_scenario_that_fails_says_so_and_keeps_its_trace(client, store):
     Book.objects.using("archive").all().delete()
     page = text_of(client.post("/scenarios/14/run/", follow=True, **PLAIN))
-    assert "It failed. IndexError: list index out of range" in page
+    assert "It failed. IndexError: " in page
     assert "8 books from primary" in page
     assert store.count(kind("block")) == 1
     assert "and failed" in text_of(client.get("/", **PLAIN))
@@ -100,7 +100,7 @@ def test_a_scenario_that_fails_says_so_and_keeps_its_trace(client, store):
 def test_a_process_that_fails_says_why(store):
     scenario = dataclasses.replace(SCENARIOS[12], settings=("example_site.variants.missing",))
     (part,) = run(scenario)
-    assert part.error == "ModuleNotFoundError: No module named 'example_site.variants.missing'"
+    assert part.error.startswith("ModuleNotFoundError: ")
     assert part.traces == []
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 from django.db import connections
+from django.db.utils import ConnectionDoesNotExist
 
 from dbroute_panel.records import Action, Decision, InstanceRef, Operation, Outcome, Route, Settled
 from example_site.library.models import Book, Person
@@ -16,6 +17,7 @@ from example_site.notes.models import Note
 from example_site.scenarios import GROUPS, SCENARIOS
 from example_site.scenarios.running import run
 from example_site.users.models import User
+from tests.errors import recorded
 
 AUTH = "example_site.routers.AuthRouter"
 USERS = "example_site.routers.UserRouter"
@@ -133,7 +135,9 @@ def test_02_nobody_claims_the_model_and_default_is_empty(only_trace):
 
 def test_03_a_database_that_does_not_exist(traces):
     using, by_alias, books = traces(3)
-    missing = "ConnectionDoesNotExist: The connection 'nowhere' doesn't exist."
+    with pytest.raises(ConnectionDoesNotExist) as raised:
+        connections["nowhere"]
+    missing = recorded(raised.value)
     for trace, path, route in (
         (using, "/nowhere/using/", Route.EXPLICIT),
         (by_alias, "/nowhere/connections/", Route.CURSOR),
@@ -323,7 +327,8 @@ def test_12_the_order_of_the_routers(traces):
     assert chain(fred) == [(everything, Outcome.ANSWERED), (AUTH, Outcome.NOT_ASKED)]
     failed = swapped.queries[-1]
     assert (failed.alias, failed.decision) == (fred.answer, fred.id)
-    assert failed.error == "OperationalError: no such table: auth_user"
+    assert failed.error.startswith("OperationalError: ")
+    assert "auth_user" in failed.error
 
 
 def test_12_a_replay_says_beforehand_what_the_other_order_changes(site, store):
@@ -440,7 +445,7 @@ def test_16_moving_an_object(only_trace):
         model="library.Person", pk=wilma.instance.pk, state_db="primary", adding=False
     )
     assert (without_key.instance.pk, without_key.instance.state_db) == (None, "primary")
-    assert refused.error.startswith("IntegrityError: UNIQUE constraint failed")
+    assert refused.error.startswith("IntegrityError: ")
     assert forced.error is None
     assert (forced.instance.state_db, forced.instance.adding) == ("primary", False)
     assert [query.error for query in trace.queries if query is not refused] == [None] * (

@@ -53,13 +53,16 @@ def test_22_a_foreign_key_across_databases(ran):
     assert part.lines[0].startswith("Known before anything runs: users.Loan.book points from legacy_users")
     failed = [(query.alias, query.model, query.error) for query in trace.queries if query.error]
     assert [
-        (alias if alias not in REPLICAS else "replica", model, error) for alias, model, error in failed
+        (alias if alias not in REPLICAS else "replica", model, error.partition(":")[0])
+        for alias, model, error in failed
     ] == [
-        ("legacy_users", "users.Loan", "OperationalError: no such table: library_book"),
-        ("replica", "library.Book", "OperationalError: no such table: users_loan"),
-        ("auth_db", "library.Review", "OperationalError: no such table: library_review"),
+        ("legacy_users", "users.Loan", "OperationalError"),
+        ("replica", "library.Book", "OperationalError"),
+        ("auth_db", "library.Review", "OperationalError"),
     ]
     missing = [found for found in trace.findings if found.code == "missing-table"]
+    tables = ("library_book", "users_loan", "library_review")
+    assert [table in found.message for found, table in zip(missing, tables, strict=True)] == [True] * 3
     assert [found.events for found in missing] == [[query.id] for query in trace.queries if query.error]
 
     refused, (_, _, decision) = of(trace, "relation-refused")
@@ -76,7 +79,7 @@ def test_22_a_foreign_key_across_databases(ran):
         ("auth_db", Operation.ROLLBACK),
     ]
     assert ContentType.objects.using("auth_db").filter(app_label="cinema").exists()
-    assert "Subqueries aren't allowed across different databases" in part.lines[-2]
+    assert part.lines[-2].startswith("Where the subquery says using(), Django refuses: ValueError: ")
 
 
 def test_23_contrib_apps_that_belong_together(ran):

@@ -20,6 +20,7 @@ from unittest import mock
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.db import connections, models, router
+from django.db.utils import ConnectionDoesNotExist
 from django.http import HttpResponse
 from django.urls import re_path
 from django.utils.functional import SimpleLazyObject
@@ -428,7 +429,7 @@ def test_an_alias_that_is_an_enum_of_the_projects_stays_one_and_is_kept_plain(si
         with trace("enum", keep=False) as t:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-            with pytest.raises(Exception, match="doesn't exist"):
+            with pytest.raises(ConnectionDoesNotExist):
                 connections[Alias.NOWHERE]
         assert connection.alias is Alias.PRIMARY
         assert connections[connection.alias] is connection

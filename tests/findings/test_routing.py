@@ -13,6 +13,7 @@ from dbroute_panel.records import Action, Database, InstanceRef, Outcome, Settle
 from example_site.library.models import Book, Person, Tag
 from example_site.notes.models import Note
 from example_site.users.models import Loan, User
+from tests.errors import recorded
 from tests.findings import routers
 from tests.traces import a_decision, a_query, a_trace
 
@@ -35,7 +36,7 @@ class TestRelationRefused:
     def test_a_router_says_no(self, found):
         with trace("t") as t:
             book = Book.objects.get(title="Small Gods")
-            with pytest.raises(ValueError, match="prevents this relation"):
+            with pytest.raises(ValueError):  # noqa: PT011 - the words are not ours
                 Loan(book=book)
 
         assert found(t).codes == {self.code}
@@ -56,7 +57,7 @@ class TestRelationRefused:
         note = Note.objects.using("archive").first()
         with trace("t") as t:
             for _ in range(2):
-                with pytest.raises(ValueError, match="prevents this relation"):
+                with pytest.raises(ValueError):  # noqa: PT011 - the words are not ours
                     note.book = book
         message = found(t).one(self.code).message
         assert "not allowed (2 times): no router had an opinion, and their databases differ" in message
@@ -210,11 +211,11 @@ class TestRouterRaised:
         first(routers.Raises("db_for_read"))
         with trace("t") as t:
             for _ in range(2):
-                with pytest.raises(ZeroDivisionError):
+                with pytest.raises(ZeroDivisionError) as raised:
                     Tag.objects.first()
         assert found(t).codes == {self.code}
         assert found(t).one(self.code).message == (
-            "Raises raised ZeroDivisionError: division by zero in db_for_read(library.Tag) and 1 more. "
+            f"Raises raised {recorded(raised.value)} in db_for_read(library.Tag) and 1 more. "
             "Return None where a router has no opinion."
         )
 
@@ -244,11 +245,11 @@ class TestRouterRaised:
 
     def test_blames_the_router_that_raised_not_the_one_that_asked_it(self, found, first):
         first(routers.AsksAgain(), routers.Raises("db_for_write"))
-        with trace("t") as t, pytest.raises(ZeroDivisionError):
+        with trace("t") as t, pytest.raises(ZeroDivisionError) as raised:
             Tag.objects.first()
         assert [one.settled_by for one in t.decisions] == [Settled.ERROR, Settled.ERROR]
         assert found(t).one(self.code).message == (
-            "Raises raised ZeroDivisionError: division by zero in db_for_write(library.Tag). "
+            f"Raises raised {recorded(raised.value)} in db_for_write(library.Tag). "
             "Return None where a router has no opinion."
         )
 

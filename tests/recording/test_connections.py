@@ -9,6 +9,7 @@ import pytest
 from django.db import (
     DEFAULT_DB_ALIAS,
     IntegrityError,
+    NotSupportedError,
     OperationalError,
     connection,
     connections,
@@ -23,6 +24,7 @@ from dbroute_panel.recording import recorder
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import Card, User
+from tests.errors import recorded, sqlite_code
 
 
 @pytest.fixture
@@ -140,10 +142,10 @@ def test_an_iterator_of_rows_is_left_to_the_database(primary):
 
 
 def test_a_query_that_fails_is_recorded_with_its_error(primary):
-    with trace("test", keep=False) as t, pytest.raises(OperationalError, match="no such table"):
+    with trace("test", keep=False) as t, pytest.raises(OperationalError) as raised:
         execute(primary, "SELECT * FROM nowhere")
     [query] = t.queries
-    assert query.error == "OperationalError: no such table: nowhere"
+    assert query.error == recorded(raised.value)
     assert (query.rowcount, query.operation) == (None, "SELECT")
 
 
@@ -151,7 +153,7 @@ def test_the_error_of_a_statement_that_was_cut_is_its_class_alone(primary, monke
     """Its message could tell what was cut off."""
     monkeypatch.setattr(recorder, "LARGEST", 100)
     sql = f"SELECT 'a' FROM nowhere WHERE {' AND '.join(['id > 1'] * 300)}"
-    with trace("test", keep=False) as t, pytest.raises(OperationalError, match="no such table"):
+    with trace("test", keep=False) as t, pytest.raises(OperationalError):
         execute(primary, sql)
     [query] = t.queries
     assert query.error == "OperationalError"
@@ -186,12 +188,10 @@ def test_without_parameters_an_error_is_its_class_alone(primary, settings):
 
 
 def test_a_write_to_a_replica_is_refused_and_recorded(site):
-    with trace("test", keep=False) as t, pytest.raises(OperationalError, match="readonly"):
+    with trace("test", keep=False) as t, pytest.raises(OperationalError) as raised:
         Tag(name="x").save(using="replica1")
-    assert (t.queries[-1].alias, t.queries[-1].error) == (
-        "replica1",
-        "OperationalError: attempt to write a readonly database",
-    )
+    assert sqlite_code(raised.value) == sqlite3.SQLITE_READONLY
+    assert (t.queries[-1].alias, t.queries[-1].error) == ("replica1", recorded(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,11 @@ def test_a_write_to_a_replica_is_refused_and_recorded(site):
     ],
 )
 def test_a_stored_procedure_is_recorded_where_no_wrapper_sees_it(primary, given, params, sql):
-    with trace("test", keep=False) as t, primary.cursor() as cursor, pytest.raises(Exception, match="call"):
+    with (
+        trace("test", keep=False) as t,
+        primary.cursor() as cursor,
+        pytest.raises((AttributeError, NotSupportedError)),
+    ):
         cursor.callproc("tidy", *given)
     [query] = t.queries
     assert (query.sql, query.operation, query.route) == (sql, "CALL", "cursor")
@@ -213,7 +217,7 @@ def test_a_stored_procedure_is_recorded_where_no_wrapper_sees_it(primary, given,
 
 
 def test_a_stored_procedure_fails_alike_while_nothing_is_recorded(primary):
-    with primary.cursor() as cursor, pytest.raises(AttributeError, match="callproc"):
+    with primary.cursor() as cursor, pytest.raises((AttributeError, NotSupportedError)):
         cursor.callproc("tidy")
 
 
@@ -348,7 +352,7 @@ def test_an_error_of_ours_before_the_query_is_counted_and_the_query_runs(
 
 def test_an_error_of_ours_leaves_the_users_exception_alone(primary, monkeypatch, caplog):
     monkeypatch.setattr(watching, "described", lambda error: 1 / 0)
-    with trace("test", keep=False) as t, pytest.raises(OperationalError, match="no such table"):
+    with trace("test", keep=False) as t, pytest.raises(OperationalError):
         execute(primary, "SELECT * FROM nowhere")
     assert t.document.dropped.query == 1
 

@@ -44,13 +44,13 @@ def test_an_alias_is_not_the_very_object_that_a_constant_is(site, settings):
 
 
 def test_an_alias_cannot_be_interned(alias):
-    with pytest.raises(TypeError, match="can't intern"):
+    with pytest.raises(TypeError):
         sys.intern(alias)
     assert sys.intern(str(alias)) == "primary"
 
 
 def test_an_alias_cannot_be_marshalled(alias):
-    with pytest.raises(ValueError, match="unmarshallable"):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are not ours
         marshal.dumps(alias)
     assert marshal.loads(marshal.dumps(str(alias))) == "primary"
 

@@ -99,20 +99,15 @@ def test_21_raw_sql_with_callproc(only_trace):
 
 def test_22_a_foreign_key_across_databases(ran):
     ((part, (trace,)),) = ran(22)
-    assert "Subqueries aren't allowed across different databases" in part.lines[-2]
+    assert part.lines[-2].startswith("Where the subquery says using(), Django refuses: ValueError: ")
     failed = [query for query in trace.queries if query.error]
-    # SQLite says OperationalError: no such table.
     assert [
-        ("replica" if query.alias in REPLICAS else query.alias, query.model, query.error.splitlines()[0])
+        ("replica" if query.alias in REPLICAS else query.alias, query.model, query.error.partition(":")[0])
         for query in failed
     ] == [
-        (
-            "legacy_users",
-            "users.Loan",
-            """ProgrammingError: (1146, "Table 'legacy_users.library_book' doesn't exist")""",
-        ),
-        ("replica", "library.Book", 'ProgrammingError: relation "users_loan" does not exist'),
-        ("auth_db", "library.Review", "OperationalError: no such table: library_review"),
+        ("legacy_users", "users.Loan", "ProgrammingError"),
+        ("replica", "library.Book", "ProgrammingError"),
+        ("auth_db", "library.Review", "OperationalError"),  # on SQLite
     ]
     missing = [found for found in trace.findings if found.code == "missing-table"]
     assert [found.events for found in missing] == [[query.id] for query in failed]
@@ -126,7 +121,7 @@ def test_22_a_foreign_key_across_databases(ran):
 
 def test_12_a_table_that_is_not_on_the_replica(ran):
     (_, (in_order,)), (_, (swapped,)) = ran(12)
-    assert swapped.queries[-1].error.startswith('ProgrammingError: relation "auth_user" does not exist')
+    assert swapped.queries[-1].error.startswith("ProgrammingError: ")
     assert (codes(in_order), codes(swapped)) == (set(), {"missing-table"})
 
 

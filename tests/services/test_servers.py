@@ -20,9 +20,7 @@ def test_a_replica_streams_from_the_primary_and_can_only_be_read(postgres, alias
         try:
             # Without a lag, a commit waits until the replicas show it.
             assert replica.execute("SELECT number FROM streamed").fetchone() == (1,)
-            with pytest.raises(
-                psycopg.errors.ReadOnlySqlTransaction, match="cannot execute INSERT in a read-"
-            ):
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
                 replica.execute("INSERT INTO streamed VALUES (2)")
         finally:
             primary.execute("DROP TABLE streamed")

@@ -212,11 +212,18 @@ class TestTransactions:
             cursor.execute("DELETE FROM dbroute_panel_store_trace")
             cursor.execute("SELECT * FROM nothing_of_this_name")
 
-        with pytest.raises(StoreError):
+        with pytest.raises(
+            StoreError, match="cannot be used: "
+        ):  # and not that the store's tables are missing
             store._own.run(fail)
         assert store.count() == 1
-        with pytest.raises(StoreError, match="cannot be used: division by zero"):
-            store._own.run(lambda cursor: cursor.execute("DELETE FROM dbroute_panel_store_trace") and 1 / 0)
+
+        def fail_in_python(cursor):
+            cursor.execute("DELETE FROM dbroute_panel_store_trace")
+            raise LookupError("no such thing")
+
+        with pytest.raises(StoreError, match="cannot be used: no such thing"):
+            store._own.run(fail_in_python)
         assert store.count() == 1
 
 
@@ -876,9 +883,9 @@ class TestOutOfReach:
 
         def contradicted(cursor):
             tried.append(1)
-            raise IntegrityError("UNIQUE constraint failed")
+            raise IntegrityError("there is one already")
 
-        with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+        with pytest.raises(StoreError, match="there is one already"):
             store._own.run(contradicted, seconds=2)
         assert len(tried) == 4
         assert store._own._again_at == 0
@@ -956,8 +963,9 @@ class TestDocumentation:
             databases = set()
 
             def runTest(self):  # noqa: N802
-                with pytest.raises(StoreError, match="not allowed"):
+                with pytest.raises(StoreError) as raised:
                     store.save(a_trace(1))
+                assert isinstance(raised.value.__cause__, AssertionError)
 
         result = unittest.TestResult()
         unittest.TestSuite([Asking()]).run(result)

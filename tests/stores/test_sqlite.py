@@ -25,6 +25,7 @@ from django.db import connections
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import Filter, InvalidStoreError, SQLiteStore, StoreError, sqlite_file
 from dbroute_panel.stores import sqlite as sqlite_module
+from tests.errors import sqlite_code
 from tests.stores.at_once import run_at_once
 from tests.traces import a_finding, a_long_trace, a_trace
 
@@ -238,7 +239,7 @@ class TestUse:
 
     def test_it_never_goes_through_djangos_connections(self, store):
         # pytest-django refuses them in a test that has not asked for a database.
-        with pytest.raises(RuntimeError, match="Database access not allowed"):
+        with pytest.raises(RuntimeError):
             connections["primary"].cursor()
         store.save(a_trace(1))
         assert store.count() == 1
@@ -286,7 +287,7 @@ class TestUse:
         connection = store._file._opened.connection
         del store
         gc.collect()
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        with pytest.raises(sqlite3.ProgrammingError):
             connection.execute("SELECT 1")
 
     def test_an_error_in_a_transaction_leaves_nothing_behind(self, store):
@@ -303,13 +304,14 @@ class TestUse:
 
     def test_an_error_of_the_database_leaves_nothing_behind(self, store):
         store.save(a_trace(1))
-        with pytest.raises(StoreError, match="no such table"):
+        with pytest.raises(StoreError) as raised:
             store._file.run(
                 lambda connection: (
                     connection.execute("DELETE FROM trace") and connection.execute("SELECT * FROM x")
                 ),
                 write=True,
             )
+        assert sqlite_code(raised.value) == sqlite3.SQLITE_ERROR
         assert store.count() == 1
 
     def test_a_document_that_is_broken_is_left_out_and_logged_once(self, store, path, caplog):
@@ -401,8 +403,9 @@ class TestSeveralProcesses:
         with the_file(path) as other:
             other.execute("BEGIN IMMEDIATE")
             assert store.count() == 1  # readers never wait
-            with pytest.raises(StoreError, match="database is locked"):
+            with pytest.raises(StoreError) as raised:
                 store.save(a_trace(2))
+        assert sqlite_code(raised.value) == sqlite3.SQLITE_BUSY
         store.save(a_trace(3))
         assert store.count() == 2
 
@@ -583,8 +586,9 @@ class TestFilesThatAreTakenAway:
         path.write_bytes(b"no database at all" * 100)
         with the_file(path.with_name("traces.sqlite3.lock")) as guard:
             guard.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(StoreError, match="database is locked"):
+            with pytest.raises(StoreError) as raised:
                 store.save(a_trace(1))
+        assert sqlite_code(raised.value) == sqlite3.SQLITE_BUSY
         assert path.read_bytes() == b"no database at all" * 100
 
 
@@ -626,8 +630,9 @@ class TestFilesThatCannotBeUsed:
             with as_nobody():
                 store = SQLiteStore(path=Path(folder, "deeper", "traces.sqlite3"))
                 assert "cannot be made" in store.problem()
-                with pytest.raises(StoreError, match="Permission denied"):
+                with pytest.raises(StoreError) as raised:
                     store.save(a_trace(1))
+            assert isinstance(raised.value.__cause__, PermissionError)
 
     def test_a_file_that_may_not_be_written(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -90,7 +90,7 @@ class TestSaving:
 
     @pytest.mark.parametrize("started_at", ["yesterday", "", "2026-11-22T10:00:00"])
     def test_a_time_that_is_none_is_refused(self, store, most, started_at):
-        with pytest.raises(ValueError, match=r"time zone|Invalid isoformat"):
+        with pytest.raises(ValueError):  # noqa: PT011 - the words are not ours
             store.save(a_trace(1, started_at=started_at))
         assert store.count() == 0
 

@@ -20,7 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.stores.base import StoreError
-from dbroute_panel.stores.database.wrapper import NO_TABLE, TRANSIENT, is_one_of, made
+from dbroute_panel.stores.database.wrapper import GENERAL, NO_TABLE, TRANSIENT, is_one_of, made
 
 T = TypeVar("T")
 Work = Callable[[CursorWrapper], T]
@@ -86,8 +86,9 @@ class Session:
         except StoreError:
             raise
         except Exception as error:
+            text = self._in_words(error)
             self.close()
-            raise StoreError(self._in_words(error)) from error
+            raise StoreError(text) from error
 
     def _in_transaction(self, work: Work[T], until: float) -> T:
         with self.connection.cursor() as cursor:
@@ -134,9 +135,19 @@ class Session:
                 connection.close()
 
     def _in_words(self, error: Exception) -> str:
-        if is_one_of(error, NO_TABLE) or "no such table" in str(error):
+        if is_one_of(error, NO_TABLE) or self._lacks_tables(error):
             return no_tables(self.alias)
         return f"The database {self.alias!r} cannot be used: {one_line(error)}."
+
+    def _lacks_tables(self, error: Exception) -> bool:
+        """Whether it is the general error, which is all that SQLite has for this, and there is no table."""
+        if self.connection.vendor != "sqlite" or not is_one_of(error, GENERAL):
+            return False
+        from dbroute_panel.stores.database.models import Part
+
+        with suppress(Exception), self.connection.cursor() as cursor:
+            return Part._meta.db_table not in self.connection.introspection.table_names(cursor)
+        return False
 
 
 def is_over(until: float) -> bool:

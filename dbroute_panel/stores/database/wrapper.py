@@ -19,8 +19,10 @@ CONNECT_SECONDS: Final = 3
 
 #: Deadlocks, and waits for locks that were too long: PostgreSQL's, MySQL's, SQLite's.
 TRANSIENT: Final = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213, 5, 6})
-#: There is no such table: PostgreSQL's, MySQL's. SQLite says so in words.
+#: There is no such table: PostgreSQL's, MySQL's.
 NO_TABLE: Final = frozenset({"42P01", "42S02", 1146})
+#: SQLite's, of a statement that it cannot prepare, also because there is no such table.
+GENERAL: Final = frozenset({1})
 
 
 class Quiet:
