@@ -5,6 +5,7 @@
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
+# make test-lowest    the test suite with the lowest versions that pyproject.toml promises, on the oldest Python
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
 # make mutants AREA=findings   what the tests notice when the code is changed; also asking, recording (JOBS=4)
@@ -33,7 +34,7 @@ BROWSER_DIR := .cache/browser
 # Somebody else's project may be in the environment; each tool here knows its settings.
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
-.PHONY: help demo demo-services test test-browser test-services test-servers test-django test-django-short test-matrix
+.PHONY: help demo demo-services test test-browser test-services test-servers test-django test-django-short test-matrix test-lowest
 .PHONY: docs screenshots messages reliability bench bench-here mutants
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
@@ -143,6 +144,9 @@ test-django-short: $(VENV)/.installed-dev
 # ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
 test-matrix: $(VENV)/.installed-dev
 	$(BIN)/python -m nox $(if $(PAIRS),-k '$(PAIRS)') -- $(ARGS)
+
+test-lowest: $(VENV)/.installed-dev
+	$(BIN)/python -m nox --session lowest -- $(ARGS)
 
 # The tables of docs/reliability.md, from what make test and make test-django have left behind here.
 REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json)

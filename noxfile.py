@@ -3,6 +3,7 @@ The test suite on every supported pair of Python and Django, with the debug tool
 
     nox                                            all of it (make test-matrix)
     nox -k "django60 and absent" -- tests/stores   some pairs (python312 ...), and what is given to pytest
+    nox -s lowest                                  with the lowest versions promised (make test-lowest)
 
 A Python that is not on this machine is said and left out; where ``CI`` is set it is an error: nox's own rule.
 """
@@ -15,16 +16,21 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
 
+OLDEST = "3.11"
 PAIRS = [
-    ("3.11", "5.2"),
-    *((python, django) for python in ("3.12", "3.13") for django in ("5.2", "6.0", "6.1")),
+    (OLDEST, "5.2"),
+    *((python, django) for python in ("3.12", "3.13", "3.14") for django in ("5.2", "6.0", "6.1")),
+    ("3.15", "6.1"),
 ]
 
 # pyenv puts a shim on PATH for every Python, also for one that is not chosen here and would not start.
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 FOUND = [
-    str(folder) for python in ("3.11", "3.12", "3.13") for folder in PYENV.glob(f"versions/{python}.*/bin")
+    str(folder)
+    for python in sorted({python for python, _ in PAIRS})
+    for folder in PYENV.glob(f"versions/{python}.*/bin")
 ]
 os.environ["PATH"] = os.pathsep.join([*FOUND, os.environ.get("PATH", "")])
 
@@ -44,4 +50,16 @@ def tests(session: nox.Session, django: str, toolbar: str) -> None:
         session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "django-debug-toolbar")
         session.env["DBROUTE_TOOLBAR"] = "absent"
     session.env["DJANGO_SETTINGS_MODULE"] = None  # somebody else's project may be in the environment
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def lowest(session: nox.Session) -> None:
+    """pytest with the lowest versions that pyproject.toml promises; of what only tests need, the newest."""
+    constraints = Path(session.create_tmp(), "lowest.txt")
+    printed = session.run("python", "-m", "tests.lowest", silent=True)
+    constraints.write_text(str(printed), encoding="utf-8")
+    session.install("--editable", ".[dev]", "--constraint", str(constraints))
+    session.run("python", "-m", "tests.lowest", "--installed")
+    session.env["DJANGO_SETTINGS_MODULE"] = None
     session.run("python", "-m", "pytest", *session.posargs)

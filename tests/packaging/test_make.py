@@ -104,6 +104,7 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         "demo-services",
         "test-django",
         "test-matrix",
+        "test-lowest",
         "screenshots",
         "bench",
         "mutants",
