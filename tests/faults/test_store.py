@@ -18,7 +18,7 @@ from dbroute_panel import stores
 from dbroute_panel.stores import StoreError, sqlite_file
 from tests.errors import sqlite_code
 from tests.stores.test_sqlite import as_nobody
-from tests.traces import a_trace
+from tests.traces import a_long_trace, a_trace
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = Path(__file__).with_name("holder.py")
@@ -117,7 +117,7 @@ def test_requests_go_on_and_each_loss_is_counted_and_only_the_first_logged(
             assert (response.status_code, response.content) == (200, sound.content)
             assert stores.lost == lost
         with pytest.raises(StoreError) as raised:
-            store.save(a_trace(1))
+            store.save(a_long_trace(events=1000))
     cause = raised.value.__cause__
     assert (cause.errno if isinstance(cause, OSError) else sqlite_code(cause)) == code
     [record] = caplog.records
