@@ -182,11 +182,11 @@ class TestAsking:
 class TestFindings:
     def test_they_are_listed_and_marked_in_place(self, asked_map):
         response = asked_map.get(url("map"))
-        assert "random-route" in text(response)
+        assert "manager-ignores-db" in text(response)
         body = response.content.decode()
         (book,) = re.findall(r'<th scope="row">Book\s.*?</th>', body, re.DOTALL)
         assert "dbroute-level-" in book
-        assert "random-route" in book
+        assert "manager-ignores-db" in book
 
     def test_many_of_one_code_are_counted(self, admin, store):
         keep_map(store, a_map(250))
@@ -210,7 +210,7 @@ class TestFilter:
             ("db=legacy_users", {"users", "notes"}),
             ("db=replica2", {"library", "notes"}),
             ("q=BOOK", {"library"}),
-            ("finding=random-route", {"library"}),
+            ("finding=manager-ignores-db", {"library"}),
             ("app=library&db=auth_db", set()),
         ],
     )

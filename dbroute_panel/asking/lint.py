@@ -6,6 +6,8 @@ The routers are asked, which can have effects: only when a person or CI asks for
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from dbroute_panel.asking.lints import LINTS, Facts
@@ -13,6 +15,9 @@ from dbroute_panel.asking.map import RoutingMap, routing_map
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.recorder import complain, resumed
 from dbroute_panel.records import Level
+
+CAUSES: Final = ("router-signature", "router-raised")
+"""The findings that others come of, in their order."""
 
 
 class StaticFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +32,8 @@ class StaticFinding(msgspec.Struct, frozen=True, kw_only=True):
 def lint(routes: RoutingMap | None = None) -> list[StaticFinding]:
     """
     Every static finding that is not silenced, worst first, then by code and subject.
+
+    Of one level those are first that others come of: routers that Django cannot make or call.
 
     ``routes``: the map, where it was asked already. A check of ours that fails is logged and left out.
     """
@@ -45,4 +52,9 @@ def lint(routes: RoutingMap | None = None) -> list[StaticFinding]:
                 ]
             except Exception:
                 complain("dbroute_panel could not look for %s.", entry.code)
-    return sorted(found, key=lambda finding: (-finding.level.rank, finding.code, finding.subject))
+    return sorted(found, key=_causes_first)
+
+
+def _causes_first(finding: StaticFinding) -> tuple[int, int, str, str]:
+    cause = CAUSES.index(finding.code) if finding.code in CAUSES else len(CAUSES)
+    return -finding.level.rank, cause, finding.code, finding.subject

@@ -71,7 +71,7 @@ class Facts:
     ``raised`` (exceptions), with none where none was open; ``undone``: the id of the rollback event that
     undid a change, by the id of the query; ``primaries``: of each replica, by alias; ``concurrent``:
     whether queries overlapped in time, so that several threads ran, and whose a transaction was is not
-    known.
+    known; ``failed_at``: the id of the exception of which Django made the response of the request, or None.
     """
 
     def __init__(self, trace: Trace, *, redacted: bool = False) -> None:
@@ -94,6 +94,8 @@ class Facts:
         self.raised: list[tuple[ExceptionRaised, tuple[Span, ...]]] = []
         self._decisions = {decision.id: decision for decision in self.decisions}
         self._read()
+        failures = (event.id for event, _ in self.raised if event.ended == "trace")
+        self.failed_at = None if trace.request is None else next(failures, None)
 
     # What belongs to what
 
@@ -114,6 +116,15 @@ class Facts:
         """Whether another answer to a question about its model would have sent ``query`` elsewhere."""
         decision = self.decision_of(query)
         return query.route in ASKED_ROUTES if decision is None else not is_passed_on(query, decision)
+
+    def is_after_failure(self, query: Query) -> bool:
+        """
+        Whether ``query`` ran after the exception of which Django made the response.
+
+        Then it is of Django's error page, or of its mail to the administrators: both show every queryset that
+        is in a frame, so that it is read, whatever the user's code had in mind with it.
+        """
+        return self.failed_at is not None and query.id > self.failed_at
 
     def primary_of(self, alias: str) -> str:
         """The primary of the replica group that ``alias`` is in; itself, where none is declared."""

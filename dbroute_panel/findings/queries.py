@@ -42,7 +42,9 @@ def missing_table(trace: Facts) -> Iterator[Finding]:
     failed = [
         (table, query)
         for query in trace.queries
-        if query.error is not None and (table := _missing(query, trace)) is not None
+        if query.error is not None
+        and not trace.is_after_failure(query)
+        and (table := _missing(query, trace)) is not None
     ]
     groups = by(failed, lambda one: (one[1].alias, one[0], _remedy(one[1], trace)))
     for (alias, table, remedy), found in groups.items():
@@ -102,9 +104,13 @@ def repeated_query(trace: Facts) -> Iterator[Finding]:
     One line of code reads again and again: a query for each row (N+1).
 
     Only reads: to save many objects takes a statement each. Not what a router asks (``router-queried``), what
-    Django asks for itself, and what Django divides into batches.
+    Django asks for itself, what Django divides into batches, and what its error page reads.
     """
-    reads = [query for query in trace.queries if not query.writes and query.within is None]
+    reads = [
+        query
+        for query in trace.queries
+        if not query.writes and query.within is None and not trace.is_after_failure(query)
+    ]
     for (alias, site), queries in by(reads, attrgetter("alias", "callsite")).items():
         if site is None or len(queries) < THRESHOLD:
             continue
@@ -134,7 +140,8 @@ def _place(site: Callsite) -> str:
 @finding("same-query-elsewhere", level=INFO)
 def same_query_elsewhere(trace: Facts) -> Iterator[Finding]:
     """The same SQL with the same parameters ran on several databases."""
-    for queries in by(trace.queries, attrgetter("sql")).values():
+    meant = [query for query in trace.queries if not trace.is_after_failure(query)]
+    for queries in by(meant, attrgetter("sql")).values():
         if not _on_several(queries, trace) or not _is_about_rows(queries[0]):
             continue
         same = by(filter(_tells_all, queries), lambda query: repr(query.params)).values()

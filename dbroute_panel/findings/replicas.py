@@ -24,7 +24,9 @@ def stale_read(trace: Facts) -> Iterator[Finding]:
             if query.id in changes and query.operation in ROWS and query.model != "migrations.Migration":
                 for name in _rows(query):
                     written.setdefault((query.alias, name), []).append(query)
-        elif written and query.error is None and (primary := trace.primaries.get(query.alias)) is not None:
+        elif not written or query.error is not None or trace.is_after_failure(query):
+            continue
+        elif (primary := trace.primaries.get(query.alias)) is not None:
             for name in _rows(query):
                 write = _last(written.get((primary, name)), query, trace)
                 if write is not None:
@@ -70,6 +72,7 @@ def replica_read_in_atomic(trace: Facts) -> Iterator[Finding]:
         (query, span)
         for query, spans in (trace.inside if not trace.concurrent else ())
         if query.alias in trace.primaries and not query.writes and query.error is None
+        if not trace.is_after_failure(query)
         for span in spans
         if span.alias == trace.primaries[query.alias] and _concerns(span, query)
     ]

@@ -86,8 +86,17 @@ def unknown_alias(trace: Facts) -> Iterator[Finding]:
         yield Finding.about(
             *decisions,
             message=f"{who} sent {_questions(decisions)} to {alias!r}, which is not in DATABASES. "
-            f"Answer one of {', '.join(trace.databases)}, or None.",
+            f"Answer one of {', '.join(_answerable(decisions[0].action, trace))}, or None.",
         )
+
+
+def _answerable(action: Action, trace: Facts) -> list[str]:
+    """The aliases that a router may answer: an empty ``default`` is none, and to write a replica is none."""
+    return [
+        alias
+        for alias, database in trace.databases.items()
+        if database.engine != DUMMY and not (action is Action.WRITE and alias in trace.primaries)
+    ]
 
 
 @finding("empty-default", level=ERROR)
@@ -179,7 +188,8 @@ def random_route(trace: Facts) -> Iterator[Finding]:
     # Most questions have one answer: what has several is looked for before anything is made of them.
     told = {(one.action, one.model, one.answer) for one in settled}
     groups = by(
-        {(action, model, _group(answer, trace)) for action, model, answer in told}, lambda one: one[:2]
+        {(action, model, _group(action, answer, trace)) for action, model, answer in told},
+        lambda one: one[:2],
     )
     several = {question for question, answers in groups.items() if len(answers) > 1}
     if not several:
@@ -187,14 +197,14 @@ def random_route(trace: Facts) -> Iterator[Finding]:
     odd = (one for one in settled if (one.action, one.model) in several)
     for alike in by(odd, lambda one: (one.action, one.model)).values():
         for question, decisions in by(alike, _question).items():
-            answers = by(decisions, lambda one: _group(one.answer, trace))
+            answers = by(decisions, lambda one: _group(one.action, one.answer, trace))
             if question is None or len(answers) < 2:
                 continue
             said = ", ".join(f"{one[0].answer} ({len(one)})" for one in answers.values())
             yield Finding.about(
                 *chain.from_iterable(one[: 50 // len(answers) or 1] for one in answers.values()),
                 message=f"The same question, {_questions(decisions[:1])}, got different answers: {said}. "
-                "Answer from the model and the hints alone; if these are replicas, declare them in REPLICAS.",
+                f"Answer from the model and the hints alone{_or_declare(decisions[0])}.",
             )
 
 
@@ -211,8 +221,14 @@ def _question(decision: Decision) -> Hashable | None:
     return (decision.action, decision.model, frozenset(told))
 
 
-def _group(answer: Hashable, trace: Facts) -> Hashable:
-    return trace.primary_of(answer) if type(answer) is str else answer
+def _or_declare(decision: Decision) -> str:
+    reads = decision.action is Action.READ
+    return "; if these are replicas, declare them in REPLICAS" if reads else ""
+
+
+def _group(action: Action, answer: Hashable, trace: Facts) -> Hashable:
+    """Answers that make no difference are one group: the replicas of one primary, for a read."""
+    return trace.primary_of(answer) if type(answer) is str and action is Action.READ else answer
 
 
 def _questions(decisions: list[Decision]) -> str:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from django import VERSION
 from django.contrib.contenttypes.models import ContentType
 from django.db import OperationalError, connections
 from django.db.models.signals import post_save
 from django.template import Context, Engine
+from django.test import Client
 
 from dbroute_panel import trace
 from dbroute_panel.records import Action, Database, InstanceRef, Route
@@ -429,3 +431,41 @@ class TestSameQueryElsewhere:
                 connections[alias].introspection.table_names()
                 ContentType.objects.using(alias).first()
         assert found(t).codes == set()
+
+
+@pytest.mark.urls("tests.findings.urls")
+class TestDjangosErrorPage:
+    """It shows the frames' variables: every queryset that is in one is read, after all is over."""
+
+    @pytest.fixture(params=[True, False], ids=["the debug page", "the mail to the administrators"])
+    def get(self, request, settings, store):
+        settings.DEBUG = request.param
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SAMPLE_RATE": 1.0}
+        settings.ADMINS = [("Admin", "admin@example.org")] if VERSION < (6, 0) else ["admin@example.org"]
+        settings.MIDDLEWARE = [
+            "dbroute_panel.middleware.TraceMiddleware",
+            "tests.findings.urls.through",
+        ]
+
+        def get(path):
+            response = Client(raise_request_exception=False).get(path)
+            assert response.status_code == 500
+            (trace,) = store.traces()
+            return trace
+
+        return get
+
+    def test_what_it_reads_is_nobody_s_loop(self, found, get):
+        trace = get("/fails/")
+        assert len(trace.queries) > 12
+        (failure,) = trace.exceptions
+        assert all(query.id > failure.id for query in trace.queries)
+        assert found(trace).codes == set()
+
+    def test_what_it_reads_is_not_stale(self, found, get):
+        trace = get("/writes/")
+        assert [query.operation for query in trace.queries][:2] == ["INSERT", "SELECT"]
+        assert found(trace).codes == set()
+
+    def test_a_loop_before_the_failure_is_one(self, found, get):
+        assert found(get("/loop/")).codes == {"repeated-query"}

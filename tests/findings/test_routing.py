@@ -127,9 +127,15 @@ class TestUnknownAlias:
         message = found(t).one(self.code).message
         assert message == (
             "Answers sent db_for_read(library.Tag) and 1 more to 'nowhere', which is not in DATABASES. "
-            "Answer one of default, auth_db, primary, replica1, replica2, archive, legacy_users, new_users, "
-            "or None."
+            "Answer one of auth_db, primary, replica1, replica2, archive, legacy_users, new_users, or None."
         )
+
+    def test_no_replica_is_an_answer_for_a_write(self, found):
+        asked = a_trace(events=[a_decision(1, action=Action.WRITE, hints={}, answer="nowhere")])
+        assert {"primary", "replica1"} <= set(asked.databases)
+        message = found(asked).one(self.code).message
+        assert "primary" in message
+        assert "replica1" not in message
 
     def test_an_instance_from_nowhere(self, found):
         note = Note(pk=1)
@@ -382,6 +388,16 @@ class TestRandomRoute:
                 list(Tag.objects.all())
         assert len({query.alias for query in t.queries}) == 3
         assert self.code not in found(t).codes
+
+    def test_a_write_is_divided_among_no_group(self, found):
+        asked = [
+            a_decision(number, action=Action.WRITE, hints={}, answer=answer)
+            for number, answer in enumerate(("primary", "replica1"), 1)
+        ]
+        assert found(a_trace(events=asked)).one(self.code).message == (
+            "The same question, db_for_write(library.Book), got different answers: primary (1), replica1 "
+            "(1). Answer from the model and the hints alone."
+        )
 
     def test_not_different_questions(self, found, first):
         first(routers.Alternates("primary", "archive"))

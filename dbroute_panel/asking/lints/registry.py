@@ -72,10 +72,13 @@ class Facts:
         """The aliases that are real databases: not a ``default`` left ``{}``."""
         return [alias for alias, options in connections.settings.items() if options["ENGINE"] != DUMMY]
 
-    @property
+    @cached_property
     def routers(self) -> list[Any]:
-        """The routers, in the order in which they are asked."""
-        return list(router.routers)
+        """The routers, in the order in which they are asked; none where Django cannot make all of them."""
+        try:
+            return list(router.routers)
+        except Exception:  # importing the user's modules may raise anything; router-signature says what
+            return []
 
     def of(self, model: type[Model]) -> ModelRoutes:
         """What the routers answered about a model of the map."""

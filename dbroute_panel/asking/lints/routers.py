@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
+from django.db import router
+from django.utils.module_loading import import_string
+
 from dbroute_panel.asking.lints.registry import Facts, Problem, lint
-from dbroute_panel.recording.snapshots import dotted
+from dbroute_panel.recording.snapshots import described, dotted
 from dbroute_panel.records import Action, Level, Outcome
 
 ASKABLE = (Action.READ, Action.WRITE, Action.MIGRATE)
@@ -19,6 +22,8 @@ ASKABLE = (Action.READ, Action.WRITE, Action.MIGRATE)
 def unreachable_router(facts: Facts) -> Iterator[Problem]:
     """A router with a method that no model ever reaches, because others always answer before."""
     routers = facts.routers
+    if not routers:
+        return
     for action in ASKABLE:
         unreached = set(range(len(routers)))
         for model in facts.models:
@@ -47,17 +52,19 @@ def _questions(facts: Facts, action: Action) -> list[dict[str, str]]:
 
 @lint("router-signature", Level.ERROR)
 def router_signature(facts: Facts) -> Iterator[Problem]:
-    """A router that Django cannot call as it does, or that is written for a Django long gone."""
-    for router in facts.routers:
-        path = dotted(router)
-        methods = {action: _method(router, action) for action in Action}
-        if isinstance(router, type) and any(isinstance(_static(router, a), FunctionType) for a in Action):
+    """A router that Django cannot make or call as it does, or that is written for a Django long gone."""
+    if not facts.routers:
+        yield from _not_made()
+    for each in facts.routers:
+        path = dotted(each)
+        methods = {action: _method(each, action) for action in Action}
+        if isinstance(each, type) and any(isinstance(_static(each, a), FunctionType) for a in Action):
             yield Problem(
                 path,
                 f"{path} is a class, so that its methods get no self. Put an instance into DATABASE_ROUTERS.",
             )
             continue
-        if methods[Action.MIGRATE] is None and _method(router, "allow_syncdb") is not None:
+        if methods[Action.MIGRATE] is None and _method(each, "allow_syncdb") is not None:
             yield Problem(
                 path,
                 f"{path} defines allow_syncdb, which Django has not called since 1.9. Rename it to "
@@ -67,6 +74,21 @@ def router_signature(facts: Facts) -> Iterator[Problem]:
             mistake = None if method is None else _mistake(action, method)
             if mistake:
                 yield Problem(path, f"{path}.{action}() {mistake}")
+
+
+def _not_made() -> Iterator[Problem]:
+    """What of ``DATABASE_ROUTERS`` cannot be imported or made: then Django fails at every question."""
+    for entry in getattr(router, "_routers", None) or ():  # the setting, once it was tried
+        if not isinstance(entry, str):
+            continue
+        try:
+            import_string(entry)()
+        except Exception as error:  # whatever the user's module raises
+            yield Problem(
+                entry,
+                f"The router {entry} of DATABASE_ROUTERS cannot be made: {described(error)}. Until then "
+                "every question to the routers fails. Correct its path, or what its module or class raises.",
+            )
 
 
 def _static(router: Any, name: str) -> Any:

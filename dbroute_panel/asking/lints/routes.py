@@ -19,6 +19,10 @@ ASKED = 100
 """How often a question is asked again to tell the shares of its answers."""
 
 
+LISTED = 4
+"""How many names a message lists."""
+
+
 @lint("route-to-unknown-alias", Level.ERROR)
 def route_to_unknown_alias(facts: Facts) -> Iterator[Problem]:
     """A model that is read or written on an alias that is not configured."""
@@ -96,31 +100,50 @@ def empty_default_reachable(facts: Facts) -> Iterator[Problem]:
 
 @lint("random-route", Level.INFO)
 def random_route(facts: Facts) -> Iterator[Problem]:
-    """Repeated questions that get different answers, with their shares."""
+    """
+    Repeated questions that get different answers, with their shares.
+
+    Not where reads are divided among one declared replica group: that is what it is for. No write is.
+    """
     for model in facts.models:
         routes = facts.of(model)
         for action, aliases in ((Action.READ, routes.read), (Action.WRITE, routes.write)):
             if len(aliases) < 2:
                 continue
+            if action is Action.READ and len({facts.primary(alias) for alias in aliases}) == 1:
+                continue
             counts = answers(model, action, ASKED)
             listed = ", ".join(f"{answer} {count * 100 // ASKED} %" for answer, count in counts)
+            replicas = "If these are replicas of one primary, declare them in REPLICAS; else make"
             yield Problem(
                 model._meta.label,
                 f"{action} gives different answers for {model._meta.label}: {listed} of {ASKED}. "
-                "That is fine for replicas of one primary; else make the router decide by the model.",
+                f"{replicas if action is Action.READ else 'Make'} the router decide by the model.",
             )
 
 
 @lint("router-raised", Level.ERROR)
 def router_raised(facts: Facts) -> Iterator[Problem]:
-    """Asking a router raised."""
+    """Asking a router raised: once for each error, whatever the number of models that it was raised for."""
+    raised: dict[str, dict[str, list[str]]] = {}
     for model in facts.models:
         for action, error in facts.of(model).errors.items():
-            yield Problem(
-                model._meta.label,
-                f"Asking {action} about {model._meta.label} raised {error}. "
-                "A router should return None for what it has no opinion on.",
-            )
+            raised.setdefault(error, {}).setdefault(action, []).append(model._meta.label)
+    remedy = "A router should return None for what it has no opinion on."
+    if not facts.routers:
+        remedy = "No router was asked: first of all they have to be made (router-signature)."
+    for error, actions in raised.items():
+        labels = list(dict.fromkeys(label for found in actions.values() for label in found))
+        yield Problem(
+            labels[0],
+            f"Asking {_listed(list(actions))} about {_listed(labels)} raised {error}. {remedy}",
+        )
+
+
+def _listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b, c and 12 more``."""
+    shown = names if len(names) <= LISTED else [*names[: LISTED - 1], f"{len(names) - LISTED + 1} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 @lint("session-read-from-replica", Level.WARNING)

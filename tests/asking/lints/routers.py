@@ -91,3 +91,8 @@ class OneByOne:
     def db_for_read(self, model, **hints):
         self.aliases.append(self.aliases.pop(0))
         return self.aliases[0]
+
+
+class Unmade:
+    def __init__(self):
+        raise LookupError("no tenants configured")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
-from django.db import connections
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.db import connections, router
 
 from dbroute_panel.asking.aside import SECONDS
 from dbroute_panel.asking.lint import lint
@@ -506,24 +508,53 @@ class TestEmptyDefaultReachable:
 
 
 class TestRandomRoute:
-    def test_a_random_replica_with_the_shares_of_its_answers(self, route):
-        route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
+    def test_a_random_database_with_the_shares_of_its_answers(self, route):
+        route(routers.OneByOne("primary", "archive"), Routes(write={"*": "primary"}))
         messages = found("random-route")
         assert list(messages) == list(routing_map().models)
         assert messages["library.Book"] == [
             (
-                "db_for_read gives different answers for library.Book: replica1 50 %, replica2 50 % of "
-                "100. That is fine for replicas of one primary; else make the router decide by the "
-                "model."
+                "db_for_read gives different answers for library.Book: archive 50 %, primary 50 % of 100. If "
+                "these are replicas of one primary, declare them in REPLICAS; else make the router decide by "
+                "the model."
             ),
         ]
         assert LINTS["random-route"].level is Level.INFO
 
     def test_a_thousand_models_are_asked_about_within_the_time_that_a_page_has(self, route, thousand):
-        route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
+        route(routers.OneByOne("primary", "archive"), Routes(write={"*": "primary"}))
         routes = routing_map()
         assert len([finding for finding in lint(routes) if finding.code == "random-route"]) > 1000
         assert quickest(lambda: lint(routes), enough=SECONDS / 2, rounds=1) < SECONDS / 2
+
+    @pytest.mark.parametrize("group", [("replica1", "replica2"), ("primary", "replica1", "replica2")])
+    def test_not_where_reads_are_divided_among_one_declared_group(self, route, group):
+        route(routers.OneByOne(*group), Routes(write={"*": "primary"}))
+        assert found("random-route") == {}
+
+    def test_where_one_of_them_is_of_another_group(self, route):
+        route(routers.OneByOne("replica1", "replica2", "archive"), Routes(write={"*": "primary"}))
+        assert "library.Book" in found("random-route")
+
+    def test_where_the_group_is_not_declared(self, route, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
+        route(routers.OneByOne("replica1", "replica2"), Routes(write={"*": "primary"}))
+        assert "declare them in REPLICAS" in found("random-route")["library.Book"][0]
+
+    def test_writes_are_divided_among_no_group(self, route):
+        class OnlyWrites:
+            def __init__(self):
+                self.one_by_one = routers.OneByOne("primary", "replica1")
+
+            def db_for_write(self, model, **hints):
+                return self.one_by_one.db_for_read(model, **hints)
+
+        route(OnlyWrites(), Routes(read={"*": "replica1"}))
+        (message,) = found("random-route")["library.Book"]
+        assert message == (
+            "db_for_write gives different answers for library.Book: primary 50 %, replica1 50 % of 100. Make "
+            "the router decide by the model."
+        )
 
     def test_not_where_the_same_alias_comes_again(self, route):
         route(routers.OneByOne("primary"), Routes(write={"*": "primary"}))
@@ -545,6 +576,33 @@ class TestRouterRaised:
                 "return None for what it has no opinion on."
             ),
         ]
+
+    def test_one_error_is_one_finding_whatever_the_models(self, route):
+        class Wrong(Routes):
+            def db_for_read(self, model, **hints):
+                raise LookupError("no tenant")
+
+            db_for_write = db_for_read
+
+        route(Wrong())
+        labels = list(routing_map().models)
+        [(subject, (message,))] = found("router-raised").items()
+        assert subject == labels[0]
+        assert message == (
+            f"Asking db_for_read and db_for_write about {', '.join(labels[:3])} and {len(labels) - 3} "
+            "more raised LookupError: no tenant. A router should return None for what it has no opinion "
+            "on."
+        )
+
+    def test_each_error_is_one(self, route):
+        class Wrong(Routes):
+            def db_for_read(self, model, **hints):
+                if model._meta.app_label == "users":
+                    raise LookupError("no user")
+                raise LookupError("no tenant")
+
+        route(Wrong(write={"*": HOME}))
+        assert [len(messages) for messages in found("router-raised").values()] == [1, 1]
 
     def test_not_where_the_router_that_raises_is_not_asked(self, route):
         route(Routes(read={"*": HOME}), routers.Raising())
@@ -593,7 +651,8 @@ def test_a_lint_is_registered_with_its_code_and_level(monkeypatch):
     assert registry.LINTS["looks"] == registry.Lint("looks", Level.INFO, looks)
 
 
-def test_the_worst_come_first():
+def test_the_worst_come_first(route):
+    route(routers.OneByOne("primary", "archive"))
     ranks = [finding.level.rank for finding in lint()]
     assert ranks == sorted(ranks, reverse=True)
     assert len(set(ranks)) > 1
@@ -602,10 +661,10 @@ def test_the_worst_come_first():
 def test_silenced_findings_are_not_reported(settings):
     everything = {finding.code for finding in lint()}
     # The others are looked for, wherever the silenced ones are in their order.
-    for code in (next(iter(LINTS)), "random-route"):
+    for code in (next(iter(LINTS)), "manager-ignores-db"):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": [code]}
         assert {finding.code for finding in lint()} == everything - {code}
-    assert {"random-route", "manager-ignores-db"} <= everything
+    assert {"empty-default-reachable", "manager-ignores-db"} <= everything
 
 
 def test_a_lint_that_fails_is_logged_and_costs_only_its_own_findings(monkeypatch, caplog):
@@ -655,3 +714,40 @@ def test_every_code_of_the_design_has_its_lint():
         "random-route",
         "router-raised",
     }
+
+
+class TestRoutersThatCannotBeMade:
+    @pytest.fixture(params=["nowhere.Router", f"{routers.__name__}.Missing", f"{routers.__name__}.Unmade"])
+    def path(self, request, monkeypatch):
+        """``DATABASE_ROUTERS`` with a router that cannot be made, behind one that can."""
+        entries = [f"{routers.__name__}.Raising", request.param]
+        monkeypatch.setattr(router, "_routers", entries)
+        monkeypatch.delitem(router.__dict__, "routers")
+        return request.param
+
+    def test_the_cause_is_first_and_what_comes_of_it_is_told_once(self, path):
+        cause, repeated, *others = lint()
+        assert (cause.code, cause.subject, cause.level) == ("router-signature", path, Level.ERROR)
+        assert cause.message.startswith(f"The router {path} of DATABASE_ROUTERS cannot be made: ")
+        assert repeated.code == "router-raised"
+        assert "No router was asked" in repeated.message
+        assert not {"router-signature", "router-raised", "unreachable-router"} & {one.code for one in others}
+
+    def test_the_command_and_the_checks_begin_with_it(self, path, capsys):
+        with pytest.raises(CommandError):
+            call_command("dbroute", "lint")
+        assert capsys.readouterr().out.startswith(f"error router-signature: {path}")
+        first, *others = run_checks(tags=["dbroute"])
+        assert (first.id, first.obj) == ("dbroute_panel.router-signature", path)
+        assert [one.id for one in others].count("dbroute_panel.router-raised") == 1
+
+
+def test_what_is_wrong_with_a_router_comes_before_what_comes_of_it(route):
+    class Wrong:
+        def db_for_read(self, model):
+            return "nowhere"
+
+    route(Wrong(), Routes(write={"*": HOME}))
+    codes = [one.code for one in lint() if one.level is Level.ERROR]
+    assert codes[0] == "router-signature"
+    assert "route-to-unknown-alias" in codes[1:]
