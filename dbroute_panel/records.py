@@ -224,7 +224,8 @@ class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_co
     """
     A function that was given to ``on_commit()`` of ``alias``, by the dotted name of its code.
 
-    ``transaction`` is the number of the one it waited for; ``ended_at_us`` is None while it waits.
+    ``atomic``: whether a transaction was open there, and ``transaction`` is its number; that of ``TestCase``
+    itself does not count. ``ended_at_us`` is None while it waits.
     """
 
     id: int
@@ -232,6 +233,7 @@ class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_co
     alias: str
     function: str
     robust: bool
+    atomic: bool
     outcome: HookOutcome
     transaction: int | None
     callsite: Callsite | None

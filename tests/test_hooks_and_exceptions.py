@@ -32,7 +32,7 @@ TRACE = a_trace(
         a_transaction(3),
         a_hook(4, robust=True),
         an_exception(5),
-        a_hook(6, "replica1", outcome=HookOutcome.RAN_AT_ONCE, transaction=None),
+        a_hook(6, "replica1", outcome=HookOutcome.RAN_AT_ONCE, atomic=False, transaction=None),
         a_hook(7, outcome=HookOutcome.DISCARDED),
         a_hook(8, outcome=HookOutcome.PENDING, ended_at_us=None),
         an_exception(9, ended="atomic"),
@@ -128,7 +128,7 @@ class TestRows:
         )
         assert said[5][2] == "ended the trace"
         assert said[6][1:] == ("on_commit(library.tasks.send_mail)", "ran at once")
-        assert said[7][2] == "discarded by a rollback"
+        assert said[7][2] == "discarded"
         assert said[8][2] == "not run by the end of the trace"
         assert said[9] == ("exception", TRACE.exceptions[0].error, "left atomic()")
         assert said[11][2] == "caught inside"
@@ -192,7 +192,7 @@ class TestPages:
         assert beyond == 0
         assert "LookupError: of reader 42" in html
         assert "raised in Django" in html
-        assert "never runs: what it waited for on “primary” was rolled back." in html
+        assert "never runs: what it waited for on “primary” was rolled back, or a function" in html
         many = a_trace(events=[a_hook(number) for number in range(1, 30)])
         lines, _beyond = lines_of(Index(many), None)
         assert "as in #1" in lines[5].html  # like the first: one line
@@ -284,7 +284,7 @@ class TestWriting:
 
     def test_a_hook(self):
         start = perf_counter_ns()
-        raw = RawCommitHook(1, start, "primary", "library.tasks.send", False, 3, None)
+        raw = RawCommitHook(1, start, "primary", "library.tasks.send", False, True, 3, None)
         (hook,) = self.trace(raw).commit_hooks
         assert (hook.outcome, hook.ended_at_us) == (HookOutcome.PENDING, None)
         raw.outcome, raw.end = HookOutcome.RAN, start + 10**12

@@ -96,6 +96,7 @@ def a_hook(id: int = 4, alias: str = "primary", **changes: Any) -> CommitHook:
         "at_us": id * 100,
         "function": "library.tasks.send_mail",
         "robust": False,
+        "atomic": True,
         "outcome": HookOutcome.RAN,
         "transaction": 1,
         "callsite": CALLSITE,

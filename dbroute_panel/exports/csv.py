@@ -107,6 +107,7 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "type": lambda event: "on_commit",
         "alias": lambda event: event.alias,
         "operation": lambda event: "on_commit",
+        "atomic": lambda event: _json(event.atomic),
         "transaction": lambda event: event.transaction,
         "hook": lambda event: event.function,
         "robust": lambda event: _json(event.robust),

@@ -8,6 +8,7 @@ from itertools import chain
 from dbroute_panel.asked import Asked, asked_about, is_passed_on
 from dbroute_panel.records import (
     Action,
+    CommitHook,
     Decision,
     ExceptionRaised,
     Finding,
@@ -92,6 +93,33 @@ def _refused_locks(trace: Facts) -> Iterator[Finding]:
             f"that a transaction was open: Django raised TransactionManagementError. Put it into "
             f"atomic(using={alias!r}), or open that block on {alias}.",
         )
+
+
+@finding("on-commit-elsewhere", level=WARNING)
+def on_commit_elsewhere(trace: Facts) -> Iterator[Finding]:
+    """A function given to on_commit() where no transaction was open, while one was open somewhere else."""
+    early: list[tuple[CommitHook, Span]] = []
+    for hook, spans in trace.hooks if not trace.concurrent else ():
+        if not hook.atomic:
+            unfinished = (span for span in spans if span.alias != hook.alias and _goes_on(span, hook))
+            early += ((hook, span) for span in list(unfinished)[:1])
+    groups = by(early, lambda one: (one[0].alias, one[1].alias, one[0].function, one[1].rolled_back))
+    for (alias, other, function, rolled_back), found in groups.items():
+        became = "was rolled back" if rolled_back else "went on to write"
+        yield Finding.about(
+            *(hook for hook, _ in found),
+            *{
+                event.id: event for _, span in found for event in (span.begin, span.end) if event is not None
+            }.values(),
+            message=f"{function} was given to on_commit() of {alias}, where no transaction was open, so that "
+            f"it does not wait for the one that was open on {other}, which {became}. Say on_commit(..., "
+            f"using={other!r}), or open the block on {alias}.",
+        )
+
+
+def _goes_on(span: Span, hook: CommitHook) -> bool:
+    """Whether the transaction was rolled back after the function was given, or wrote after it."""
+    return span.rolled_back or any(write.id > hook.id for write in span.writes)
 
 
 @finding("write-by-fallback", level=WARNING)

@@ -10,7 +10,7 @@ from django.core.signals import got_request_exception
 from django.db import router
 from django.db.backends.signals import connection_created
 
-from dbroute_panel.recording import blocks, connections, exceptions, missing, refusals, routers
+from dbroute_panel.recording import blocks, connections, exceptions, hooks, missing, refusals, routers
 from dbroute_panel.recording.requests import should_record
 from dbroute_panel.recording.traces import deliver_to, find, judge_with, send_with, trace
 
@@ -27,6 +27,7 @@ def install() -> None:
     connection_created.connect(connections.on_connection_created, dispatch_uid="dbroute_panel")
     connections.watch_all()
     blocks.watch()
+    hooks.watch()
     refusals.watch()
     got_request_exception.connect(exceptions.on_request_exception, dispatch_uid="dbroute_panel")
     missing.watch()

@@ -221,6 +221,7 @@ class Writer:
             alias=self.names[raw.alias],
             function=text_of(raw.function),
             robust=raw.robust,
+            atomic=raw.atomic,
             outcome=raw.outcome,
             transaction=raw.transaction,
             callsite=self.callsite(raw.site),

@@ -114,6 +114,7 @@ class RawCommitHook(msgspec.Struct, gc=False):
     alias: str
     function: str
     robust: bool
+    atomic: bool
     transaction: int | None
     site: Site | None
     outcome: HookOutcome = HookOutcome.PENDING

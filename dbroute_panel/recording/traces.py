@@ -22,6 +22,7 @@ from asgiref.sync import iscoroutinefunction
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.document import Writer
 from dbroute_panel.recording.exceptions import ended_trace
+from dbroute_panel.recording.hooks import watch_tests
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
 from dbroute_panel.records import (
     CommitHook,
@@ -117,6 +118,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self._started = perf_counter_ns()
         if outer is None:
             self._surroundings = [surroundings() for _, surroundings in _senders]
+            watch_tests()
             self._recorder = Recorder(self.name, self.kind)
             self._first = 0
             self._token = active.set(self._recorder)

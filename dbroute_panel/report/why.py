@@ -198,7 +198,7 @@ def short_hook(event: CommitHook) -> str:
     return {
         HookOutcome.RAN_AT_ONCE: _("ran at once"),
         HookOutcome.RAN: _("ran after the commit"),
-        HookOutcome.DISCARDED: _("discarded by a rollback"),
+        HookOutcome.DISCARDED: _("discarded"),
         HookOutcome.PENDING: _("not run by the end of the trace"),
     }[event.outcome]
 
@@ -211,7 +211,13 @@ def hook(event: CommitHook) -> str:
     if event.outcome is HookOutcome.RAN:
         return _("%(function)s ran after the transaction on “%(alias)s” was committed.") % names
     if event.outcome is HookOutcome.DISCARDED:
-        return _("%(function)s never runs: what it waited for on “%(alias)s” was rolled back.") % names
+        return (
+            _(
+                "%(function)s never runs: what it waited for on “%(alias)s” was rolled back, "
+                "or a function before it raised."
+            )
+            % names
+        )
     return (
         _("%(function)s had not run by the end of the trace; it waits for a commit on “%(alias)s”.") % names
     )

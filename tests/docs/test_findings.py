@@ -86,6 +86,8 @@ BEFORE: dict[str, Callable[[Names], None]] = {
     "data-migration-everywhere": some_functions,
     "data-migration-everywhere 2": some_functions,
     "manager-ignores-db": some_functions,
+    "on-commit-elsewhere": some_functions,
+    "on-commit-elsewhere 2": some_functions,
     "partial-commit": a_book_that_is_not_valid,
     "partial-commit 2": a_book_and_a_loan,
     "pk-overwrite": a_taken_key,
@@ -123,6 +125,7 @@ ROUTERS = {
 }
 SHOWN_BY_THE_EXAMPLE = {
     "empty-default",
+    "on-commit-elsewhere",
     "partial-commit",
     "pk-overwrite",
     "relation-refused",

@@ -16,6 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "findings"
 
 SPECIFIED = {
     "write-outside-atomic": Level.WARNING,
+    "on-commit-elsewhere": Level.WARNING,
     "stale-read": Level.WARNING,
     "replica-read-in-atomic": Level.WARNING,
     "write-to-replica": Level.ERROR,

@@ -15,13 +15,17 @@ from example_site.library.models import Book, Person, Review, Tag
 from example_site.notes.models import Note
 from example_site.routers import PassingRouter
 from example_site.users.models import Card, User
-from tests.traces import a_decision, a_query, a_trace
+from tests.traces import a_decision, a_hook, a_query, a_trace, a_transaction
 
 pytestmark = pytest.mark.usefixtures("site")
 
 
 class Undo(Exception):
     pass
+
+
+def print_nothing():
+    """What is given to on_commit()."""
 
 
 class TestWriteOutsideAtomic:
@@ -186,6 +190,85 @@ class TestWriteOutsideAtomic:
             2, "primary", sql=sql, writes=writes, operation=sql[:6], route=Route.CURSOR, at_us=200
         )
         return a_trace(events=[begin, query, *more])
+
+
+class TestOnCommitElsewhere:
+    code = "on-commit-elsewhere"
+
+    def given(self, using="primary"):
+        transaction.on_commit(print_nothing, using=using)
+
+    def test_a_function_that_does_not_wait_for_what_is_written_afterwards(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            self.given()
+            Account.objects.update(first_name="x")
+        assert found(t).codes == {self.code}
+        begin, hook, commit = found(t).events(self.code)
+        assert (begin.operation, hook.alias, commit.operation) == ("begin", "primary", "commit")
+        assert found(t).one(self.code).message == (
+            "tests.findings.test_writes.print_nothing was given to on_commit() of primary, where no "
+            "transaction was open, so that it does not wait for the one that was open on auth_db, which went "
+            "on to write. Say on_commit(..., using='auth_db'), or open the block on primary."
+        )
+
+    def test_a_function_that_runs_although_all_is_rolled_back(self, found):
+        with trace("t") as t, contextlib.suppress(Undo), transaction.atomic(using="auth_db"):
+            Account.objects.update(first_name="x")
+            self.given()
+            raise Undo
+        assert found(t).codes == {self.code}
+        assert "which was rolled back." in found(t).one(self.code).message
+
+    def test_often_is_one_finding(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            for _ in range(3):
+                self.given()
+            Account.objects.update(first_name="x")
+        assert len(found(t).events(self.code)) == 5
+
+    def test_a_function_in_a_signal_of_what_the_orm_writes_in_its_own_transaction(self, found):
+        def deleted(sender, **kwargs):
+            self.given("auth_db")
+
+        post_delete.connect(deleted, sender=Tag)
+        try:
+            Tag.objects.using("primary").create(name="a").books.add(Book.objects.using("primary").first())
+            with trace("t") as t:
+                Tag.objects.using("primary").filter(name="a").delete()
+        finally:
+            post_delete.disconnect(deleted, sender=Tag)
+        assert [hook.atomic for hook in t.commit_hooks] == [False]
+        assert t.transactions[0].by_orm
+        assert found(t).codes == set()  # all was written before
+
+    def test_not_where_it_waits(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"), transaction.atomic(using="primary"):
+            self.given()
+            self.given("auth_db")
+            Account.objects.update(first_name="x")
+        assert found(t).codes == set()
+
+    def test_not_where_nothing_is_written_afterwards(self, found):
+        with trace("t") as t, transaction.atomic(using="auth_db"):
+            Account.objects.update(first_name="x")
+            self.given()
+        assert found(t).codes == set()
+
+    def test_not_where_no_transaction_is_open(self, found):
+        with trace("t") as t:
+            with transaction.atomic(using="auth_db"):
+                Account.objects.update(first_name="x")
+            self.given()
+            Account.objects.update(first_name="y")
+        assert found(t).codes == set()
+
+    def test_not_where_queries_overlapped(self, found):
+        hook = a_hook(2, outcome="ran_at_once", atomic=False, transaction=None)
+        begin, write = a_transaction(1, "auth_db"), {"writes": True, "atomic": True, "transaction": 1}
+        update = a_query(3, "auth_db", operation="UPDATE", **write)
+        assert found(a_trace(events=[begin, hook, update])).codes == {self.code}
+        other = a_query(4, "auth_db", at_us=310, operation="UPDATE", sql="UPDATE b SET c=1", **write)
+        assert found(a_trace(events=[begin, hook, update, other])).codes == set()
 
 
 class TestWriteByFallback:
