@@ -239,6 +239,8 @@ class TestNothingOfOursStaysEnglish:
             names |= {found.message for found in trace.findings}
             names |= {event.callsite.function for event in trace.events if event.callsite}
             names |= {event.error for event in trace.events if isinstance(event, Query) and event.error}
+            names |= {event.error for event in trace.exceptions}
+            names |= {event.function for event in trace.commit_hooks}
         words = "|".join(re.escape(name) for name in sorted(filter(None, names), key=len, reverse=True))
         return re.compile(rf"(?<!\w)(?:{words}|[\d.,–]+\s(?:µs|ms|s)|T\d+)(?!\w)")
 
@@ -308,7 +310,9 @@ class TestNothingOfOursStaysEnglish:
 def opened(trace: Trace) -> list[str]:
     """The queries that open one event of each kind: by what settled it, or its route."""
     kinds = {
-        str(getattr(event, "settled_by", None) or getattr(event, "route", None) or "transaction"): event.id
+        str(
+            getattr(event, "settled_by", None) or getattr(event, "route", None) or type(event).__name__
+        ): event.id
         for event in trace.events
     }
     return [f"?event={id}" for id in kinds.values()]
