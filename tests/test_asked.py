@@ -10,6 +10,8 @@ import re
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
+from django.db import connections, models
+from django.test.utils import isolate_apps
 from django.utils import translation
 from msgspec.structs import replace
 
@@ -188,6 +190,10 @@ class TestExports:
         assert records.loads(records.dumps(passed_on)) == passed_on
         assert [query.route for query in passed_on.queries] == [Route.ROUTER, Route.ROUTER]
 
+    def test_a_row_of_it_looks_as_one_that_no_router_decided(self, passed_on):
+        own, other = Listing(Index(passed_on)).page().rows
+        assert (own.by, other.by) == ("router", "other_model")
+
 
 class TestPanel:
     def test_its_rows_say_it(self, passed_on):
@@ -243,6 +249,55 @@ class TestWhatDjangoPassesOn:
             model: f"alias of #n, db_for_write(users.User); nobody was asked about {model}"
             for model in ("users.Card", "users.Loan")
         }
+
+    @isolate_apps("example_site.library")
+    def test_the_tables_of_an_object_with_a_parent_model(self):
+        class Place(models.Model):  # noqa: DJ008
+            name = models.CharField(max_length=20)
+
+            class Meta:
+                app_label = "library"
+
+        class Restaurant(Place):  # noqa: DJ008
+            stars = models.IntegerField(default=0)
+
+            class Meta:
+                app_label = "library"
+
+        class Bistro(Restaurant):  # noqa: DJ008
+            class Meta:
+                app_label = "library"
+                proxy = True
+
+        with connections["primary"].schema_editor() as editor:
+            editor.create_model(Place)
+            editor.create_model(Restaurant)
+        with trace("saved") as saved:
+            restaurant = Restaurant.objects.create(name="Milliways")
+        with trace("proxy") as proxy:
+            Bistro.objects.create(name="Chez Quis")
+        with trace("updated") as updated:
+            Restaurant.objects.update(name="Milliways")
+        with trace("deleted") as deleted:
+            restaurant.delete()
+
+        asked = "alias of #n, db_for_write(library.{}), the saved object's model"
+        assert self.told(saved) == [
+            ("library.Place", asked.format("Restaurant")),
+            ("library.Restaurant", "PrimaryReplicaRouter"),
+        ]
+        assert self.told(proxy) == [
+            ("library.Place", asked.format("Bistro")),
+            ("library.Restaurant", asked.format("Bistro")),
+        ]
+        nobody = "alias of #n, db_for_write(library.Restaurant); nobody was asked about library.Place"
+        assert ("library.Place", nobody) in self.told(updated)
+        assert ("library.Place", nobody) in self.told(deleted)
+        for t in (saved, proxy, updated, deleted):
+            deciders = {one.by for one in decided_in(Index(t.document))}
+            assert "example_site.routers.PrimaryReplicaRouter" in deciders
+            assert ("other_model" in deciders) == (t in (updated, deleted))
+            assert t.findings == []
 
     def test_command_and_pytest_s_fixture_say_it_too(self, tmp_path, capsys):
         book = Book.objects.using("primary").first()

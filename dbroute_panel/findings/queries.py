@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from dbroute_panel.asked import Asked, asked_about
-from dbroute_panel.records import Callsite, Decision, Finding, Query
+from dbroute_panel.records import Callsite, Decision, Finding, Query, Route
 
 from .facts import Facts, is_housekeeping
 from .function import ERROR, INFO, WARNING, finding
@@ -50,9 +50,7 @@ def missing_table(trace: Facts) -> Iterator[Finding]:
     for (alias, table, remedy), found in groups.items():
         queries = [query for _, query in found]
         what = f"The table {table}" if table else "A table"
-        told = (
-            one for query in queries if (one := trace.decision_of(query)) is not None and _tells(one, query)
-        )
+        told = (one for query in queries if (one := _told(query, trace)) is not None)
         yield Finding.about(
             *queries,
             *{one.id: one for one in told}.values(),
@@ -60,14 +58,20 @@ def missing_table(trace: Facts) -> Iterator[Finding]:
         )
 
 
-def _tells(decision: Decision, query: Query) -> bool:
-    """Whether the remedy names what the decision was about."""
-    return asked_about(query, decision) is not Asked.SAME_MODEL
+def _told(query: Query, trace: Facts) -> Decision | None:
+    """The decision that the remedy names: one about another model, or about the database cache."""
+    decision = trace.decision_of(query)
+    if decision is not None:
+        return None if asked_about(query, decision) is Asked.SAME_MODEL else decision
+    # The cache opens a raw cursor on the answer, right after it has asked.
+    before = [one for one in trace.decisions if one.id < query.id] if query.route is Route.CURSOR else []
+    is_cache = bool(before) and before[-1].model == CACHE and before[-1].answer == query.alias
+    return before[-1] if is_cache else None
 
 
 def _remedy(query: Query, trace: Facts) -> str:
     """What to change: how the table gets there, and who could have sent the query elsewhere."""
-    alias, decision, asked = query.alias, trace.decision_of(query), trace.asked(query)
+    alias, decision, asked = query.alias, _told(query, trace), trace.asked(query)
     if decision is not None and asked is Asked.OTHER_MODEL:
         return (
             f"Nobody was asked about {query.model}: {alias} is the alias of {trace.question(decision)}, "
@@ -83,7 +87,7 @@ def _remedy(query: Query, trace: Facts) -> str:
         make = f"{alias} is a replica of {primary}. {make} and let replication bring the table"
     if decision is not None and asked is Asked.SAVED_OBJECT:
         return f"{make}, or let a router name another database for {decision.model}, whose object was saved"
-    if trace.is_routed(query):
+    if decision is not None or trace.is_routed(query):
         return f"{make}, or let a router name the database that has it"
     return f"{make}, or name the database that has it in the code"
 

@@ -15,9 +15,11 @@ from typing import Final
 
 import msgspec
 
+from dbroute_panel.asked import is_passed_on
 from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
 
 from . import why, words
+from .deciders import Decider
 from .index import Index
 from .palette import Swatch
 from .wanted import DURATION, Matcher, Wanted
@@ -191,7 +193,7 @@ def _row(index: Index, unit: Unit) -> Row:
             at_us=event.at_us,
             database=index.palette[event.alias],
             why=why.short(event, decision, index.routers),
-            by=str(event.route),
+            by=Decider.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
             what=what(event),
             duration_us=event.duration_us,
             where=where,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from django import VERSION
 from django.contrib.contenttypes.models import ContentType
+from django.core.cache.backends.db import DatabaseCache
 from django.db import OperationalError, connections
 from django.db.models.signals import post_save
 from django.template import Context, Engine
@@ -113,6 +114,31 @@ class TestMissingTable:
         asked = a_decision(1, model="django_cache.CacheEntry", hints={}, answer=alias)
         query = a_query(2, alias, error=self.MISSING, decision=1, model=None)
         assert self.remedy(found, asked, query) == f"{told} let a router name the database that has it."
+
+    @pytest.mark.parametrize("write", [False, True])
+    def test_the_database_cache_itself(self, found, settings, write):
+        class CacheRouter:
+            def db_for_read(self, model, **hints):
+                return "primary" if model._meta.app_label == "django_cache" else None
+
+            db_for_write = db_for_read
+
+        settings.DATABASE_ROUTERS = [CacheRouter(), *settings.DATABASE_ROUTERS]
+        cache = DatabaseCache("cache_table", {})
+        with trace("t") as t, pytest.raises(OperationalError):
+            cache.set("key", 1) if write else cache.get("key")
+        assert found(t).one(self.code).message == (
+            'The table cache_table is not on primary, where a query of the table "cache_table" failed. Make '
+            "it with createcachetable --database primary, or let a router name the database that has it."
+        )
+        assert {event.model for event in found(t).events(self.code)} == {"django_cache.CacheEntry", None}
+
+    def test_another_raw_query_after_a_question_of_the_cache_is_none_of_its(self, found):
+        asked = a_decision(1, model="django_cache.CacheEntry", hints={}, answer="archive")
+        query = a_query(2, "primary", error=self.MISSING, model=None, route=Route.CURSOR)
+        assert self.remedy(found, asked, query) == (
+            "Migrate it there, or name the database that has it in the code."
+        )
 
     @pytest.mark.parametrize(
         ("vendor", "error", "table"),

@@ -205,6 +205,12 @@ class TestStaleRead:
         read = a_query(2, "replica1", sql="SELECT * FROM django_migrations", at_us=1000, **changes)
         assert found(a_trace(events=[write, read])).codes == set()
 
+    def test_names_no_router_where_none_was_asked(self, found, adams):
+        with trace("t") as t:
+            adams.save()
+            Person.objects.using("replica1").get(pk=adams.pk)
+        assert found(t).one(self.code).message.endswith("Read it with using('primary').")
+
 
 class TestReplicaReadInAtomic:
     code = "replica-read-in-atomic"

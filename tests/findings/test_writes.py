@@ -486,6 +486,14 @@ class TestPkOverwrite:
         (redacted,) = findings.find(t.document, redacted=True)
         assert redacted.message.startswith("library.Person from primary was saved on archive")
 
+    def test_where_the_alias_is_an_answer_about_another_model(self, found, fred, wilma):
+        """As a receiver of ``post_save`` passes ``using`` on: the code named the database."""
+        note = Note.objects.using("archive").first()
+        with trace("t") as t:
+            fred.save(using=router.db_for_write(Note, instance=note))
+        assert t.queries[0].route == Route.INSTANCE
+        assert "was saved on archive with its primary key" in found(t).one(self.code).message
+
     def test_not_without_its_key(self, found, fred, wilma):
         fred.pk = None
         with trace("t") as t:
