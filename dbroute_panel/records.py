@@ -202,6 +202,8 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     callsite: Callsite | None
     error_code: str | int | None = None
     """What the database calls the error: an SQLSTATE of five signs, or the number of its own that it has."""
+    historical: bool = False
+    """Whether ``model`` is one that a migration sees (``apps.get_model()`` in ``RunPython``)."""
 
 
 class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="transaction"):

@@ -12,7 +12,7 @@ import msgspec
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.records import Finding, Trace
 
-from . import queries, refusals, replicas, routing, writes
+from . import elsewhere, queries, refusals, replicas, routing, writes
 from .facts import Facts
 from .function import FindingFunction
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("dbroute_panel")
 
 REGISTRY: Final[dict[str, FindingFunction]] = {
     function.code: function
-    for family in (writes, replicas, routing, queries, refusals)
+    for family in (writes, replicas, routing, queries, refusals, elsewhere)
     for function in vars(family).values()
     if isinstance(function, FindingFunction)
 }

@@ -189,6 +189,7 @@ class Writer:
             error=None if raw.error is None else self.error(raw.error, secret),
             within=raw.within,
             error_code=raw.error_code,
+            historical=id(raw.model) in self.recorder.historical,
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 

@@ -38,6 +38,9 @@ OWN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
 OWN = "dbroute_panel.*"
 """In place of the label of such a model."""
 
+HISTORICAL_MODULE = "__fake__"
+"""The module of the models that migrations see (``django/db/migrations/state.py``)."""
+
 LARGEST = 1 << 20
 """Of one statement of more bytes, with its parameters, the beginning is kept, without any value."""
 
@@ -78,6 +81,7 @@ class Recorder:
         # its own.
         self.labels: dict[int, str] = {}
         self.models: list[Any] = []
+        self.historical: dict[int, str] = {}
         self.subject: tuple[Any, str | None] = (None, None)
         # Of exceptions that have left something: see exceptions.py. ``entered``: the id that was the latest
         # when the last atomic() on an alias began.
@@ -136,6 +140,9 @@ class Recorder:
             if not issubclass(type(model), type) or name is None:
                 return name
             self.models.append(model)
+            if type.__getattribute__(model, "__module__") == HISTORICAL_MODULE:
+                name = name.encode().decode()  # a string of its own: the writer knows it by its id
+                self.historical[id(name)] = name
             self.labels[id(model)] = name
         self.subject = model, name
         return name

@@ -24,7 +24,9 @@ Key = tuple[str, tuple[int, ...]]
 # Like all messages of findings in English: it is a part of the document, and the same whoever exports it.
 LEFT_OUT: Final = "What this finding says was left out of the redacted trace."
 
-_BY_VALUES: Final = frozenset({"missing-table", "pk-overwrite", "random-route", "same-query-elsewhere"})
+_BY_VALUES: Final = frozenset(
+    {"checked-elsewhere", "missing-table", "pk-overwrite", "random-route", "same-query-elsewhere"}
+)
 """Those of our findings that look at values; of the others the redacted trace itself says what they say."""
 
 _EQUAL: Final = f"{MASK}1"

@@ -21,6 +21,7 @@ from django.test.utils import isolate_apps
 from dbroute_panel import trace
 from dbroute_panel.findings import REGISTRY
 from dbroute_panel.keys import all_mistakes
+from example_site import replication
 from example_site.library.models import Book, Person, Review, Tag
 from example_site.notes.models import Note
 from example_site.scenarios.moving import without_the_neighbours
@@ -82,7 +83,14 @@ def the_same_book_on_both(names: Names) -> None:
     some_functions(names)
 
 
+def a_tag_that_is_on_no_replica_yet(names: Names) -> None:
+    replication.set_lag(None)
+    Tag.objects.using("primary").create(pk=4711, name="copper")
+
+
 BEFORE: dict[str, Callable[[Names], None]] = {
+    "checked-elsewhere": a_tag_that_is_on_no_replica_yet,
+    "checked-elsewhere 2": a_tag_that_is_on_no_replica_yet,
     "data-migration-everywhere": some_functions,
     "data-migration-everywhere 2": some_functions,
     "manager-ignores-db": some_functions,
@@ -105,6 +113,7 @@ BEFORE: dict[str, Callable[[Names], None]] = {
     "write-outside-atomic 2": an_account,
 }
 RAISED = {
+    "checked-elsewhere": "IntegrityError",
     "empty-default": "ImproperlyConfigured",
     "partial-commit": "ValidationError",
     "pk-overwrite 2": "IntegrityError",  # the second way insists on the key that the first has just taken
@@ -124,6 +133,7 @@ ROUTERS = {
     "relation-refused-by-default": ["tests.docs.test_findings.WithoutRelations"],
 }
 SHOWN_BY_THE_EXAMPLE = {
+    "checked-elsewhere",
     "empty-default",
     "on-commit-elsewhere",
     "partial-commit",

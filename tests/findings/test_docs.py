@@ -20,6 +20,8 @@ SPECIFIED = {
     "stale-read": Level.WARNING,
     "replica-read-in-atomic": Level.WARNING,
     "write-to-replica": Level.ERROR,
+    "checked-elsewhere": Level.WARNING,
+    "migration-elsewhere": Level.WARNING,
     "write-by-fallback": Level.WARNING,
     "write-on-read-route": Level.ERROR,
     "pk-overwrite": Level.ERROR,

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from dbroute_panel.asking.lints import code, contrib, relations, routers, routes
+from dbroute_panel.asking.lints import code, contrib, relations, routers, routes, tables
 from dbroute_panel.asking.lints.registry import LINTS, Facts, Lint, Problem, lint
 
-__all__ = ["LINTS", "Facts", "Lint", "Problem", "code", "contrib", "lint", "relations", "routers", "routes"]
+__all__ = [
+    "LINTS",
+    "Facts",
+    "Lint",
+    "Problem",
+    "code",
+    "contrib",
+    "lint",
+    "relations",
+    "routers",
+    "routes",
+    "tables",
+]

@@ -78,6 +78,101 @@ class TestRouteToUnknownAlias:
         assert found("route-to-unknown-alias") == {}
 
 
+class TestTableOnSeveral:
+    code = "table-on-several"
+    everywhere = {"*": ["primary", "archive", "replica1"]}
+
+    def test_tables_that_a_router_lets_be_made_on_two_primaries_and_that_are_used_on_one(self, route):
+        route(Routes(read={"*": HOME}, migrate={"notes": ["primary", "archive"], "*": [HOME]}))
+        assert found(self.code) == {
+            "tests.asking.lints.routers.Routes": [
+                (
+                    "allow_migrate lets the table of notes.Note be made on archive and primary, which are no "
+                    "replicas of one primary, but all routers read and write on archive. Unless code "
+                    "names the others with using(), answer True on archive alone."
+                )
+            ]
+        }
+
+    def test_many_are_one_finding(self, route):
+        route(Routes(read={"*": "replica1"}, write={"*": "primary"}, migrate=self.everywhere))
+        [[message]] = found(self.code).values()
+        assert " and " in message
+        assert "more models be made on archive and primary, " in message
+        assert "read and write on primary." in message
+
+    def test_not_where_no_router_has_an_opinion(self, route):
+        route(Routes(read={"*": HOME}))
+        assert found(self.code) == {}
+
+    def test_not_on_a_primary_and_its_replicas(self, route):
+        route(Routes(read={"*": "primary"}, migrate={"*": ["primary", "replica1", "replica2"]}))
+        assert found(self.code) == {}
+
+    def test_not_what_is_used_on_several(self, route):
+        route(Routes(read={"*": "archive"}, write={"*": "primary"}, migrate=self.everywhere))
+        assert found(self.code) == {}
+
+    def test_not_what_is_used_on_a_database_without_the_table(self, route):
+        route(Routes(read={"*": "auth_db"}, migrate={"*": ["primary", "archive"]}))
+        assert found(self.code) == {}
+
+    def test_not_content_types_which_have_their_own_finding(self, route):
+        route(Routes(read={"*": HOME}, migrate={"contenttypes": ["primary", "archive"], "*": [HOME]}))
+        assert found(self.code) == {}
+
+    def test_the_site_uses_two_databases_by_name(self):
+        assert {
+            subject: message.partition(" be made on ")[2].partition(",")[0]
+            for subject, [message] in found(self.code).items()
+        } == {
+            "example_site.routers.PrimaryReplicaRouter": "archive and primary",
+            "example_site.routers.UserRouter": "legacy_users and new_users",
+        }
+
+
+class TestReplicaMigratable:
+    code = "replica-migratable"
+
+    def test_a_replica_on_which_tables_may_be_made(self, route):
+        route(Routes(read={"*": HOME}, migrate={"notes": ["primary", "replica1"], "*": ["primary"]}))
+        assert found(self.code) == {
+            "replica1": [
+                (
+                    "allow_migrate lets the table of notes.Note be made on replica1, a replica of primary: "
+                    "migrate --database=replica1 would write there. Answer False for replica1; replication "
+                    "brings the tables."
+                )
+            ]
+        }
+
+    def test_where_no_router_has_an_opinion_too(self, route):
+        route(Routes(read={"*": HOME}))
+        assert list(found(self.code)) == ["replica1", "replica2"]
+
+    def test_not_where_the_primary_alone_has_them(self, route):
+        route(Routes(read={"*": "replica1"}, write={"*": "primary"}, migrate={"*": ["primary"]}))
+        assert found(self.code) == {}
+
+    def test_not_for_another_database(self, route, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
+        route(Routes(read={"*": HOME}))
+        assert found(self.code) == {}
+
+    def test_not_where_asking_raised(self, route):
+        class Refuses(Routes):
+            def allow_migrate(self, db, app_label, model_name=None, **hints):
+                raise ValueError("which tenant?")
+
+        route(Refuses(read={"*": HOME}))
+        assert found(self.code) == {}
+
+    def test_not_for_an_alias_that_is_no_database(self, route, settings):
+        settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {"default": "primary"}}
+        route(Routes(read={"*": HOME}))
+        assert found(self.code) == {}
+
+
 class TestRouteWithoutTable:
     def test_a_model_read_where_its_table_is_not(self, route):
         route(Routes(read={"*": HOME}, migrate={"notes": ["primary"], "*": [HOME]}))
@@ -713,6 +808,8 @@ def test_every_code_of_the_design_has_its_lint():
         "empty-default-reachable",
         "random-route",
         "router-raised",
+        "table-on-several",
+        "replica-migratable",
     }
 
 
