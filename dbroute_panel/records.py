@@ -128,12 +128,18 @@ Hint = InstanceRef | TypeRef | str | int | float | bool | None
 
 
 class Callsite(Record, frozen=True, kw_only=True):
-    """The user's line: ``template`` is (name, line) of the template being rendered."""
+    """
+    The user's line: ``template`` is (name, line) of the template being rendered.
+
+    ``entry`` is None. Where no line of the user's is at work it is a library's line, and ``entry`` is what
+    Django had called, as ``GET admin:index`` or ``manage.py migrate``; empty where that is not known.
+    """
 
     file: str
     line: int
     function: str
     template: tuple[str, int] | None = None
+    entry: str | None = None
 
 
 class Step(Record, frozen=True, kw_only=True):

@@ -153,6 +153,8 @@ def of_callsite(callsite: Callsite | None) -> dict[str, Attribute]:
     }
     if callsite.template is not None:
         attributes["dbroute.template"] = "{}:{}".format(*callsite.template)
+    if callsite.entry is not None:
+        attributes["dbroute.entry"] = callsite.entry
     return attributes
 
 

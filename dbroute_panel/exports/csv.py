@@ -56,6 +56,7 @@ _EVENT: Final[Mapping[str, Column]] = {
     "line": _site(lambda site: site.line),
     "function": _site(lambda site: site.function),
     "template": _site(lambda site: site.template and f"{site.template[0]}:{site.template[1]}"),
+    "entry": _site(lambda site: site.entry),
 }
 
 _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
@@ -152,7 +153,7 @@ COLUMNS: Final = (
         "rowcount",
         "error",
     ),
-    *("sql", "params", "instance", "args", "hints", "steps", "file", "line", "function", "template"),
+    *("sql", "params", "instance", "args", "hints", "steps", "file", "line", "function", "template", "entry"),
     *("hook", "robust", "outcome", "ended_at_us", "ended", "raised_at"),
     "error_code",
 )

@@ -137,7 +137,8 @@ def _can_be_one(query: Query) -> bool:
 
 
 def _place(site: Callsite) -> str:
-    place = f"{site.file.rpartition('/')[2]}:{site.line}"
+    file = site.file if site.entry is not None else site.file.rpartition("/")[2]
+    place = f"{file}:{site.line}, in {site.entry}" if site.entry else f"{file}:{site.line}"
     return f"{place}, template {site.template[0]}:{site.template[1]}" if site.template else place
 
 

@@ -28,7 +28,7 @@ from dbroute_panel import recording
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.recording import requests, server_timing
-from dbroute_panel.recording.project import base_dir, databases
+from dbroute_panel.recording.project import base_dir, databases, installed_folders
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
@@ -197,7 +197,7 @@ class RoutingPanel(Panel):
             return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
         index = Index(trace, databases({}))
         page = _page_of(trace.id)
-        lines, more = lines_of(index, page, Editor.of(panel_settings.EDITOR_URL, base_dir()))
+        lines, more = lines_of(index, page, Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders()))
         return render_to_string(
             self.template,
             {

@@ -170,7 +170,7 @@ def _alone(detail: Detail) -> Short:
         params=_params(detail),
         codes=tuple(finding.code for finding in detail.findings),
         error=words.cut(detail.error),
-        site=f"{words.full_place(detail.site)} {detail.site.function}" if detail.site else "",
+        site=words.called_from(detail.site) if detail.site else "",
     )
 
 

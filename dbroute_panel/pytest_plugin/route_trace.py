@@ -204,7 +204,7 @@ class RouteTrace(trace):
             decision = decisions.get(query.decision)
             parts = [what(query), short(query, decision, routers)]
             if query.callsite is not None:
-                parts.append(f"{words.full_place(query.callsite)} {query.callsite.function}")
+                parts.append(words.called_from(query.callsite))
             yield f"  #{query.id} " + " | ".join(parts)
             yield f"      {words.cut(' '.join(query.sql.split()), 200)}"
         if len(queries) > LISTED:

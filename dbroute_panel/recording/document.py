@@ -62,7 +62,7 @@ class Writer:
         self.values = Values(recorder, self.sessions)
         self.base = base_dir()
         # What the same line of code leads to again and again is made once, and is then the same object.
-        self.callsites: dict[tuple[int, int, Template | None], records.Callsite] = {}
+        self.callsites: dict[tuple[int, int, Template | None, str | None], records.Callsite] = {}
         self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
         self.statements: dict[tuple[str, str | None], _Statement] = {}
         self.names = Names()
@@ -260,7 +260,7 @@ class Writer:
         if site is None:
             return None
         # By identity, which the raw events keep unique: a code object is slow to hash.
-        key = (id(site[0]), site[1], site[2])
+        key = (id(site[0]), *site[1:])
         if (known := self.callsites.get(key)) is None:
             file, line, function = place(site)
             known = self.callsites[key] = records.Callsite(
@@ -268,6 +268,7 @@ class Writer:
                 line=line,
                 function=text_of(function),
                 template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
+                entry=name_of(site[3]),
             )
         self.latest = (site, known)
         return known

@@ -17,18 +17,19 @@ from typing import Any, Final
 import asgiref
 import django
 from django.conf import ENVIRONMENT_VARIABLE, settings
-from django.core.handlers.base import BaseHandler
 from django.core.signals import setting_changed
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.packages import places_of
 
-FRAMEWORK, PYTHON, QUERYSET, OWN, COMPILER, RAW, MODEL, SCHEMA, TEMPLATE, THREAD, LIBRARY, USER = range(12)
+FRAMEWORK, PYTHON, QUERYSET, OWN, CONTRIB, COMPILER, RAW, MODEL = range(8)
+SCHEMA, TEMPLATE, THREAD, HANDLER, LIBRARY, USER = range(8, 14)
 """
 Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; USER the project, wherever it
 lies; LIBRARY whatever else is installed; PYTHON the standard library and the scripts that installed packages
-start with; the rest are files of these that say more. In the order of what they tell: up to OWN nothing about
-a query's origin, up to SCHEMA nothing about a callsite.
+start with; the rest are files of these that say more. CONTRIB are Django's own apps, views, middlewares and
+commands, HANDLER what calls those of anybody. In the order of what they tell: up to CONTRIB nothing about a
+query's origin, up to SCHEMA nothing about a callsite.
 """
 
 _TOOLBAR = [spec.origin for spec in (find_spec("debug_toolbar"),) if spec is not None and spec.origin]
@@ -47,13 +48,19 @@ _SPECIAL = {
     f"{DJANGO}db/models/base.py": MODEL,
     f"{DJANGO}template/base.py": TEMPLATE,
     f"{_folder(asgiref.__file__)}sync.py": THREAD,
+    f"{DJANGO}core/handlers/base.py": HANDLER,
+    f"{DJANGO}core/handlers/exception.py": HANDLER,
+    f"{DJANGO}core/management/__init__.py": HANDLER,
+    f"{_folder(__file__)}streams.py": HANDLER,
 }
 _SPECIAL |= {f"{_folder(file)}store.py": OWN for file in _TOOLBAR}
 _STDLIB = [f"{Path(sysconfig.get_path(name)).as_posix()}/" for name in ("stdlib", "platstdlib")]
 _PYTHON = (*_STDLIB, "<frozen ")
 _SCRIPTS = f"{Path(sysconfig.get_path('scripts')).as_posix()}/"
 _INSTALLED = re.compile(r"/(?:site|dist)-packages/")
-_HANDLER = BaseHandler._get_response.__code__.co_filename  # type: ignore[attr-defined]
+_CONTRIB = tuple(
+    f"{DJANGO}{folder}/" for folder in ("contrib", "views", "middleware", "core/management/commands")
+)
 
 
 def _class_of(file: str) -> int:
@@ -62,7 +69,7 @@ def _class_of(file: str) -> int:
     if file.startswith(f"{DJANGO}db/backends/") and file.endswith("/schema.py"):
         return SCHEMA
     if file.startswith(_FRAMEWORK):
-        return FRAMEWORK
+        return CONTRIB if file.startswith(_CONTRIB) else FRAMEWORK
     # A project's folder may have the virtual environment in it, with all the libraries.
     if any(file.startswith(place) and not _INSTALLED.search(file, len(place) - 1) for place in user_places()):
         return USER
@@ -134,5 +141,5 @@ def meet(file: str) -> None:
     """Class a file that one of the walks has met for the first time."""
     kind = kind_of(file)
     OF_SITES[file] = kind if kind >= TEMPLATE else 0
-    OF_TEMPLATES[file] = kind == TEMPLATE or file == _HANDLER
+    OF_TEMPLATES[file] = kind in (TEMPLATE, HANDLER)
     OF_ORIGINS[file] = kind if kind >= COMPILER else 0

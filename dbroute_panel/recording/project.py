@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +15,11 @@ from django.db.utils import load_backend
 
 from dbroute_panel import records
 from dbroute_panel.conf import replicas
+from dbroute_panel.recording.files import DJANGO
 from dbroute_panel.recording.snapshots import dotted, scalar
 from dbroute_panel.recording.values import text_of
+
+_INSTALLED = re.compile(r".*[\\/](?:site|dist)-packages[\\/]", re.DOTALL)
 
 
 def base_dir() -> str | None:
@@ -23,15 +28,27 @@ def base_dir() -> str | None:
 
 
 def relative(file: str) -> str:
-    """``file`` as a Callsite has it: relative to ``settings.BASE_DIR`` where it is below, else absolute."""
+    """
+    ``file`` as a Callsite has it.
+
+    A library's is relative to its ``site-packages``, every other one to ``settings.BASE_DIR`` where it is below.
+    """
     return relative_to(file, base_dir())
 
 
 @lru_cache(maxsize=2048)
 def relative_to(file: str, base: str | None) -> str:
     if base is not None and Path(file).is_relative_to(base):
-        return text_of(Path(file).relative_to(base).as_posix())
-    return text_of(file)
+        file = Path(file).relative_to(base).as_posix()
+    elif file.startswith(DJANGO):  # perhaps a checkout
+        file = file[len(DJANGO) - len("django/") :]
+    return text_of(_INSTALLED.sub("", file, count=1))
+
+
+def installed_folders() -> list[str]:
+    """The folders to which ``relative()`` makes the file of a library relative."""
+    folders = [entry for entry in sys.path if _INSTALLED.fullmatch(f"{entry}/")]
+    return [*folders, str(Path(DJANGO).parent)]
 
 
 def routers() -> list[str]:

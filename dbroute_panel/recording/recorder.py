@@ -64,6 +64,7 @@ class Recorder:
         self.kind = kind
         self.in_request = kind == "request"
         self.request: Request | None = None
+        self.entry = ""  # what the content of a stream belongs to, after the request
         self.secrets: frozenset[str] = frozenset()
         self.started_at = dt.datetime.now(dt.UTC)
         self.started = perf_counter_ns()

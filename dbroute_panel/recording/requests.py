@@ -20,6 +20,7 @@ from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording import server_timing
+from dbroute_panel.recording.libraries import entry_of
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
 from dbroute_panel.recording.secrets import brought, without_tokens
 from dbroute_panel.recording.streams import Ending, Stream
@@ -115,6 +116,7 @@ class RequestTrace:
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
                 self.recorder.request = described(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
+                self.recorder.entry = entry_of(request)
             if self.joined:
                 return
             if response is None:

@@ -7,12 +7,11 @@ from __future__ import annotations
 from types import CodeType, FrameType
 from typing import Any
 
-from django.core.handlers.base import BaseHandler
 from django.template.base import Node
 
 from dbroute_panel.recording import tasks
 from dbroute_panel.recording.files import (
-    LIBRARY,
+    HANDLER,
     OF_SITES,
     OF_TEMPLATES,
     TEMPLATE,
@@ -21,24 +20,30 @@ from dbroute_panel.recording.files import (
     kind_of,
     meet,
 )
+from dbroute_panel.recording.libraries import ASYNC_VIEW, VIEW, Libraries, ends_the_way
 
 RENDER = Node.render_annotated.__code__
-VIEW = BaseHandler._get_response.__code__  # type: ignore[attr-defined]
-ASYNC_VIEW = BaseHandler._get_response_async.__code__  # type: ignore[attr-defined]
 
 Template = tuple[str, int]
 """(name, line) of a template tag."""
 
-Site = tuple[CodeType | str, int, Template | None]
+Site = tuple[CodeType | str, int, Template | None, str | None]
 """
-(code, instruction, template): what the line is, is found out when somebody wants to know (``place()``). Where
-no Python of the user's is at work, (file of the template, line, template).
+(code, instruction, template, entry): the number of the line is found out when it is wanted (``place()``).
+Where no Python but Django's is at work, (file of the template, line, template, entry). ``entry`` is None at a
+line of the user's; at one of a library's what Django had called, as ``GET admin:index``, or "".
 """
 
 
-def callsite(frame: FrameType | None) -> Site | None:
-    """The innermost frame of the user's code from ``frame`` outwards, else of a library's."""
-    template = library = None
+def callsite(  # noqa: C901 - one loop, because it runs for every frame
+    frame: FrameType | None,
+) -> Site | None:
+    """
+    The innermost frame of the user's code from ``frame`` outwards, else of a library's.
+
+    It is looked for up to where Django calls a view, a middleware or a command.
+    """
+    template = None
     here: Any = frame
     known = OF_SITES
     while here is not None:
@@ -52,20 +57,47 @@ def callsite(frame: FrameType | None) -> Site | None:
             break  # that was the outermost
         if kind == USER:
             return site_of(here, template)
-        if kind == LIBRARY:
-            library = library or here
-        elif kind == TEMPLATE and here.f_code is RENDER:
-            template = template or here
-        elif kind == THREAD and (site := _awaited(here)) is not None:
-            return site
+        if kind == TEMPLATE:
+            if here.f_code is RENDER:
+                template = template or here
+        elif kind == THREAD:
+            if (met := _awaited(here)) is not None:
+                if met.site is not None:
+                    return met.site
+                break
+        elif kind == HANDLER and ends_the_way(here):
+            break
         here = here.f_back
-    if library is not None:
-        return site_of(library, template)
-    return _template_site(template)
+    return _library_site(frame)
 
 
-_latest: list[Site] = [("", 0, None)]
+def _library_site(frame: FrameType | None) -> Site | None:
+    """The site of ``frame``, from which no line of the user's is found: of a library, else of a template."""
+    template, libraries = None, Libraries()
+    here = frame
+    while here is not None and not libraries.meet(here):
+        kind = kind_of(here.f_code.co_filename)
+        if kind == TEMPLATE and here.f_code is RENDER:
+            template = template or here
+        elif kind == THREAD and (met := _awaited(here)) is not None:
+            libraries.go_on(met.libraries)
+            break
+        here = here.f_back
+    if (found := libraries.line()) is None:
+        return _template_site(template, libraries.entry)
+    site: Site = *found, template and _template_line(template), libraries.entry
+    [latest] = _latest_library
+    if site[0] is latest[0] and site[1:] == latest[1:]:
+        return latest
+    _latest_library[0] = site
+    return site
+
+
+_latest: list[Site] = [("", 0, None, None)]
 """The site that was met last: a decision and its query, or the rounds of a loop, share the one object."""
+
+_latest_library: list[Site] = [("", 0, None, "")]
+"""The same for the lines of libraries."""
 
 
 def site_of(frame: FrameType, template: FrameType | None) -> Site:
@@ -95,13 +127,13 @@ def site_of(frame: FrameType, template: FrameType | None) -> Site:
     [site] = _latest
     if site[0] is code and site[1] == position and site[2] == line:
         return site
-    site = _latest[0] = (code, position, line)
+    site = _latest[0] = (code, position, line, None)
     return site
 
 
 def place(site: Site) -> tuple[str, int, str]:
     """(file, line, function) of a site."""
-    code, position, _template = site
+    code, position = site[:2]
     if isinstance(code, str):
         return code, position, "<template>"
     lines = (line for start, end, line in code.co_lines() if start <= position < end)
@@ -118,25 +150,36 @@ def _template_line(frame: FrameType) -> Template | None:
     return (str.__str__(str(source.template_name or source.name)), token.lineno)
 
 
-def _template_site(frame: FrameType | None) -> Site | None:
+def _template_site(frame: FrameType | None, entry: str) -> Site | None:
     """Where nobody's Python is at work (a TemplateResponse that Django renders), the template's own line."""
     line = None if frame is None else _template_line(frame)
     if frame is None or line is None:
         return None
-    return (str(frame.f_locals["self"].origin.name), line[1], line)
+    file = str(frame.f_locals["self"].origin.name)
+    return (file, line[1], line, None if kind_of(file) == USER else entry)
 
 
-def _awaited(frame: FrameType) -> Site | None:
-    """The user's line that awaits what the thread of ``frame`` does, where ``sync_to_async`` runs it."""
+class _Awaiting:
+    """What awaits a thread's work, from the innermost coroutine on: the user's line, or libraries'."""
+
+    def __init__(self) -> None:
+        self.site: Site | None = None
+        self.libraries = Libraries()
+
+    def meet(self, frame: FrameType) -> _Awaiting | None:
+        """Itself, as soon as it is known."""
+        if kind_of(frame.f_code.co_filename) == USER:
+            self.site = site_of(frame, None)
+            return self
+        return self if self.libraries.meet(frame) else None
+
+
+def _awaited(frame: FrameType) -> _Awaiting | None:
+    """What awaits the work of the thread that ``frame`` is of, where ``sync_to_async`` runs it."""
     if frame.f_code.co_name != "thread_handler":
         return None
     names = frame.f_locals
     arguments, loop = names.get("args"), names.get("loop")
     if not arguments or loop is None:
         return None
-    return tasks.awaiting(arguments[0], loop, _user_line)
-
-
-def _user_line(frame: FrameType) -> Site | None:
-    """The site of ``frame`` if it is the user's."""
-    return site_of(frame, None) if kind_of(frame.f_code.co_filename) == USER else None
+    return tasks.awaiting(arguments[0], loop, _Awaiting().meet)

@@ -14,8 +14,9 @@ from django.db.models.query import QuerySet
 
 from dbroute_panel.recording.carrier import Asked
 from dbroute_panel.recording.files import BY_KINDS, OF_SITES
+from dbroute_panel.recording.libraries import VIEW
 from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.sites import RENDER, VIEW, Site, callsite
+from dbroute_panel.recording.sites import RENDER, Site, callsite
 
 MOST: Final = 1000
 """So many ways are remembered: somebody may make up code."""
@@ -78,7 +79,7 @@ def _walked(frame: FrameType, code: CodeType) -> Site | None:
     while here is not None and OF_SITES.get(here.f_code.co_filename) == 0:
         here = here.f_back
         inner.append(here and here.f_code)
-    if site is None or here is None or here is frame or here.f_code is not site[0]:
+    if site is None or site[3] is not None or here is None or here is frame or here.f_code is not site[0]:
         return site  # a library's frame or a template is on the way, or there is none
     while here is not None and here.f_code is not VIEW:
         if here.f_code is RENDER:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from os.path import isfile
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 from urllib.parse import quote
@@ -13,16 +15,22 @@ SAFE: Final = "/:"
 
 
 class Editor:
-    """``template`` has ``{file}`` and ``{line}``; a callsite's file may be relative to ``base``."""
+    """
+    ``template`` has ``{file}`` and ``{line}``.
 
-    def __init__(self, template: str, base: str | None) -> None:
+    A callsite's file may be relative to ``base``, or to one of the folders ``installed`` of libraries.
+    """
+
+    def __init__(self, template: str, base: str | None, installed: Iterable[str] = ()) -> None:
         self.template = template
-        self.base = base
+        self.folders = [folder.replace("\\", "/").rstrip("/") for folder in (base, *installed) if folder]
+        self.base = self.folders[0] if base else None
+        self._known: dict[str, str] = {}
 
     @classmethod
-    def of(cls, template: str | None, base: str | None) -> Editor | None:
+    def of(cls, template: str | None, base: str | None, installed: Iterable[str] = ()) -> Editor | None:
         """None without a template: then nothing is a link."""
-        return cls(template, base) if template else None
+        return cls(template, base, installed) if template else None
 
     def url(self, site: Callsite) -> str:
         """The link that opens this line; "" for what is no file (``<console>``), or nobody knows where."""
@@ -36,4 +44,8 @@ class Editor:
             return PureWindowsPath(file).as_posix()
         if PurePosixPath(file).is_absolute():
             return file
-        return f"{self.base.replace(chr(92), '/').rstrip('/')}/{file}" if self.base else ""
+        if (known := self._known.get(file)) is None:
+            paths = [f"{folder}/{file}" for folder in self.folders]
+            elsewhere = f"{self.base}/{file}" if self.base else ""  # the trace is of another machine
+            known = self._known[file] = next(filter(isfile, paths), elsewhere)
+        return known

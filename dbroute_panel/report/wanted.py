@@ -156,7 +156,7 @@ class Matcher:
             return False
         known = self._sites.get(site)
         if known is None:
-            text = f"{site.file}:{site.line} {site.function} {site.template or ''}"
+            text = f"{site.file}:{site.line} {site.function} {site.template or ''} {site.entry or ''}"
             known = self._sites[site] = self.text in text.casefold()
         return known
 

@@ -101,12 +101,24 @@ def hook(event: CommitHook) -> str:
 
 
 def place(site: Callsite | None) -> str:
-    """``views.py:88``: the file's last part and the line."""
+    """``views.py:88``: the file's last part and the line; of a library's line all that is known."""
     if site is None:
         return ""
+    if site.entry is not None:
+        return with_entry(site, full_place(site))
     return f"{site.file.replace(chr(92), '/').rpartition('/')[2]}:{site.line}"
 
 
 def full_place(site: Callsite) -> str:
     """``library/views.py:88``: the whole path as recorded."""
     return f"{site.file}:{site.line}"
+
+
+def called_from(site: Callsite) -> str:
+    """``library/views.py:88 book_list``: the whole path with the function."""
+    return with_entry(site, f"{full_place(site)} {site.function}")
+
+
+def with_entry(site: Callsite, text: str) -> str:
+    """``text``, and at a line of a library's what Django had called: ``..., in GET admin:index``."""
+    return _("%(place)s, in %(entry)s") % {"place": text, "entry": site.entry} if site.entry else text

@@ -14,7 +14,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.forms.filters import STATEMENTS
-from dbroute_panel.recording.project import base_dir
+from dbroute_panel.recording.project import base_dir, installed_folders
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.report import (
     Detail,
@@ -210,7 +210,7 @@ def unknown_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResp
 
 def editor() -> Editor | None:
     """What opens the project's files, if ``EDITOR_URL`` says so."""
-    return Editor.of(panel_settings.EDITOR_URL, base_dir())
+    return Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders())
 
 
 def _opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:

@@ -162,7 +162,7 @@ def test_django_is_no_users_code_whose_urls_it_may_have(settings):
     import django.db.models.manager
 
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
-    assert kind_of(django.contrib.auth.urls.__file__) == files.FRAMEWORK
+    assert kind_of(django.contrib.auth.urls.__file__) == files.CONTRIB
     assert kind_of(django.db.models.manager.__file__) == files.FRAMEWORK
 
 

@@ -16,6 +16,7 @@ from dbroute_panel.management.dbroute.text import Piece, Styled
 from dbroute_panel.management.dbroute.traces import ROLES, local_time
 from dbroute_panel.records import Trace
 from dbroute_panel.report import Detail, Index, Listing, Row, Totals, Wanted, detail_of, totals_of
+from dbroute_panel.report.words import called_from
 
 
 def arguments(parser: CommandParser) -> None:
@@ -126,8 +127,7 @@ def opened_row(console: Console, detail: Detail) -> None:
     if detail.raised_at is not None:
         console.line(f"{indent}{_('raised in Django')}: {detail.origin} {detail.raised_at.function}")
     if detail.site is not None:
-        site = detail.site
-        console.line(f"{indent}{site.file}:{site.line} {site.function}")
+        console.line(f"{indent}{called_from(detail.site)}")
 
 
 SUBCOMMAND = Subcommand(
