@@ -197,7 +197,9 @@ class RoutingPanel(Panel):
             return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
         index = Index(trace, databases({}))
         page = _page_of(trace.id)
-        lines, more = lines_of(index, page, Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders()))
+        lines, more = lines_of(
+            index, page, Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders())
+        )
         return render_to_string(
             self.template,
             {

@@ -93,13 +93,14 @@ class Libraries:
         return False
 
     def go_on(self, outer: Libraries) -> None:
-        """Take note of all that ``outer``, to which the way leads on, has met up to its end."""
+        """Take note of all that ``outer``, to which the way leads on, has met."""
         for package, line in outer._by_package.items():
             self._by_package.setdefault(package, line)
         if outer._contrib is not None:
             self._within_contrib = outer._within_contrib or self._innermost
         self._innermost = self._innermost or outer._innermost
         self._contrib = self._contrib or outer._contrib
+        self._sending = self._sending or outer._sending
         self.entry, self._view = self.entry or outer.entry, outer._view
 
     def line(self) -> Line | None:

@@ -31,7 +31,7 @@ def relative(file: str) -> str:
     """
     ``file`` as a Callsite has it.
 
-    A library's is relative to its ``site-packages``, every other one to ``settings.BASE_DIR`` where it is below.
+    A library's is relative to its ``site-packages``, any other to ``settings.BASE_DIR`` where it is below.
     """
     return relative_to(file, base_dir())
 

@@ -64,7 +64,8 @@ def callsite(  # noqa: C901 - one loop, because it runs for every frame
             if (met := _awaited(here)) is not None:
                 if met.site is not None:
                     return met.site
-                break
+                if met.ended:
+                    break
         elif kind == HANDLER and ends_the_way(here):
             break
         here = here.f_back
@@ -81,7 +82,8 @@ def _library_site(frame: FrameType | None) -> Site | None:
             template = template or here
         elif kind == THREAD and (met := _awaited(here)) is not None:
             libraries.go_on(met.libraries)
-            break
+            if met.ended:
+                break
         here = here.f_back
     if (found := libraries.line()) is None:
         return _template_site(template, libraries.entry)
@@ -165,13 +167,15 @@ class _Awaiting:
     def __init__(self) -> None:
         self.site: Site | None = None
         self.libraries = Libraries()
+        self.ended = False
 
     def meet(self, frame: FrameType) -> _Awaiting | None:
-        """Itself, as soon as it is known."""
+        """Itself, as soon as nothing further out matters."""
         if kind_of(frame.f_code.co_filename) == USER:
             self.site = site_of(frame, None)
             return self
-        return self if self.libraries.meet(frame) else None
+        self.ended = self.libraries.meet(frame)
+        return self if self.ended else None
 
 
 def _awaited(frame: FrameType) -> _Awaiting | None:
@@ -182,4 +186,5 @@ def _awaited(frame: FrameType) -> _Awaiting | None:
     arguments, loop = names.get("args"), names.get("loop")
     if not arguments or loop is None:
         return None
-    return tasks.awaiting(arguments[0], loop, _Awaiting().meet)
+    awaiting = _Awaiting()
+    return tasks.awaiting(arguments[0], loop, awaiting.meet, awaiting)

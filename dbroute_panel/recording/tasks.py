@@ -38,7 +38,10 @@ _latest = threading.local()
 
 
 def awaiting(
-    work: functools.partial[Any], loop: asyncio.AbstractEventLoop, line: Callable[[FrameType], Found | None]
+    work: functools.partial[Any],
+    loop: asyncio.AbstractEventLoop,
+    line: Callable[[FrameType], Found | None],
+    otherwise: Found | None = None,
 ) -> Found | None:
     """What ``line`` makes of the innermost frame that awaits ``work`` and that it makes something of."""
     known = getattr(_latest, "found", None)
@@ -48,6 +51,8 @@ def awaiting(
         found = _search(work, loop, line)
     except Exception:  # asyncio's insides are not ours: rather no callsite than no record
         found = None
+    if found is None:
+        found = otherwise
     _latest.found = (weakref.ref(work), found)
     return found
 
