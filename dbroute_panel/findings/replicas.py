@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbroute_panel.records import Action, Finding, Query
+from dbroute_panel.records import Action, Callsite, Finding, Query
 
 from .error_codes import is_refused_as_read_only
 from .facts import Facts, Span, is_housekeeping
@@ -95,12 +95,20 @@ def _concerns(span: Span, query: Query) -> bool:
 
     Such is the one of each page that only reads, with ``ATOMIC_REQUESTS``. What Django writes beside the
     user's data does not count, unless that is what was read. Nor does a read count where one line of the
-    user's made Django open the transaction and read before it wrote, as a form of the admin does.
+    user's, or a view of a library, made Django open the transaction and read before it wrote, as a form of the
+    admin does.
     """
     writes = [write for write in span.writes if not is_housekeeping(write) or write.model == query.model]
     if not writes and span.end is not None:
         return False
-    return bool(writes and writes[0].id < query.id) or query.callsite != span.begin.callsite
+    return bool(writes and writes[0].id < query.id) or not _one_caller(query.callsite, span.begin.callsite)
+
+
+def _one_caller(site: Callsite | None, other: Callsite | None) -> bool:
+    """Whether both are one line, or lines of libraries in what Django had called."""
+    if site is None or other is None or site.entry is None:
+        return site == other
+    return site.entry == other.entry
 
 
 @finding("write-to-replica", level=ERROR)

@@ -42,7 +42,9 @@ def relative_to(file: str, base: str | None) -> str:
         file = Path(file).relative_to(base).as_posix()
     elif file.startswith(DJANGO):  # perhaps a checkout
         file = file[len(DJANGO) - len("django/") :]
-    return text_of(_INSTALLED.sub("", file, count=1))
+    if (installed := _INSTALLED.match(file)) is not None:
+        file = file[installed.end() :].replace("\\", "/")
+    return text_of(file)
 
 
 def installed_folders() -> list[str]:

@@ -122,6 +122,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
         return words.full_place(self.site) if self.site is not None else ""
 
     @property
+    def entry(self) -> str:
+        """``, in GET admin:index`` behind a library's line; else ""."""
+        return words.with_entry(self.site, "") if self.site is not None else ""
+
+    @property
     def origin(self) -> str:
         """``django/db/models/sql/compiler.py:841`` of an exception, or ""."""
         return words.full_place(self.raised_at) if self.raised_at is not None else ""

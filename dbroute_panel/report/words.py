@@ -105,7 +105,7 @@ def place(site: Callsite | None) -> str:
     if site is None:
         return ""
     if site.entry is not None:
-        return with_entry(site, full_place(site))
+        return with_entry(site, end_of(full_place(site)))
     return f"{site.file.replace(chr(92), '/').rpartition('/')[2]}:{site.line}"
 
 
@@ -121,4 +121,6 @@ def called_from(site: Callsite) -> str:
 
 def with_entry(site: Callsite, text: str) -> str:
     """``text``, and at a line of a library's what Django had called: ``..., in GET admin:index``."""
-    return _("%(place)s, in %(entry)s") % {"place": text, "entry": site.entry} if site.entry else text
+    if not site.entry:
+        return text
+    return _("%(place)s, in %(entry)s") % {"place": text, "entry": cut(site.entry, 100)}

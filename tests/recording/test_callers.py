@@ -163,11 +163,10 @@ def inner(queryset):
 def run(*args):
     inner(*args)
 """
-    file, run = a_library(tmp_path, source, {"router": router})
+    _file, run = a_library(tmp_path, source, {"router": router})
     outside(functools.partial(run, Tag.objects.using("primary")))
     assert [where(event.callsite)[1:] for event in recorded.events] == [(3, "inner"), (4, "inner")]
-    assert recorded.events[0].callsite.file.endswith("site-packages/library.py")
-    assert file.endswith(recorded.events[0].callsite.file.rpartition("..")[2])
+    assert {(event.callsite.file, event.callsite.entry) for event in recorded.events} == {("library.py", "")}
 
 
 def test_where_nobody_is_there_is_no_callsite(recorded):
