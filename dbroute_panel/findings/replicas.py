@@ -95,8 +95,8 @@ def _concerns(span: Span, query: Query) -> bool:
 
     Such is the one of each page that only reads, with ``ATOMIC_REQUESTS``. What Django writes beside the
     user's data does not count, unless that is what was read. Nor does a read count where one line of the
-    user's, or a view of a library, made Django open the transaction and read before it wrote, as a form of the
-    admin does.
+    user's, or a view of a library, made Django open the transaction and read before it wrote, as a form of
+    the admin does.
     """
     writes = [write for write in span.writes if not is_housekeeping(write) or write.model == query.model]
     if not writes and span.end is not None:

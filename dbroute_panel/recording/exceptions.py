@@ -17,7 +17,8 @@ from typing import Any
 
 from django.db.transaction import TransactionManagementError
 
-from dbroute_panel.recording.files import DJANGO, LIBRARY, USER, kind_of
+from dbroute_panel.recording.files import DJANGO, USER, kind_of
+from dbroute_panel.recording.libraries import Libraries
 from dbroute_panel.recording.misfits import AS_SQL, Misfit, lock, misfit
 from dbroute_panel.recording.raw import RawException, Seen
 from dbroute_panel.recording.recorder import Recorder, recording
@@ -77,7 +78,7 @@ def will_be_refused(recorder: Recorder, frame: FrameType) -> None:
     try:
         if event := recorder.draw("exception"):
             name = TransactionManagementError.__name__
-            place = (frame.f_code, frame.f_lasti, None)
+            place = (frame.f_code, frame.f_lasti, None, "")
             raw = RawException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
             if recorder.callsites:
                 raw.site = callsite(frame)
@@ -194,23 +195,28 @@ def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
 
     Without the first there is that of a library; without the second it is the user's own exception.
     """
-    library = raised_at = None
+    libraries, raised_at = Libraries(), None
     for line in reversed(list(_lines(traceback))):
         code = line.tb_frame.f_code
-        kind = kind_of(code.co_filename)
-        if kind == USER:
+        if kind_of(code.co_filename) == USER:
             return _site(line), raised_at
-        if kind == LIBRARY:
-            library = library or line
-        elif raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO):
-            raised_at = (code, line.tb_lasti, None)
-    return (None if library is None else _site(library)), raised_at
+        if raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO):
+            raised_at = (code, line.tb_lasti, None, "")
+        if libraries.meet(line.tb_frame, line.tb_lasti):
+            break
+    else:  # what has called the code that the exception comes from goes on
+        site = callsite(traceback and traceback.tb_frame.f_back)
+        if site is not None and site[3] is None:
+            return site, raised_at
+        libraries.entry = libraries.entry or (site and site[3]) or ""
+    found = libraries.line()
+    return (None if found is None else (*found, None, libraries.entry)), raised_at
 
 
 def _site(line: TracebackType) -> Site:
     """The site of a line of a traceback, with the template that was being rendered."""
-    code, _position, template = site_of(line.tb_frame, None)
-    return code, line.tb_lasti, template
+    code, _position, template, entry = site_of(line.tb_frame, None)
+    return code, line.tb_lasti, template, entry
 
 
 def on_request_exception(sender: Any, **kwargs: Any) -> None:

@@ -66,11 +66,15 @@ class Libraries:
         self._contrib: Line | None = None
         self._sending: Line | None = None
 
-    def meet(self, frame: FrameType) -> bool:
-        """Take note of ``frame``, which is not the user's. Whether the way ends with it."""
+    def meet(self, frame: FrameType, position: int | None = None) -> bool:
+        """
+        Take note of ``frame``, which is not the user's. Whether the way ends with it.
+
+        ``position``: the instruction, where it is not the one that the frame is at now.
+        """
         code = frame.f_code
         kind = kind_of(code.co_filename)
-        line = code, frame.f_lasti
+        line = code, frame.f_lasti if position is None else position
         if kind == LIBRARY:
             if code.co_name in _CURSOR_METHODS:  # of a backend, or of a tool that watches the cursor
                 self._sending = self._sending or line
