@@ -22,7 +22,7 @@ from dbroute_panel.recording.libraries import Libraries
 from dbroute_panel.recording.misfits import AS_SQL, Misfit, lock, misfit
 from dbroute_panel.recording.raw import RawException, Seen
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.sites import Site, callsite, site_of
+from dbroute_panel.recording.sites import Site, callsite, meet_libraries, site_of
 from dbroute_panel.recording.snapshots import described
 
 MAX_SEEN = 20
@@ -205,10 +205,11 @@ def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
         if libraries.meet(line.tb_frame, line.tb_lasti):
             break
     else:  # what has called the code that the exception comes from goes on
-        site = callsite(traceback and traceback.tb_frame.f_back)
+        outer = traceback and traceback.tb_frame.f_back
+        site = callsite(outer)
         if site is not None and site[3] is None:
             return site, raised_at
-        libraries.entry = libraries.entry or (site and site[3]) or ""
+        meet_libraries(outer, libraries)
     found = libraries.line()
     return (None if found is None else (*found, None, libraries.entry)), raised_at
 

@@ -74,8 +74,21 @@ def callsite(  # noqa: C901 - one loop, because it runs for every frame
 
 def _library_site(frame: FrameType | None) -> Site | None:
     """The site of ``frame``, from which no line of the user's is found: of a library, else of a template."""
-    template, libraries = None, Libraries()
-    here = frame
+    libraries = Libraries()
+    template = meet_libraries(frame, libraries)
+    if (found := libraries.line()) is None:
+        return _template_site(template, libraries.entry)
+    site: Site = *found, template and _template_line(template), libraries.entry
+    [latest] = _latest_library
+    if site[0] is latest[0] and site[1:] == latest[1:]:
+        return latest
+    _latest_library[0] = site
+    return site
+
+
+def meet_libraries(frame: FrameType | None, libraries: Libraries) -> FrameType | None:
+    """Let ``libraries`` meet what there is from ``frame`` outwards; the innermost rendering of a template."""
+    template, here = None, frame
     while here is not None and not libraries.meet(here):
         kind = kind_of(here.f_code.co_filename)
         if kind == TEMPLATE and here.f_code is RENDER:
@@ -85,14 +98,7 @@ def _library_site(frame: FrameType | None) -> Site | None:
             if met.ended:
                 break
         here = here.f_back
-    if (found := libraries.line()) is None:
-        return _template_site(template, libraries.entry)
-    site: Site = *found, template and _template_line(template), libraries.entry
-    [latest] = _latest_library
-    if site[0] is latest[0] and site[1:] == latest[1:]:
-        return latest
-    _latest_library[0] = site
-    return site
+    return template
 
 
 _latest: list[Site] = [("", 0, None, None)]
