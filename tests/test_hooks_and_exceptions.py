@@ -37,7 +37,7 @@ TRACE = a_trace(
         a_hook(8, outcome=HookOutcome.PENDING, ended_at_us=None),
         an_exception(9, ended="atomic"),
         an_exception(10, alias=None, transaction=None, raised_at=None, error="LookupError: of reader 42"),
-        an_exception(11, ended=None, alias=None, transaction=None),
+        an_exception(11, ended=None, alias=None, transaction=None, model="users.Card"),
     ],
     findings=[a_finding("stale-read", 4, 5)],
 )
@@ -149,6 +149,14 @@ class TestRows:
         assert said[9] == "This exception left atomic() on “primary”."
         assert said[10] == "This exception ended the trace."
         assert said[11].startswith("The code caught this exception")
+        refused = [
+            an_exception(1, alias=None, using="primary", model="library.Book"),
+            an_exception(2, alias=None, using="primary", model="library.Book", other="archive"),
+        ]
+        assert [detail_of(index, event).sentence for event in refused] == [
+            "This exception ended the trace. Django refused to use library.Book on “primary”.",
+            "This exception ended the trace. Django refused to use library.Book of “archive” on “primary”.",
+        ]
         details = {event.id: detail_of(index, event) for event in TRACE.events}
         assert [details[id].origin for id in (5, 10)] == ["/lib/django/db/models/sql/compiler.py:841", ""]
         assert [details[id].atomic for id in (4, 5, 6, 10)] == [True, True, False, False]
@@ -161,6 +169,7 @@ class TestRows:
             (Wanted(alias="primary"), [3, 4, 5, 7, 8, 9]),
             (Wanted(findings=True), [4, 5]),
             (Wanted(model="library.Book"), [2]),
+            (Wanted(model="users.Card"), [11]),
             (Wanted(least_us=1), [2]),
             (Wanted(kind="queries"), [2]),
             (Wanted(sort="duration"), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
@@ -218,6 +227,7 @@ class TestFormats:
         )
         assert error["error"] == TRACE.exceptions[0].error
         assert (found["10"]["raised_at"], found["10"]["alias"]) == ("", "")
+        assert found["11"]["model"] == "users.Card"
 
     def test_chrome(self):
         events = json.loads(written("chrome"))["traceEvents"]

@@ -120,6 +120,7 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "type": lambda event: "exception",
         "alias": lambda event: event.alias,
         "transaction": lambda event: event.transaction,
+        "model": lambda event: event.model,
         "error": lambda event: event.error,
         "ended": lambda event: event.ended,
         "raised_at": lambda event: event.raised_at and f"{event.raised_at.file}:{event.raised_at.line}",

@@ -76,6 +76,10 @@ def judged(document: Trace) -> Trace:
     )
 
 
+class NoDocumentYet(RuntimeError, AttributeError):
+    """A trace has no document before its block has ended; ``hasattr()`` says so, too."""
+
+
 class trace:  # noqa: N801 - used like a function, as contextlib's own are
     """
     Record every routing decision, query and transaction of a block or function.
@@ -215,9 +219,9 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
 
     @property
     def document(self) -> Trace:
-        """The finished Trace. Raises ``RuntimeError`` while the block has not ended."""
+        """The finished Trace. Raises ``RuntimeError`` while the block has not ended: then it is not there."""
         if self._document is None:
-            raise RuntimeError(f"The trace {self.name!r} has no document before its block has ended.")
+            raise NoDocumentYet(f"The trace {self.name!r} has no document before its block has ended.")
         return self._document
 
     @property

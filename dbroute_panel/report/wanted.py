@@ -136,7 +136,7 @@ class Matcher:
 
     def _model(self, event: Event, decision: Decision | None) -> bool:
         """Whether it is about the model; a query's row shows its decision, which may be about another one."""
-        if not isinstance(event, (Decision, Query)):
+        if not isinstance(event, (Decision, Query, ExceptionRaised)):
             return False
         if event.model == self.wanted.model or decision is None:
             return event.model == self.wanted.model

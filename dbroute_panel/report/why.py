@@ -231,14 +231,23 @@ def short_exception(event: ExceptionRaised) -> str:
 
 
 def exception(event: ExceptionRaised) -> str:
-    """One sentence: what an exception ended."""
+    """What an exception ended; and what it is about, where Django refused what does not fit to a database."""
+    names = {"alias": event.alias, "model": event.model, "using": event.using, "other": event.other}
     if event.ended is None:
-        return _("The code caught this exception before it left an atomic() block or ended the trace.")
-    if event.alias is None:
-        return _("This exception ended the trace.")
-    if event.ended == "trace":
-        return _("This exception left atomic() on “%(alias)s”, and ended the trace.") % {"alias": event.alias}
-    return _("This exception left atomic() on “%(alias)s”.") % {"alias": event.alias}
+        said = _("The code caught this exception before it left an atomic() block or ended the trace.")
+    elif event.alias is None:
+        said = _("This exception ended the trace.")
+    elif event.ended == "trace":
+        said = _("This exception left atomic() on “%(alias)s”, and ended the trace.") % names
+    else:
+        said = _("This exception left atomic() on “%(alias)s”.") % names
+    if event.using is None:
+        return said
+    if event.other is None:
+        about = _("Django refused to use %(model)s on “%(using)s”.") % names
+    else:
+        about = _("Django refused to use %(model)s of “%(other)s” on “%(using)s”.") % names
+    return f"{said} {about}"
 
 
 def bound(ref: InstanceRef, index: Index | None = None) -> str:

@@ -260,6 +260,11 @@ def test_what_is_wrapped_is_wrapped_once_and_looks_as_before():
     assert type(Person(pk=1).books(manager="objects")).add.is_watched
 
 
+def test_without_generic_relations_there_is_nothing_to_wrap_of_them(monkeypatch):
+    monkeypatch.delitem(refusals.sys.modules, refusals.GENERIC)
+    refusals.watch()
+
+
 def test_an_error_of_ours_costs_the_event_alone(monkeypatch, locking):
     def broken(*args):
         raise RuntimeError("broken")

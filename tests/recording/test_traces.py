@@ -53,6 +53,7 @@ def test_it_tells_what_was_recorded_so_far(site):
         assert (t.events, t.decisions, t.queries, t.transactions, t.findings) == ([], [], [], [], [])
         Tag.objects.count()
         assert (len(t.events), len(t.decisions), len(t.queries)) == (2, 1, 1)
+        assert not hasattr(t, "document")
         with pytest.raises(RuntimeError, match="no document before its block has ended"):
             t.document  # noqa: B018
         Tag.objects.count()

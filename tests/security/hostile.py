@@ -25,10 +25,22 @@ from dbroute_panel.records import (
     Step,
     Trace,
 )
-from tests.traces import a_decision, a_query, a_trace, a_transaction
+from tests.traces import a_decision, a_hook, a_query, a_trace, a_transaction, an_exception
 
 # What the format allows only some values for, and so cannot be hostile.
-FIXED = {"schema", "id", "kind", "started_at", "type", "action", "outcome", "settled_by", "route", "level"}
+FIXED = {
+    "schema",
+    "id",
+    "kind",
+    "started_at",
+    "type",
+    "action",
+    "outcome",
+    "settled_by",
+    "route",
+    "level",
+    "ended",
+}
 
 Hostile = Callable[[int], str]
 
@@ -123,6 +135,13 @@ def innocent() -> dict[str, Any]:
         "instance": reference("saved object", "alias"),
         "rowcount": None,
     }
+    raised = {
+        "callsite": site("exception"),
+        "raised_at": msgspec.structs.replace(site("where it was raised"), template=None),
+        "model": "exception's model",
+        "using": "alias",
+        "other": "other alias",
+    }
     named = {"params": {"parameter's name": "named parameter"}, "error": "query's error", "sql": "sql"}
     document: Trace = a_trace(
         1,
@@ -144,6 +163,8 @@ def innocent() -> dict[str, Any]:
             a_decision(9, **decision | {"answer": None, "settled_by": Settled.ERROR, "parent": 1}),
             a_decision(10, **decision | {"answer": {"type": "type of an answer"}}),
             msgspec.structs.replace(a_transaction(11, "alias"), callsite=site("transaction")),
+            a_hook(12, "alias", function="function", callsite=site("function given")),
+            an_exception(13, alias="alias", error="exception's class: message", **raised),
         ],
         findings=[
             Finding(code="stale-read", level=Level.WARNING, message="message", events=[1, 2]),
