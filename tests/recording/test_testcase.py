@@ -119,17 +119,17 @@ def two_databases():
 
 def the_orm_s_own():
     with transaction.atomic(using="auth_db"):
-        Tag.objects.using("primary").bulk_create([Tag(name="a")])
+        Tag.objects.using("primary").get_or_create(name="a")
     book = Book.objects.using("primary").first()
     book.tags.clear()
 
 
 def savepoints_by_hand():
     with transaction.atomic(using="primary"):
-        sid = transaction.savepoint(using="primary")
+        sid = connections["primary"].savepoint()
         write("primary")
-        transaction.savepoint_rollback(sid, using="primary")
-        transaction.savepoint_commit(sid, using="primary")
+        connections["primary"].savepoint_rollback(sid)
+        connections["primary"].savepoint_commit(sid)
 
 
 def half_of_the_work():
