@@ -61,6 +61,7 @@ class Route(enum.StrEnum):
     EXPLICIT = "explicit"
     CURSOR = "cursor"
     SCHEMA = "schema"
+    PEERS = "peers"
 
 
 class Operation(enum.StrEnum):

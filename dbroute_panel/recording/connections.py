@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from marshal import dumps
+from sys import intern
 from time import perf_counter_ns
 from types import FrameType
 from typing import Any
@@ -22,11 +23,10 @@ from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording import transactions
 from dbroute_panel.recording.callers import origin, sent_at_once
-from dbroute_panel.recording.carrier import NOBODY, Carrier
 from dbroute_panel.recording.error_codes import error_code
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
-from dbroute_panel.recording.senders import caller_of, is_housekeeping
+from dbroute_panel.recording.senders import caller_of, is_housekeeping, sender_of
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
 from dbroute_panel.recording.transactions import begun_by_itself, is_of_a_test, transaction_of
 
@@ -41,31 +41,30 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
     """The execute wrapper: run the statement, and record it where a trace is active."""
     if (recorder := _active()) is None:
         return execute(sql, params, many, context)
-    cursor: Any = context.get("cursor")
-    raw = saving = number = kept = None
-    schema = False
+    raw = more = number = kept = None
     decision: int | None
     try:
+        cursor: Any = context["cursor"]
         asked = recorder.asked
-        if asked is not NOBODY and (source := sent_at_once(asked, cursor)) is not None:
-            _frame_id, _code, decision, within, site, _trace = asked
+        if asked is not None and (source := sent_at_once(asked, cursor, recorder.answers)) is not None:
+            _code, decision, within, site = asked
             model = source.query.model
         else:
             if recorder.closed or recorder.latest >= recorder.limit:
                 raise StopIteration  # before the walk, which would be for nothing
-            if _is_housekeeping(_frame(1), context):
+            caller = caller_of(cursor, _frame(1))
+            if is_housekeeping(caller, context["connection"]):
                 raise _Housekeeping
-            site, source, model, decision, saving, schema = origin(
-                _frame(1), recorder.trace_id, callsites=recorder.callsites
-            )
+            source, sender = sender_of(caller, cursor, context["connection"], sql)
+            site, model, decision, *more = origin(sender or caller, source, recorder)
             within = recorder.within
+            if decision is None and recorder.answered_as:
+                decision = recorder.decision_of(getattr(source, "using", None), model)
         known, about = recorder.subject
         if known is not model:
             about = recorder.label(model)
         if about is not OWN:
-            recorder.asked = NOBODY
-            if decision is None and recorder.answered_as:
-                decision = recorder.decision_of(getattr(source, "using", None), about)
+            recorder.asked = None
             connection: BaseDatabaseWrapper = context["connection"]
             vendor = connection.vendor
             try:
@@ -99,10 +98,10 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
                 perf_counter_ns(),
                 0,
             )
-            if saving is not None:
-                raw.saved = instance(saving, recorder.trace_id)
-            if schema:
-                raw.schema = schema
+            if more is not None:
+                saving, raw.told = more
+                if saving is not None:
+                    raw.saved = instance(saving, recorder.answers)
     except StopIteration:  # there are no ids left
         _refuse(recorder, _frame(1), context)
     except _Housekeeping:
@@ -119,7 +118,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
         raise
     raw.end = perf_counter_ns()
     try:  # noqa: SIM105 - a context manager would take as long as all of this
-        raw.rowcount = cursor.cursor.rowcount
+        raw.rowcount = cursor.cursor.rowcount  # type: ignore[possibly-undefined]  # it is known
     except Exception:  # noqa: S110 - drivers differ: closed cursors, cursors without the attribute
         pass
     recorder.events.append(raw)
@@ -132,7 +131,7 @@ class _Housekeeping(Exception):
 
 def _is_housekeeping(frame: FrameType, context: dict[str, Any]) -> bool:
     """Whether the connection itself sends the statement that our caller, in ``frame``, is to execute."""
-    return is_housekeeping(caller_of(context.get("cursor"), frame), context["connection"])
+    return is_housekeeping(caller_of(context["cursor"], frame), context["connection"])
 
 
 def _refuse(recorder: Recorder, frame: FrameType, context: dict[str, Any]) -> None:
@@ -203,9 +202,9 @@ def _callproc(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def watch(connection: BaseDatabaseWrapper) -> None:
     """Begin to watch a connection; calling it again changes nothing."""
-    if type(connection.alias) is Carrier:
-        # connections[carrier] made it: the connection outlives the decision, so its alias must be plain.
-        connection.alias = str(connection.alias)
+    if (recorder := recording()) is not None and id(connection.alias) in recorder.answers:
+        # connections[router.db_for_read(...)] made it, and that decision is not the one of all its queries.
+        connection.alias = intern(connection.alias)
     if tap not in connection.execute_wrappers:
         connection.execute_wrappers.insert(0, tap)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.db.utils import ConnectionRouter
 
-from dbroute_panel.recording.carrier import NOBODY, Asked, Carrier, carry
 from dbroute_panel.recording.probes import Probe
 from dbroute_panel.recording.raw import RawDecision
 from dbroute_panel.recording.recorder import OWN, Recorder
@@ -41,7 +40,7 @@ def decide(
     is called: the one step.
     """
     name, inherited = action.value, super(owner, router)
-    raw, asked = begun(recorder, action, args, hints)
+    raw = begun(recorder, action, args, hints)
     if raw is None:
         return getattr(inherited, name)(*args, **hints)
     asking = recorder.asking[get_ident()]
@@ -65,40 +64,39 @@ def decide(
     except BaseException as error:
         note_failure(recorder, raw, error)
         raise
-    return settled(recorder, raw, answer, hints, asked)
+    return settled(recorder, raw, answer, hints)
 
 
 def begun(
     recorder: Recorder, action: Action, args: tuple[Any, ...], hints: dict[str, Any]
-) -> tuple[RawDecision | None, Asked]:
-    """(the decision that begins now, or None where it is not recorded; where it is made)"""
+) -> RawDecision | None:
+    """The decision that begins now, or None where it is not recorded."""
     try:
         about_a_model = action in (READ, WRITE)
         model = subject(recorder, args[0]) if about_a_model else None
         if model is OWN:
-            return None, NOBODY
-        kept = facts(hints, recorder.trace_id)
+            return None
+        kept = facts(hints, recorder.answers)
         arguments = None
         if action is RELATION:
             arguments = {
-                f"obj{number}": hint(each, recorder.trace_id) for number, each in enumerate(args[:2], 1)
+                f"obj{number}": hint(each, recorder.answers) for number, each in enumerate(args[:2], 1)
             }
         elif action is MIGRATE:
             model, arguments, kept = _migration(args, hints, kept or {})
         parent, event = recorder.within, next(recorder.ids)
-        asked = asked_at(sys._getframe(3), event, parent, recorder)
-        raw = RawDecision(event, action, model, kept, parent, asked[4], 0, 0, None, (), None, args=arguments)
-        return raw, asked
+        site = asked_at(sys._getframe(3), event, parent, recorder)
+        return RawDecision(event, action, model, kept, parent, site, 0, 0, None, (), None, args=arguments)
     except StopIteration:  # there are no ids left
         recorder.refuse("decision")
     except Exception:
         recorder.lost("decision")
-    return None, NOBODY
+    return None
 
 
-def facts(hints: dict[str, Any], trace: str) -> dict[str, Any] | None:
+def facts(hints: dict[str, Any], answers: dict[int, int]) -> dict[str, Any] | None:
     """The hints of a question, as plain facts."""
-    return {str(name): hint(value, trace) for name, value in hints.items()} if hints else None
+    return {str(name): hint(value, answers) for name, value in hints.items()} if hints else None
 
 
 def subject(recorder: Recorder, model: Any) -> str | None:
@@ -111,7 +109,7 @@ def subject(recorder: Recorder, model: Any) -> str | None:
         return None
 
 
-def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, Any], asked: Asked) -> Any:
+def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, Any]) -> Any:
     """Record what has settled a decision; returns what is handed back."""
     try:
         raw.routers, raw.answer, last = tuple(raw.routers), scalar(answer), raw.last
@@ -123,8 +121,8 @@ def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, 
         recorder.events.append(raw)
         if raw.action is READ or raw.action is WRITE:
             # Anything that is more than a plain string stays the object that it is.
-            if type(answer) is str or type(answer) is Carrier:
-                return carry(answer, asked)
+            if type(answer) is str:
+                return recorder.handed_back(answer, raw)
             if issubclass(type(answer), str):
                 recorder.answered(answer, raw.model, raw.id)
     except Exception:

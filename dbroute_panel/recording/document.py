@@ -31,7 +31,7 @@ from dbroute_panel.recording.values import Names, Values, name_of, text_of
 # A member of an enum is found slowly by its class, and these are needed at every event.
 ANSWERED, NOT_ASKED = records.Outcome.ANSWERED, records.Outcome.NOT_ASKED
 ROUTER, EXPLICIT = records.Route.ROUTER, records.Route.EXPLICIT
-SCHEMA, CURSOR = records.Route.SCHEMA, records.Route.CURSOR
+CURSOR = records.Route.CURSOR
 ROUTES: dict[str, records.Route] = {
     records.Settled.INSTANCE: records.Route.INSTANCE,
     records.Settled.DEFAULT: records.Route.DEFAULT,
@@ -180,7 +180,9 @@ class Writer:
             operation=operation,
             writes=writes,
             model=self.names[raw.model],
-            route=self.route(raw) if raw.decision is None else self.routes.get(raw.decision, ROUTER),
+            route=self.route(raw)
+            if raw.decision is None or raw.told
+            else self.routes.get(raw.decision, ROUTER),
             decision=raw.decision,
             instance=None if raw.saved is None else self.values.instance(raw.saved),
             atomic=raw.atomic,
@@ -252,9 +254,7 @@ class Writer:
 
     def route(self, raw: RawQuery) -> records.Route:
         """Of a query that no decision sent to its alias."""
-        if raw.named:
-            return EXPLICIT
-        return SCHEMA if raw.schema else CURSOR
+        return raw.told or (EXPLICIT if raw.named else CURSOR)
 
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:

@@ -22,14 +22,14 @@ from django.core.signals import setting_changed
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.packages import places_of
 
-FRAMEWORK, PYTHON, QUERYSET, OWN, CONTRIB, COMPILER, RAW, MODEL = range(8)
-SCHEMA, TEMPLATE, THREAD, HANDLER, LIBRARY, USER = range(8, 14)
+FRAMEWORK, PYTHON, QUERYSET, OWN, CONTRIB, CURSOR, COMPILER, RAW = range(8)
+MODEL, SCHEMA, DEFERRED, TEMPLATE, THREAD, HANDLER, LIBRARY, USER = range(8, 16)
 """
 Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; USER the project, wherever it
 lies; LIBRARY whatever else is installed; PYTHON the standard library and the scripts that installed packages
 start with; the rest are files of these that say more. CONTRIB are Django's own apps, views, middlewares and
-commands, HANDLER what calls those of anybody. In the order of what they tell: up to CONTRIB nothing about a
-query's origin, up to SCHEMA nothing about a callsite.
+commands, HANDLER what calls those of anybody. In the order of what they tell: up to CONTRIB nothing, up to RAW
+nothing but who sends a query, up to DEFERRED nothing about a callsite.
 """
 
 _TOOLBAR = [spec.origin for spec in (find_spec("debug_toolbar"),) if spec is not None and spec.origin]
@@ -42,6 +42,8 @@ def _folder(file: str) -> str:
 DJANGO: Final = _folder(django.__file__)
 _FRAMEWORK = tuple(map(_folder, (django.__file__, asgiref.__file__, _folder(__file__), *_TOOLBAR)))
 _SPECIAL = {
+    f"{DJANGO}db/backends/utils.py": CURSOR,
+    f"{DJANGO}db/models/query_utils.py": DEFERRED,
     f"{DJANGO}db/models/sql/compiler.py": COMPILER,
     f"{DJANGO}db/models/sql/query.py": RAW,
     f"{DJANGO}db/models/query.py": QUERYSET,
@@ -100,6 +102,7 @@ _known: Final[dict[str, int]] = {}
 
 OF_SITES: Final[dict[str, int]] = {}
 OF_ORIGINS: Final[dict[str, int]] = {}
+OF_SENDERS: Final[dict[str, int]] = {}
 OF_TEMPLATES: Final[dict[str, bool]] = {}
 """
 The same for each walk, with 0 for the kinds that tell it nothing: from those it goes on to the next frame
@@ -109,6 +112,9 @@ with the fewest steps that Python can do.
 
 BY_KINDS: Final[list[dict[Any, Any]]] = []
 """What other modules remember and the kinds of files decide."""
+
+
+_SENDERS = frozenset({CURSOR, HANDLER, COMPILER, RAW, THREAD, LIBRARY, USER})
 
 
 def kind_of(file: str) -> int:
@@ -122,7 +128,7 @@ def kind_of(file: str) -> int:
 
 def forget() -> None:
     """Class all files afresh."""
-    caches: tuple[dict[Any, Any], ...] = (_known, OF_SITES, OF_ORIGINS, OF_TEMPLATES, *BY_KINDS)
+    caches: tuple[dict[Any, Any], ...] = (_known, OF_SITES, OF_ORIGINS, OF_SENDERS, OF_TEMPLATES, *BY_KINDS)
     for kinds in caches:
         kinds.clear()
     user_places.cache_clear()
@@ -142,4 +148,5 @@ def meet(file: str) -> None:
     kind = kind_of(file)
     OF_SITES[file] = kind if kind >= TEMPLATE else 0
     OF_TEMPLATES[file] = kind in (TEMPLATE, HANDLER)
-    OF_ORIGINS[file] = kind if kind >= COMPILER else 0
+    OF_ORIGINS[file] = kind if kind >= MODEL else 0
+    OF_SENDERS[file] = kind if kind in _SENDERS else 0

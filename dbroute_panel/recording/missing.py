@@ -26,10 +26,10 @@ from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import origin
-from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.files import MODEL, QUERYSET, USER, kind_of
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, recording
+from dbroute_panel.recording.senders import connecting_for
 from dbroute_panel.recording.snapshots import described, scalar
 
 _LOOKUP = BaseConnectionHandler.__getitem__.__code__
@@ -82,22 +82,21 @@ def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return original(self, *args, **kwargs)
         except Exception as error:
-            _note(error, self.alias, self.vendor, sys._getframe(1))
+            _note(error, self.alias, self.vendor, sys._getframe(1), self)
             raise
 
     method.is_watched = True  # type: ignore[attr-defined]
     return method
 
 
-def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
+def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connection: object = None) -> None:
     """Record the attempt, where a trace is active, looking from ``frame`` outwards."""
     recorder = recording()
     if recorder is None:
         return
     try:
-        site, source, model, _decision, _saving, schema = origin(
-            frame, recorder.trace_id, callsites=recorder.callsites
-        )
+        source, sender = connecting_for(frame, connection)
+        site, model, _decision, _saving, told = origin(sender or frame, source, recorder)
         if source is None:
             model = _model(frame)
         label = None if model is None else recorder.label(model)
@@ -112,7 +111,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
                     None,
                     False,
                     label,
-                    decision_behind(using, recorder.trace_id),
+                    recorder.answers.get(id(using)),
                     label is not None,
                     False,
                     None,
@@ -120,7 +119,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType) -> None:
                     site,
                     now,
                     now,
-                    schema=schema,
+                    told=told,
                     error=(type(error).__name__, described(error)),
                 )
             )

@@ -10,7 +10,7 @@ import msgspec
 
 from dbroute_panel.recording.sites import Site
 from dbroute_panel.recording.snapshots import Instance
-from dbroute_panel.records import Action, HookOutcome, Operation, Outcome, Settled
+from dbroute_panel.records import Action, HookOutcome, Operation, Outcome, Route, Settled
 
 
 class RawStep(msgspec.Struct, gc=False):
@@ -67,7 +67,8 @@ class RawDecision(msgspec.Struct, gc=False):
 
 class RawQuery(msgspec.Struct, gc=False):
     """
-    A query as it happened. ``named`` is true where the ORM ran it on an alias named in code.
+    A query as it happened. ``named`` is true where the ORM ran it on an alias named in code. ``told`` is the
+    route where the frames told it.
 
     ``params`` may be marshalled (``snapshots.parameters()`` makes them of it).
     """
@@ -88,7 +89,7 @@ class RawQuery(msgspec.Struct, gc=False):
     start: int
     end: int
     rowcount: Any = None
-    schema: bool = False
+    told: Route | None = None
     saved: Instance | None = None
     error: tuple[str, str] | None = None
     error_code: str | int | None = None

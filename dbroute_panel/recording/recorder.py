@@ -23,9 +23,9 @@ from typing import Any
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
-from dbroute_panel.recording.carrier import NOBODY
+from dbroute_panel.recording.answers import Aliases, Asked, SharedAlias
 from dbroute_panel.recording.probes import Asking
-from dbroute_panel.recording.raw import KINDS, RawEvent, RawException, Seen
+from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawException, Seen
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
 from dbroute_panel.records import Request
@@ -62,7 +62,6 @@ class Recorder:
         self.trace_id = uuid.uuid4().hex
         self.name = name
         self.kind = kind
-        self.in_request = kind == "request"
         self.request: Request | None = None
         self.entry = ""  # what the content of a stream belongs to, after the request
         self.secrets: frozenset[str] = frozenset()
@@ -74,9 +73,12 @@ class Recorder:
         self.events: list[RawEvent] = []
         self.dropped = dict.fromkeys(KINDS.values(), 0)
         self.transactions: dict[str, int] = {}
-        # Aliases that a router answered as a str subclass (an enum) and that had to be handed back as
-        # they are, by identity: (answer, latest decision by model). The answer is kept, so that its id
-        # stays its own.
+        self.aliases = Aliases()
+        # The decision of each string that was handed back, by identity. Its event keeps the string.
+        self.answers: dict[int, int] = {}
+        # Aliases that had to be handed back as they are, because a router answered a str subclass (an
+        # enum) or one that everybody shares ("a"), by identity: (answer, latest decision by model). The
+        # answer is kept, so that its id stays its own.
         self.answered_as: dict[int, tuple[Any, dict[str | None, int]]] = {}
         # By identity, because to hash a class is for its metaclass to say; each is kept, so that its id stays
         # its own.
@@ -91,13 +93,14 @@ class Recorder:
         self.entered: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         self.text = ""
-        self.asked = NOBODY
+        self.asked: Asked | None = None
         self.asking = _ByThread()
         self.room = ROOM
         self.limit = panel_settings.MAX_EVENTS
         self.ids = self._drawn = iter(range(1, self.limit + 1))
         self.params = panel_settings.RECORD_PARAMS
         self.callsites = panel_settings.CALLSITES
+        self.same_ways = kind == "request" and self.callsites
         _live[self.trace_id] = self
 
     @property
@@ -165,16 +168,27 @@ class Recorder:
             return sql, params
         return shortened(without_literals(sql[:LONG], vendor), len(sql)), None
 
+    def handed_back(self, answer: str, raw: RawDecision) -> str:
+        """The alias that a decision hands back: a string of its own, by which its queries are known."""
+        try:
+            alias = self.aliases[answer].decode()
+        except SharedAlias:
+            self.answered(answer, raw.model, raw.id)
+            return answer
+        raw.answer = alias
+        self.answers[id(alias)] = raw.id
+        return alias
+
     def answered(self, answer: Any, model: str | None, decision: int) -> None:
-        """Remember which decision answered an alias that cannot carry it."""
+        """Remember which decision answered an alias that is not its alone."""
         decisions = self.answered_as.setdefault(id(answer), (answer, {}))[1]
         decisions[model] = decisions[None] = decision
 
-    def decision_of(self, alias: Any, model: str | None) -> int | None:
+    def decision_of(self, alias: Any, model: Any) -> int | None:
         """The decision that answered such an alias: the latest about ``model``, else the latest of all."""
         if (known := self.answered_as.get(id(alias))) is None:
             return None
-        return known[1].get(model, known[1][None])
+        return known[1].get(self.label(model), known[1][None])
 
     def lost(self, kind: str) -> None:
         """Count an event that an error of ours cost, and log the error being handled, once per process."""
@@ -191,11 +205,13 @@ class Recorder:
         """Take no more events: the trace ended at ``ended`` (``perf_counter_ns()``)."""
         self.ended = ended
         self.closed = True
-        self.ids, self.asked = iter(range(0)), NOBODY  # the taps ask for an id alone
+        self.ids, self.asked = iter(range(0)), None  # the taps ask for an id alone
         # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
         self.labels.clear()
         self.models.clear()
         self.subject = (None, None)
+        self.aliases.clear()
+        self.answers.clear()
         self.answered_as.clear()
         self.raised.clear()
         self.texts.clear()

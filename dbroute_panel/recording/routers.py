@@ -13,7 +13,7 @@ from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
 
-from dbroute_panel.recording.carrier import Carrier
+from dbroute_panel.recording.answers import SharedAlias
 from dbroute_panel.recording.decisions import DJANGOS, decide, facts, note_failure, settled, subject
 from dbroute_panel.recording.raw import RawDecision
 from dbroute_panel.recording.recorder import OWN, OWN_APPS, active
@@ -47,22 +47,22 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
         asking = recorder.asking[get_ident()]
         outer, before = asking.decision, asking.last
         known, about = recorder.subject
-        asked = kept = None
+        event = site = kept = None
         left: Any = ()
-        event = 0
         try:
             if known is not model:
                 about = subject(recorder, model)
             if about is not OWN:
                 if hints:
-                    kept = facts(hints, recorder.trace_id)
+                    kept = facts(hints, recorder.answers)
                 event = next(recorder.ids)
-                asked = asked_at(_frame(1), event, outer, recorder)
+                site = asked_at(_frame(1), event, outer, recorder)
         except StopIteration:  # there are no ids left
             recorder.refuse("decision")
         except Exception:
             recorder.lost("decision")
-        if asked is None:
+            event = None
+        if event is None:
             return djangos(self, model, **hints) if hints else djangos(self, model)
         start = perf_counter_ns()
         asking.decision, asking.last = event, None  # from here on no interrupt gets past what puts them back
@@ -77,34 +77,38 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             last = asking.last
             asking.decision, asking.last, asking.routers = outer, before, ()
             end = perf_counter_ns()
-            raw = RawDecision(event, action, about, kept, outer, asked[4], start, end, last, left, None)
+            raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
             note_failure(recorder, raw, error)
             raise
         last = asking.last
         asking.decision, asking.last, asking.routers = outer, before, ()
         if type(answer) is not str or last is None or last.answer is not answer:
             end = perf_counter_ns()
-            raw = RawDecision(event, action, about, kept, outer, asked[4], start, end, last, left, None)
-            return settled(recorder, raw, answer, hints, asked)
+            raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
+            return settled(recorder, raw, answer, hints)
         # Django hands back the very object with which a router settled it.
         try:
+            alias = recorder.aliases[answer].decode()
             raw = RawDecision(
                 event,
                 action,
                 about,
                 kept,
                 outer,
-                asked[4],
+                site,
                 start,
                 last.end,
                 last,
                 tuple(left),
-                answer,
+                alias,
             )
             recorder.events.append(raw)
-            carrier = Carrier(answer)
-            carrier.asked = asked
-            return carrier
+            recorder.answers[id(alias)] = event
+            return alias
+        except SharedAlias:
+            end = perf_counter_ns()
+            raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
+            return settled(recorder, raw, answer, hints)
         except Exception:
             recorder.lost("decision")
         return answer

@@ -1,8 +1,10 @@
 """
-Who sends a statement: which frame had the cursor execute it, and is it the connection's own housekeeping?
+Who sends a statement: a compiler of the ORM, a ``RawQuery``, the connection itself, or somebody's raw cursor?
 
-Told by the objects that are at work in the frames, and not by what their functions are called: any of them
-may be wrapped or replaced by the project's code.
+Told by the objects that are at work in the frames, and not by what their functions are called: the compiler
+that has this very cursor, and executes with it. So a frame of the project's or a library's in between does
+not matter (an execute wrapper, a method of the cursor that was replaced, a proxy of the cursor), and a query
+that somebody sends with a cursor of his own while the compiler is at work is not that of the compiler.
 """
 
 from __future__ import annotations
@@ -10,6 +12,29 @@ from __future__ import annotations
 from inspect import CO_VARARGS
 from types import CodeType, FrameType
 from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.query import RawQuery
+
+from dbroute_panel.recording.files import (
+    COMPILER,
+    CURSOR,
+    HANDLER,
+    LIBRARY,
+    OF_SENDERS,
+    RAW,
+    THREAD,
+    USER,
+    kind_of,
+    meet,
+)
+
+_WITH_WRAPPERS = CursorWrapper._execute_with_wrappers.__code__  # type: ignore[attr-defined]
+
+Sender = tuple[Any, FrameType | None]
+"""(the compiler or RawQuery that sends a query, the frame where it is at work), or (None, None)."""
 
 HOUSEKEEPERS: Final[set[CodeType]] = set()
 """The code of ours around what a connection does for a transaction (``transactions``), called with it."""
@@ -60,3 +85,77 @@ def is_housekeeping(frame: FrameType | None, connection: object) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def sender_of(  # noqa: C901 - one loop, because it runs for every frame
+    caller: FrameType | None, cursor: object, connection: object, sql: object
+) -> Sender:
+    """Who has ``cursor`` execute ``sql``, looking from what called the cursor outwards."""
+    here: Any = caller
+    known = OF_SENDERS
+    while here is not None:
+        try:
+            while not (kind := known[here.f_code.co_filename]):
+                here = here.f_back
+        except KeyError:
+            meet(here.f_code.co_filename)
+            continue
+        except AttributeError:
+            break  # that was the outermost
+        if kind == COMPILER:
+            if "cursor" in here.f_code.co_varnames and _executes(here, cursor, connection, sql):
+                return receiver(here), here
+        elif kind == RAW:
+            me = receiver(here)
+            if issubclass(type(me), RawQuery) and _leads_to(me.__dict__.get("cursor"), cursor):
+                return me, here
+        elif kind in (LIBRARY, USER):
+            if issubclass(type(me := receiver(here)), SQLCompiler) and me.connection is connection:
+                values = here.f_locals.values()
+                if any(value is cursor or value is sql for value in values):
+                    return me, here
+        elif kind != CURSOR or here.f_code is _WITH_WRAPPERS:
+            break  # another statement is executed meanwhile, or there a request or thread begins
+        here = here.f_back
+    return None, None
+
+
+def connecting_for(frame: FrameType | None, connection: object) -> Sender:
+    """Who wants a cursor of ``connection``, which connects in ``frame`` for that."""
+    here: Any = frame
+    while here is not None:
+        kind = kind_of(here.f_code.co_filename)
+        names = here.f_locals if kind in (COMPILER, RAW) else {}
+        if kind == COMPILER:
+            me = receiver(here)
+            # Other methods of a compiler put its SQL together, where a field may send a query of its own.
+            wants = "cursor" in here.f_code.co_varnames and "cursor" not in names
+            return (me, here) if wants and me.connection is connection else (None, None)
+        if kind == RAW and names.get("connection") is connection:
+            return receiver(here), here
+        if kind in (HANDLER, THREAD):
+            break
+        here = here.f_back
+    return None, None
+
+
+def _executes(frame: FrameType, cursor: object, connection: object, sql: object) -> bool:
+    """Whether the compiler in ``frame``, a method of Django's, executes with ``cursor``, or a proxy of it."""
+    names = frame.f_locals
+    if _leads_to(names.get("cursor"), cursor):
+        return True
+    me = receiver(frame)
+    return names.get("sql") is sql and issubclass(type(me), SQLCompiler) and me.connection is connection
+
+
+def _leads_to(value: object, cursor: object, depth: int = 2) -> bool:
+    """Whether ``value`` is ``cursor``, or an object that has it: a project may hand out proxies."""
+    if value is cursor:
+        return True
+    if depth == 0 or issubclass(type(value), (CursorWrapper, BaseDatabaseWrapper)):
+        return False
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return False
+    return any(_leads_to(attribute, cursor, depth - 1) for attribute in list(attributes.values()))

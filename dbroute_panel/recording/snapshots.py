@@ -23,7 +23,6 @@ from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.carrier import decision_behind
 from dbroute_panel.recording.files import USER, kind_of
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -110,7 +109,7 @@ def label(model: Any) -> str | None:
 
 
 def scalar(value: Any) -> Any:
-    """An answer as a JSON scalar, without its carrier or subclass; else ``Typed``, which stays what it is."""
+    """An answer as a JSON scalar, without its subclass; else ``Typed``, which stays what it is."""
     cls = type(value)
     if cls in SCALARS or cls is Typed:
         return value
@@ -119,17 +118,21 @@ def scalar(value: Any) -> Any:
     return Typed(dotted(value))
 
 
-def hint(value: Any, trace: str) -> Any:
+def hint(value: Any, answers: Mapping[int, int]) -> Any:
     """A hint or argument: an ``Instance``, a scalar, or ``Typed``."""
     if type(value) is str:
         return shortened(value)
     if type(value) in SCALARS:
         return value
-    return instance(value, trace) or scalar(value)
+    return instance(value, answers) or scalar(value)
 
 
-def instance(value: Any, trace: str) -> Instance | None:
-    """The facts about a model instance, or None where ``value`` is none (or not built far enough to tell)."""
+def instance(value: Any, answers: Mapping[int, int]) -> Instance | None:
+    """
+    The facts about a model instance, or None where ``value`` is none (or not built far enough to tell).
+
+    ``answers`` has the decisions of the trace by the identity of what they handed back.
+    """
     cls = type(value)
     if issubclass(cls, LazyObject):  # request.user: look inside, but never make it load
         value = value.__dict__.get("_wrapped", empty)
@@ -144,7 +147,7 @@ def instance(value: Any, trace: str) -> Instance | None:
         _key(cls, attributes),
         None if db is None else str.__str__(db) if issubclass(type(db), str) else dotted(db),
         bool(state.adding) if state is not None else True,
-        decision_behind(db, trace),
+        answers.get(id(db)),
     )
 
 

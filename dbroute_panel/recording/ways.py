@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from django.db.models.query import QuerySet
 
-from dbroute_panel.recording.carrier import Asked
 from dbroute_panel.recording.files import BY_KINDS, OF_SITES
 from dbroute_panel.recording.libraries import VIEW
 from dbroute_panel.recording.recorder import Recorder
@@ -34,22 +33,18 @@ _ways: Final[dict[int, Way]] = {}
 BY_KINDS.append(_ways)
 
 
-def asked_at(  # noqa: C901 - no calls, because it runs for every decision
-    frame: Any, decision: int, parent: int | None, recorder: Recorder
-) -> Asked:
+def asked_at(frame: Any, decision: int, parent: int | None, recorder: Recorder) -> Site | None:
     """
     Where a decision is made whose question ``frame`` puts to the router.
 
-    The recorder remembers it, until a query is sent or the next decision is made.
+    The recorder remembers who asked, until a query is sent or the next decision is made.
     """
-    if not recorder.callsites:
-        return 0, None, decision, parent, None, recorder.trace_id
     code = frame.f_code
     if code is _QUERYSET_DB and (outer := frame.f_back) is not None:
         frame, code = outer, outer.f_code  # QuerySet.db has returned when the query is sent
-    site, here = None, frame
-    if recorder.in_request and (way := _ways.get(id(code))) is not None:
+    if recorder.same_ways and (way := _ways.get(id(code))) is not None:
         inner, met, beyond, _code = way
+        here = frame
         try:
             for each in inner:
                 if (here := here.f_back).f_code is not each:
@@ -60,15 +55,18 @@ def asked_at(  # noqa: C901 - no calls, because it runs for every decision
                         if (here := here.f_back).f_code is not each:
                             break
                     else:
-                        site = met
+                        recorder.asked = (code, decision, parent, met)
+                        return met
         except AttributeError:  # this time there are not as many frames
             pass
-    if site is None:
-        site = _walked(frame, code) if recorder.in_request else callsite(frame)
-        if site is not None and site[0] is code:
-            frame = None  # it is at work at a line of its own, and may send the query at another one
-    asked = recorder.asked = (id(frame), code, decision, parent, site, recorder.trace_id)
-    return asked
+    if not recorder.callsites:
+        recorder.asked = None
+        return None
+    site = _walked(frame, code) if recorder.same_ways else callsite(frame)
+    # Django's methods send the query that they have asked for. Whoever else asks by itself is at work at a
+    # line of its own, and may send it at another one.
+    recorder.asked = (code if OF_SITES.get(code.co_filename) == 0 else None, decision, parent, site)
+    return site
 
 
 def _walked(frame: FrameType, code: CodeType) -> Site | None:

@@ -146,6 +146,7 @@ def test_what_a_wrapper_sends_meanwhile_is_recorded(primary, archive, place):
     finally:
         primary.execute_wrappers.remove(audit)
     assert sorted(sql_of(t)) == sorted([*AUDITED, ("primary", "SELECT 1")])
+    assert {query.callsite.function for query in t.queries} == {"audit", "execute"}
     assert [event.operation.value for event in t.transactions] == [
         "begin",
         "savepoint",
@@ -298,9 +299,10 @@ def test_whoever_has_no_argument_is_no_method():
     assert (nothing(), some(), some(1, 2), some(x=1)) == (None, None, 1, None)
 
 
-def test_a_statement_of_an_unknown_cursor_is_its_callers(primary):
-    """A wrapper may be called by whatever a project makes of the context."""
+def test_a_statement_without_its_cursor_runs_and_is_counted(primary, caplog):
+    """A wrapper may be called with whatever a project makes of the context."""
+    sent = []
     with trace("test", keep=False) as t:
-        sent = []
         watching.tap(lambda *args: sent.append(args), "SELECT 1", None, False, {"connection": primary})
-    assert (len(sent), sql_of(t)) == (1, [("primary", "SELECT 1")])
+    assert (len(sent), t.document.dropped.query) == (1, 1)
+    assert "KeyError" in caplog.text

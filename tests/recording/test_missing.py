@@ -89,7 +89,7 @@ def test_nothing_is_noted_without_a_trace():
 
 
 def test_an_error_of_ours_costs_only_the_record(monkeypatch, caplog):
-    def broken(frame, trace, *, callsites):
+    def broken(frame, source, recorder):
         raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr(missing, "origin", broken)

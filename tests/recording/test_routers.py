@@ -14,8 +14,8 @@ from django.utils.functional import SimpleLazyObject
 
 from dbroute_panel.recording import decisions, probes
 from dbroute_panel.recording import routers as watching
-from dbroute_panel.recording.carrier import Carrier, decision_behind
 from dbroute_panel.recording.raw import KINDS
+from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import InstanceRef, TypeRef
 from example_site.library.models import Book, Person, Review, Tag
@@ -534,7 +534,7 @@ def test_a_class_that_overrides_djangos_method_is_called_as_it_is_in_one_step(re
     with pytest.raises(LookupError):
         mine.db_for_read(Tag)
     outer, inner, nothing, failed = recorded.decisions
-    assert (outer.model, decision_behind(answer, recorded.id)) == ("library.Book", outer.id)
+    assert (outer.model, recorded._recorder.answers[id(answer)]) == ("library.Book", outer.id)
     assert (outcomes(outer), outcomes(inner)) == (["answered"], ["passed", "answered"])
     assert outer.steps[0].router == f"{__name__}.Sharding"
     assert (inner.parent, outer.parent) == (outer.id, None)
@@ -711,13 +711,15 @@ class Alias(enum.StrEnum):
     ARCHIVE = "archive"
 
 
-def test_a_plain_answer_comes_back_as_a_carrier_only_while_a_trace_is_active(site, ask):
+def test_a_plain_answer_comes_back_as_a_string_of_its_own_only_while_a_trace_is_active(site, ask):
     ask(Says("primary"))
-    assert type(router.db_for_read(Book)) is str
+    assert router.db_for_read(Book) is router.routers[0].answer
     with trace("test", keep=False):
-        assert type(router.db_for_read(Book)) is Carrier
+        assert type(router.db_for_read(Book)) is str
+        assert router.db_for_read(Book) == "primary"
+        assert router.db_for_read(Book) is not router.routers[0].answer
         assert router.allow_migrate("primary", "library") is router.routers[0].answer
-    assert type(router.db_for_read(Book)) is str
+    assert router.db_for_read(Book) is router.routers[0].answer
 
 
 @pytest.mark.parametrize("answer", [["primary"], object(), Alias.PRIMARY, 3])
@@ -1012,19 +1014,19 @@ def test_an_error_of_ours_leaves_django_s_alone(recorded, ask, monkeypatch, capl
 
 
 def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
-    monkeypatch.setattr(watching, "Carrier", lambda *args: 1 / 0)
+    monkeypatch.setattr(recorded._recorder, "aliases", None)
     assert router.db_for_write(Book) == "primary"
     assert recorded._recorder.dropped["decision"] == 1
     monkeypatch.setattr(decisions, "scalar", lambda value: 1 / 0)
     assert router.allow_relation(Book(), Book()) is True
     assert recorded._recorder.dropped["decision"] == 2
-    assert "ZeroDivisionError" in caplog.text
+    assert "TypeError" in caplog.text
 
 
-@pytest.mark.parametrize("part", ["scalar", "carry"])
+@pytest.mark.parametrize("part", [(decisions, "scalar"), (Recorder, "handed_back")])
 def test_so_is_one_where_no_router_has_answered(recorded, ask, monkeypatch, caplog, part):
     ask(Silent())
-    monkeypatch.setattr(decisions, part, lambda *args: 1 / 0)
+    monkeypatch.setattr(*part, lambda *args: 1 / 0)
     assert router.db_for_write(Book) == "default"
     assert recorded._recorder.dropped["decision"] == 1
     assert "ZeroDivisionError" in caplog.text

@@ -26,7 +26,6 @@ from django.http import Http404
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbroute_panel.recording.carrier import Carrier
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import TypeRef, dumps, loads
 from example_site.library.models import Book, Person, Review, Tag
@@ -56,7 +55,7 @@ def outcome(call):
         return "raised", told
     if asyncio.iscoroutine(answer):
         answer.close()
-    return "returned", answer if type(answer) in (str, Carrier, bool) else TypeRef(type=dotted(type(answer)))
+    return "returned", answer if type(answer) in (str, bool) else TypeRef(type=dotted(type(answer)))
 
 
 def dotted(cls):
