@@ -25,27 +25,18 @@ class SharedAlias(LookupError):
     """Of this alias Python has one object, which everybody shares who names it."""
 
 
-class Aliases(dict[str, bytes]):
+class Aliases(dict[str, str]):
     """
-    What is decoded for a string of its own, by the plain alias.
+    What is put behind the first letter of an alias for a string of its own, by the plain alias.
 
-    The keys are interned and kept. ``setattr()`` and its like intern the string they are given where there is
-    no equal one yet: each equal name in code that is compiled later would be the answer of a decision.
+    Python makes a new string of two that are put together. The keys are interned and kept. ``setattr()`` and
+    its like intern the string they are given where there is no equal one yet: each equal name in code that is
+    compiled later would be the answer of a decision.
     """
 
-    def __missing__(self, alias: str) -> bytes:
+    def __missing__(self, alias: str) -> str:
         if len(alias) < 2:
-            raise SharedAlias  # "" and Latin letters are there once
-        try:
-            encoded = alias.encode()
-        except UnicodeEncodeError:
-            encoded = _Surrogates(alias.encode("utf-8", "surrogatepass"))
-        self[intern(encoded.decode())] = encoded
-        return encoded
-
-
-class _Surrogates(bytes):
-    """An alias with half a character in it, which UTF-8 does not know."""
-
-    def decode(self, encoding: str = "utf-8", errors: str = "surrogatepass") -> str:
-        return super().decode(encoding, errors)
+            raise SharedAlias
+        rest = alias[1:]
+        self[intern(alias[0] + rest)] = rest
+        return rest

@@ -171,11 +171,11 @@ class Recorder:
     def handed_back(self, answer: str, raw: RawDecision) -> str:
         """The alias that a decision hands back: a string of its own, by which its queries are known."""
         try:
-            alias = self.aliases[answer].decode()
+            rest = self.aliases[answer]
         except SharedAlias:
             self.answered(answer, raw.model, raw.id)
             return answer
-        raw.answer = alias
+        alias = raw.answer = answer[0] + rest
         self.answers[id(alias)] = raw.id
         return alias
 

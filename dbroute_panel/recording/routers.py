@@ -88,7 +88,7 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             return settled(recorder, raw, answer, hints)
         # Django hands back the very object with which a router settled it.
         try:
-            alias = recorder.aliases[answer].decode()
+            alias = answer[0] + recorder.aliases[answer]  # a string of its own
             raw = RawDecision(
                 event,
                 action,

@@ -147,7 +147,7 @@ def instance(value: Any, answers: Mapping[int, int]) -> Instance | None:
         _key(cls, attributes),
         None if db is None else str.__str__(db) if issubclass(type(db), str) else dotted(db),
         bool(state.adding) if state is not None else True,
-        answers.get(id(db)),
+        None if db is None else answers.get(id(db)),
     )
 
 

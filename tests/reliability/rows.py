@@ -24,7 +24,7 @@ ROWS = [
     Row("The same seed gives the same answers", ("tests/recording/test_same_answers.py",)),
     Row(
         "Each query is linked to its decision",
-        ("tests/recording/test_carrier.py", "tests/recording/test_links.py"),
+        ("tests/recording/test_answers.py", "tests/recording/test_links.py"),
     ),
     Row("Each line of code is the one that asked", ("tests/recording/test_callers.py",)),
     Row(
