@@ -135,6 +135,7 @@ class TestRows:
             (Route.EXPLICIT, 'using("archive"), no router asked'),
             (Route.CURSOR, "raw cursor, no router asked"),
             (Route.SCHEMA, "schema editor, no router asked"),
+            (Route.PEERS, "with its peers, no router was asked"),
         ],
     )
     def test_a_query_that_no_router_was_asked_about_says_so(self, route, why):

@@ -36,6 +36,7 @@ ROUTES = {
     Route.EXPLICIT: gettext_lazy("named in code"),
     Route.CURSOR: gettext_lazy("raw cursor"),
     Route.SCHEMA: gettext_lazy("schema editor"),
+    Route.PEERS: gettext_lazy("with its peers"),
 }
 
 

@@ -105,13 +105,14 @@ def origin(  # noqa: C901 - one loop, because it runs for every frame
         elif kind == TEMPLATE:
             if template is None and here.f_code is RENDER:
                 template = here
-        elif kind == SCHEMA:
+        elif kind == SCHEMA and source is None:
             told = Route.SCHEMA
-        elif here.f_code is _FETCH_MANY and source is not None:  # DEFERRED
+        elif here.f_code is _FETCH_MANY and source is not None:
             told = Route.PEERS
         here = here.f_back
     if source is not None:
-        decision = recorder.answers.get(id(getattr(source, "using", None)))
+        if told is not Route.PEERS:
+            decision = recorder.answers.get(id(getattr(source, "using", None)))
         try:
             model = source.query.model
         except AttributeError:  # a RawQuery does not know its model

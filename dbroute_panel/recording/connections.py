@@ -53,12 +53,12 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             if recorder.closed or recorder.latest >= recorder.limit:
                 raise StopIteration  # before the walk, which would be for nothing
             caller = caller_of(cursor, _frame(1))
-            if is_housekeeping(caller, context["connection"]):
+            if is_housekeeping(caller, cursor, context["connection"]):
                 raise _Housekeeping
             source, sender = sender_of(caller, cursor, context["connection"], sql)
             site, model, decision, *more = origin(sender or caller, source, recorder)
             within = recorder.within
-            if decision is None and recorder.answered_as:
+            if decision is None and recorder.answered_as and more[1] is None:
                 decision = recorder.decision_of(getattr(source, "using", None), model)
         known, about = recorder.subject
         if known is not model:
@@ -131,7 +131,8 @@ class _Housekeeping(Exception):
 
 def _is_housekeeping(frame: FrameType, context: dict[str, Any]) -> bool:
     """Whether the connection itself sends the statement that our caller, in ``frame``, is to execute."""
-    return is_housekeeping(caller_of(context["cursor"], frame), context["connection"])
+    cursor = context["cursor"]
+    return is_housekeeping(caller_of(cursor, frame), cursor, context["connection"])
 
 
 def _refuse(recorder: Recorder, frame: FrameType, context: dict[str, Any]) -> None:

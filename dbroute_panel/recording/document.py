@@ -180,9 +180,7 @@ class Writer:
             operation=operation,
             writes=writes,
             model=self.names[raw.model],
-            route=self.route(raw)
-            if raw.decision is None or raw.told
-            else self.routes.get(raw.decision, ROUTER),
+            route=self.route(raw) if raw.decision is None else self.routes.get(raw.decision, ROUTER),
             decision=raw.decision,
             instance=None if raw.saved is None else self.values.instance(raw.saved),
             atomic=raw.atomic,

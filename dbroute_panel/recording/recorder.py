@@ -100,7 +100,8 @@ class Recorder:
         self.ids = self._drawn = iter(range(1, self.limit + 1))
         self.params = panel_settings.RECORD_PARAMS
         self.callsites = panel_settings.CALLSITES
-        self.same_ways = kind == "request" and self.callsites
+        self.in_request = kind == "request"
+        self.same_ways = self.in_request and self.callsites
         _live[self.trace_id] = self
 
     @property

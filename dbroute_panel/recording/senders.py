@@ -9,8 +9,10 @@ that somebody sends with a cursor of his own while the compiler is at work is no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from inspect import CO_VARARGS
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MemberDescriptorType
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -74,12 +76,14 @@ def is_connecting(frame: FrameType | None, connection: object) -> bool:
     return False
 
 
-def is_housekeeping(frame: FrameType | None, connection: object) -> bool:
+def is_housekeeping(frame: FrameType | None, cursor: object, connection: object) -> bool:
     """
     Whether what calls a cursor in ``frame`` is its connection, to connect or for a transaction.
 
     What execute wrappers and receivers of signals send meanwhile is not: their frames lie between.
     """
+    while frame is not None and _is_proxy(frame, cursor):
+        frame = frame.f_back
     while frame is not None and receiver(frame) is connection:
         if frame.f_code in HOUSEKEEPERS or frame.f_code.co_name == "connect":
             return True
@@ -107,7 +111,10 @@ def sender_of(  # noqa: C901 - one loop, because it runs for every frame
                 return receiver(here), here
         elif kind == RAW:
             me = receiver(here)
-            if issubclass(type(me), RawQuery) and _leads_to(me.__dict__.get("cursor"), cursor):
+            if issubclass(type(me), RawQuery) and (
+                _leads_to(me.__dict__.get("cursor"), cursor)
+                or (me.sql is sql and here.f_locals.get("connection") is connection)
+            ):
                 return me, here
         elif kind in (LIBRARY, USER):
             if issubclass(type(me := receiver(here)), SQLCompiler) and me.connection is connection:
@@ -148,14 +155,26 @@ def _executes(frame: FrameType, cursor: object, connection: object, sql: object)
     return names.get("sql") is sql and issubclass(type(me), SQLCompiler) and me.connection is connection
 
 
+def _is_proxy(frame: FrameType, cursor: object) -> bool:
+    """Whether a method of somebody's proxy of ``cursor`` is at work in ``frame``."""
+    return kind_of(frame.f_code.co_filename) in (LIBRARY, USER) and _leads_to(receiver(frame), cursor)
+
+
 def _leads_to(value: object, cursor: object, depth: int = 2) -> bool:
     """Whether ``value`` is ``cursor``, or an object that has it: a project may hand out proxies."""
     if value is cursor:
         return True
     if depth == 0 or issubclass(type(value), (CursorWrapper, BaseDatabaseWrapper)):
         return False
-    try:
-        attributes = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return False
-    return any(_leads_to(attribute, cursor, depth - 1) for attribute in list(attributes.values()))
+    return any(_leads_to(part, cursor, depth - 1) for part in _parts(value))
+
+
+def _parts(value: object) -> Iterator[object]:
+    """The attributes that an object has itself, read without any code of the project's."""
+    with suppress(AttributeError):
+        yield from list(object.__getattribute__(value, "__dict__").values())
+    for cls in type(value).__mro__:
+        for member in list(vars(cls).values()):
+            if type(member) is MemberDescriptorType:  # of __slots__
+                with suppress(AttributeError):
+                    yield member.__get__(value)

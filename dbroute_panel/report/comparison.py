@@ -207,6 +207,7 @@ def decider(by: tuple[str, str | None, str | None], routers: ShortNames) -> str:
         "explicit": _("named in code"),
         "cursor": _("raw cursor"),
         "schema": _("schema editor"),
+        "peers": _("with its peers"),
         "same_database": _("_state.db compared, no router had an opinion"),
         "allowed": _("allowed, no router had an opinion"),
         "error": _("a router raised"),

@@ -49,6 +49,7 @@ _ROUTES: Final = {
     Route.EXPLICIT: Decider.CODE,
     Route.CURSOR: Decider.CODE,
     Route.SCHEMA: Decider.CODE,
+    Route.PEERS: Decider.INSTANCE,
 }
 
 

@@ -120,6 +120,8 @@ def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
         return _("raw cursor, no router asked")
     if query.route is Route.SCHEMA:
         return _("schema editor, no router asked")
+    if query.route is Route.PEERS:
+        return _("with its peers, no router was asked")
     if decision is None:
         return str(query.route)
     asked = asked_about(query, decision)
@@ -163,6 +165,11 @@ def ran(query: Query, decision: Decision | None) -> str:
         return _("The schema editor of “%(alias)s”. No router was asked for this statement.") % {
             "alias": query.alias
         }
+    if query.route is Route.PEERS:
+        return _(
+            "Django fetched a deferred field for all objects of a queryset at once, on “%(alias)s”, the "
+            "database of the first of them. No router was asked."
+        ) % {"alias": query.alias}
     if decision is None:
         return _("Decision #%(number)s, which sent it there, is not in this trace.") % {
             "number": query.decision
