@@ -19,6 +19,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from dbroute_panel.recording.answers import Asked
 from dbroute_panel.recording.files import (
+    HANDLER,
     LIBRARY,
     MODEL,
     OF_ORIGINS,
