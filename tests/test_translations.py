@@ -104,7 +104,7 @@ def test_the_catalogues_have_each_string_of_the_code_and_no_other(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=left)
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    for stamp in (".made", ".installed-dev"):
+    for stamp in (".made", ".installed-test"):
         (tmp_path / stamp).touch()
     subprocess.run(
         ["make", "messages", f"VENV={tmp_path}", f"BIN={Path(sys.executable).parent}"],

@@ -117,7 +117,7 @@ def _run_elsewhere(scenario: Scenario, module: str) -> Part:
 def _manage(*arguments: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A command of the example site in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "example_site", *arguments],
+        [PYTHON, "-m", "example_site", *arguments],
         cwd=settings.BASE_DIR,
         env=environ,
         capture_output=True,
@@ -125,3 +125,7 @@ def _manage(*arguments: str, environ: dict[str, str]) -> subprocess.CompletedPro
         timeout=TIMEOUT,
         check=False,
     )
+
+
+PYTHON = sys.executable
+"""What runs a scenario in a process of its own."""

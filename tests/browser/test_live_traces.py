@@ -78,8 +78,8 @@ def test_a_filter_set_in_the_page_is_what_is_asked_about(page, asked):
     page.get_by_label("Path or name").fill("nightly")
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.get_by_label("Path or name").blur()
-    asked.clear()
-    page.wait_for_timeout(LONGER_THAN_A_ROUND)
+    with page.expect_request(lambda request: "seen=" in request.url):
+        asked.clear()
 
     assert asked
     assert all("path=nightly" in url for url in asked)

@@ -7,7 +7,7 @@ import time
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
 
-TIMEOUT = 20_000  # ms; generous, because another process may have the processor
+TIMEOUT = 60_000  # ms; generous, because another process may have the processor
 MOMENT = 500  # ms
 # Laid out first: a picture in a style sheet is asked for when it is known what has that style.
 STATE = "document.documentElement.getBoundingClientRect() && document.readyState"

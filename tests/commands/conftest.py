@@ -9,7 +9,6 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from dbroute_panel.management.commands.dbroute import Command
+from tests import forking
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,13 +64,13 @@ def manage(environment):
 
     def run(*args, stdin="", **variables):
         finished = subprocess.run(
-            [sys.executable, "-m", "example_site", *map(str, args)],
+            [forking.python(), "-m", "example_site", *map(str, args)],
             cwd=ROOT,
             env=environment | variables,
             input=stdin,
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return Done(finished.stdout, finished.stderr, finished.returncode)
@@ -85,7 +86,7 @@ def terminal(environment):
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen(
-            [sys.executable, "-m", "example_site", *map(str, args)],
+            [forking.python(), "-m", "example_site", *map(str, args)],
             cwd=ROOT,
             env=environment | {"TERM": "xterm"} | variables,
             stdin=subprocess.DEVNULL,
@@ -94,7 +95,7 @@ def terminal(environment):
         )
         os.close(theirs)
         seen = b""
-        while select.select([ours], [], [], 60)[0]:
+        while select.select([ours], [], [], PATIENCE_SECONDS)[0]:
             try:
                 more = os.read(ours, 65536)
             except OSError:  # Linux says so when the other end is closed
@@ -103,6 +104,6 @@ def terminal(environment):
                 break
             seen += more
         os.close(ours)
-        return Done(seen.decode().replace("\r\n", "\n"), "", process.wait(10))
+        return Done(seen.decode().replace("\r\n", "\n"), "", process.wait(PATIENCE_SECONDS))
 
     return run

@@ -18,8 +18,10 @@ from django.db import DatabaseError
 from dbroute_panel.management.dbroute import SUBCOMMANDS
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import StoreError
+from tests import forking
 from tests.commands.conftest import ROOT
 from tests.traces import a_trace
+from tests.waiting import PATIENCE_SECONDS
 
 WRONG = {
     ("maap",): "No subcommand 'maap'. Did you mean 'map'?",
@@ -197,14 +199,14 @@ def test_a_closed_pipe_ends_it_quietly(environment, store, arguments):
         store.save(a_trace(number))
     arguments = arguments.format(id=f"{7:032x}")
     for reader in ("true", "head -c 10 >/dev/null"):
-        script = f"{sys.executable} -m example_site dbroute {arguments} | {reader}; echo ${{PIPESTATUS[0]}}"
+        script = f"{forking.python()} -m example_site dbroute {arguments} | {reader}; echo ${{PIPESTATUS[0]}}"
         finished = subprocess.run(
             ["bash", "-c", script],
             cwd=ROOT,
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert finished.stderr == ""

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forking
 from tests.docs.project import Project
 from tests.docs.running import Page
 
@@ -32,7 +32,7 @@ def base_project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("base") / "mysite"
     folder.mkdir()
     for command in (["startproject", "mysite", "."], ["startapp", "library"]):
-        subprocess.run([sys.executable, "-m", "django", *command], cwd=folder, check=True)
+        subprocess.run([forking.python(), "-m", "django", *command], cwd=folder, check=True)
     (folder / "library/models.py").write_text(MODELS)
     with (folder / "mysite/settings.py").open("a") as file:
         file.write(SETTINGS)

@@ -10,19 +10,31 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from dbroute_panel.stores import SQLiteStore
+from tests import forking
 from tests.docs.pages import ROOT
 from tests.packaging.browser import free_port
+from tests.waiting import PATIENCE_SECONDS, until
 
 HOME = "/home/you"
 """Where the pages say that the project is."""
 
 FOREIGN = ("COVERAGE_PROCESS_CONFIG", "DJANGO_SETTINGS_MODULE", "EXAMPLE_SITE_TRACES", "PYTEST_ADDOPTS")
+
+
+def answered(request: urllib.request.Request) -> Any:
+    """The response, an error page too; None while nobody listens yet."""
+    try:
+        return urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        return error
+    except urllib.error.URLError:
+        return None
 
 
 class Project:
@@ -39,7 +51,10 @@ class Project:
             self.folder = home / "mysite"
             shutil.copytree(base, self.folder)
         self.environment = {key: value for key, value in os.environ.items() if key not in FOREIGN} | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(
+                [str(Path(python).parent) for python in (forking.python(), sys.executable)]
+                + [os.environ["PATH"]]
+            ),
             "XDG_CACHE_HOME": str(home / ".cache"),
             "NO_COLOR": "1",
             "COLUMNS": "80",
@@ -89,7 +104,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return finished.returncode, finished.stdout.replace(str(self.home), HOME)
@@ -98,7 +113,7 @@ class Project:
         """The status of what ``runserver`` answers a browser, and the text where that is no error page."""
         port = free_port()
         server = subprocess.Popen(
-            [sys.executable, "manage.py", "runserver", "--noreload", str(port)],
+            [forking.python(), "manage.py", "runserver", "--noreload", str(port)],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.DEVNULL,
@@ -107,31 +122,24 @@ class Project:
         # As a browser asks: Django's page with the error is another one for it.
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
         try:
-            for _ in range(300):
-                try:
-                    response = urllib.request.urlopen(request)
-                except urllib.error.HTTPError as error:
-                    response = error
-                except urllib.error.URLError:
-                    time.sleep(0.1)
-                    continue
-                with response:
-                    self.wait_for(response.headers["Dbroute-Trace-Id"])
-                    text = response.read().decode() if response.status < 400 else ""
-                    return f"{response.status} {text}".strip()
-            raise TimeoutError(path)
+            with until(lambda: answered(request), pause=0.1) as response:
+                self.wait_for(response.headers["Dbroute-Trace-Id"])
+                text = response.read().decode() if response.status < 400 else ""
+                return f"{response.status} {text}".strip()
         finally:
             server.terminate()
             server.wait()
 
     def wait_for(self, trace_id: str) -> None:
         """A trace is saved after its response was sent."""
-        for _ in range(300):
+
+        def is_there() -> bool:
             for file in self.home.glob(".cache/dbroute-panel/*.sqlite3"):
                 store = SQLiteStore(path=str(file))
                 found = store.get(trace_id)
                 store.close()
                 if found is not None:
-                    return
-            time.sleep(0.1)
-        raise TimeoutError(trace_id)
+                    return True
+            return False
+
+        until(is_there, pause=0.1)

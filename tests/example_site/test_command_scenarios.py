@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ from dbroute_panel.records import Action, Operation, Outcome, Route, Settled, lo
 from example_site.replication import files
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
+from tests import forking
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 AUTH, USERS, LIBRARY = (
@@ -38,16 +39,6 @@ WHERE = {
     "library": {"primary", "archive"},
     "notes": set(MIGRATED),
 }
-
-
-@pytest.fixture(autouse=True)
-def same_order(monkeypatch):
-    """
-    makemigrations asks about the apps in the order of a set, until one is allowed.
-
-    With another seed that may be one of the tool's own, which are never in a trace.
-    """
-    monkeypatch.setenv("PYTHONHASHSEED", "1")
 
 
 @pytest.fixture
@@ -74,16 +65,16 @@ def dbroute(site, store, tmp_path):
     def command(*arguments, empty=False, settings="example_site.settings", code=0):
         if not empty and not any(scratch.iterdir()):
             files.copy_databases(scratch)
+        chosen = ["--settings", settings]
+        words = ["run", *chosen, *arguments] if "--" in arguments else [*arguments, *chosen]
         finished = subprocess.run(
-            [sys.executable, "-m", "example_site", "dbroute", *arguments, "--settings", settings]
-            if "--" not in arguments
-            else [sys.executable, "-m", "example_site", "dbroute", "run", "--settings", settings, *arguments],
+            [forking.python(), "-m", "example_site", "dbroute", *words],
             cwd=ROOT,
             env=os.environ | {"EXAMPLE_SITE_DATA": str(scratch), "EXAMPLE_SITE_TRACES": str(store.path)},
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
         assert finished.returncode == code, finished.stderr
         return finished

@@ -32,7 +32,7 @@ def run(name, count):
 
 name = sys.argv[1]
 small, before = run(name, 10)
-large, after = run(name, 1000)
+large, after = run(name, 250)
 print(small, large, before, after)
 """
 
@@ -47,10 +47,10 @@ def test_a_document_a_line():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["json", "ndjson", "csv"])
-def test_1000_traces_of_1000_events_take_as_much_memory_as_ten(name):
+def test_250_traces_of_1000_events_take_as_much_memory_as_ten(name):
     done = subprocess.run([sys.executable, "-c", MEASURED, name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     small, large, before, after = map(int, done.stdout.split())
-    assert large > 90 * small
-    assert large > 400_000_000
+    assert large > 22 * small
+    assert large > 100_000_000
     assert after - before < 20 * 1024  # kB

@@ -78,4 +78,4 @@ def test_the_wait_for_a_locked_file_is_not_measured_by_the_clock_of_the_wall(sto
         with pytest.raises(StoreError) as raised:
             store.save(a_trace(2))
         assert sqlite_code(raised.value) == sqlite3.SQLITE_BUSY
-        assert 0.15 < time.perf_counter() - began < 3
+        assert time.perf_counter() - began > 0.15

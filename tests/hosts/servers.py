@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from dbroute_panel.stores import SQLiteStore
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -66,8 +67,8 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait_until_it_answers(self, seconds: float = 30) -> None:
-        until = time.monotonic() + seconds
+    def wait_until_it_answers(self) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
             try:
                 socket.create_connection(self.address, timeout=1).close()
@@ -77,14 +78,14 @@ class Server:
         raise TimeoutError(self.log.read_text())
 
     def client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, timeout=60)
+        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=60)
+        return httpx.get(self.url + path, timeout=PATIENCE_SECONDS)
 
-    def traces(self, count: int, seconds: float = 20):
+    def traces(self, count: int):
         """The traces, once there are so many: one is kept after its response was sent."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + PATIENCE_SECONDS
         while self.store.count() < count and time.monotonic() < until:
             time.sleep(0.02)
         traces = list(self.store.traces())
@@ -98,7 +99,7 @@ class Server:
 
     def leave(self, path: str, read: int = 1) -> None:
         """Ask for a page, read a little of it, and be gone without a word."""
-        with closing(socket.create_connection(self.address, timeout=20)) as client:
+        with closing(socket.create_connection(self.address, timeout=PATIENCE_SECONDS)) as client:
             # What the network takes in advance stays small, so that the server soon waits for us.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -110,7 +111,7 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from django.test import Client
@@ -14,6 +13,7 @@ from django.urls import path
 from dbroute_panel.stores import SQLiteStore
 from tests.hosts import background, celery_app
 from tests.hosts.servers import ROOT
+from tests.waiting import PATIENCE_SECONDS, until
 
 urlpatterns = [path("tags/<marker>/", background.view)]
 
@@ -86,7 +86,7 @@ background.look_and_retry.delay({marker!r})
 background.look_and_fail.delay({marker!r})
 """
     command = [sys.executable, "-m", "example_site", "shell", "-c", send]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=PATIENCE_SECONDS)
     assert store.count() == 0
     log = tmp_path / "log.txt"
     with log.open("wb") as output:
@@ -107,12 +107,10 @@ background.look_and_fail.delay({marker!r})
             stderr=subprocess.STDOUT,
         )
     try:
-        until = time.monotonic() + 30
-        while store.count() < 6 and time.monotonic() < until and worker.poll() is None:
-            time.sleep(0.1)
+        until(lambda: store.count() >= 6 or worker.poll() is not None)
     finally:
         worker.terminate()
-        worker.wait(20)
+        worker.wait(PATIENCE_SECONDS)
     traces = list(store.traces())
     store.close()
     assert sorted(trace.name for trace in traces) == [

@@ -7,9 +7,11 @@ import re
 
 import httpx
 
+from tests.waiting import PATIENCE_SECONDS
+
 
 def test_the_button_of_scenario_28_runs_it_under_runserver(demo):
-    with httpx.Client(base_url=demo.url, timeout=60, follow_redirects=True) as browser:
+    with httpx.Client(base_url=demo.url, timeout=PATIENCE_SECONDS, follow_redirects=True) as browser:
         page = browser.get("/").text
         (form,) = re.findall(r'<form[^>]*action="/scenarios/28/run/".*?</form>', page, re.DOTALL)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]

@@ -14,6 +14,7 @@ from django.urls import path
 from dbroute_panel.stores import SQLiteStore
 from example_site.library.models import Tag
 from tests.hosts.servers import ROOT
+from tests.waiting import PATIENCE_SECONDS
 
 pytest.importorskip("django.tasks", reason="Django has tasks from 6.0 on")
 
@@ -84,7 +85,7 @@ def test_a_worker_leaves_a_trace_for_each_task(site, tmp_path, marker):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert finished.returncode == 0, finished.stderr

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 
 from tests.hosts.test_requests import looked
+from tests.waiting import until
 
 
 def test_a_thread_with_a_copied_context_is_part_of_the_request(server, marker):
@@ -24,13 +24,8 @@ def test_a_thread_that_outlives_the_response_is_recorded_until_then_and_can_have
     server, marker
 ):
     server.get(f"/outliving-thread/{marker}/")
-    until = time.monotonic() + 20
     with closing(sqlite3.connect(server.data / "archive.sqlite3")) as archive:
-        while (
-            not archive.execute("SELECT 1 FROM library_tag WHERE name = ?", [marker]).fetchall()
-            and time.monotonic() < until
-        ):
-            time.sleep(0.02)
+        until(lambda: archive.execute("SELECT 1 FROM library_tag WHERE name = ?", [marker]).fetchall())
     request, own = sorted(server.traces(2), key=lambda trace: trace.kind, reverse=True)
     assert looked(request) == {"primary": 1}
     assert (own.kind, own.name, own.request) == ("block", f"after {marker}", None)

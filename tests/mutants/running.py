@@ -31,8 +31,6 @@ SLOW = 1.0
 """A test that takes more seconds of the processor is left out."""
 LONGEST = 30.0
 """For a mutant not more tests than so many seconds of the processor."""
-TIMED = {"quickest", "monotonic", "perf_counter"}
-"""What a test calls that a busy machine can fail: it is left out."""
 TIMEOUT = "timeout"
 
 Lines = dict[str, dict[str, list[str]]]
@@ -46,9 +44,6 @@ class Runner:
         self.mutants = mutants
         self.told = told
         self.kills: Counter[str] = Counter()
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if not TIMED & {*item.function.__code__.co_names}]
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = {item.nodeid: item for item in session.items}

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -76,7 +78,7 @@ class Browser:
         body = None if data is None else urllib.parse.urlencode(data).encode()
         request = urllib.request.Request(self.address + path, data=body)
         try:
-            with self.opener.open(request, timeout=60) as response:
+            with self.opener.open(request, timeout=PATIENCE_SECONDS) as response:
                 return Page(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -91,7 +93,7 @@ def served(
     folder: Path,
     environment: Mapping[str, str],
     log: Path,
-    seconds: float,
+    seconds: float = PATIENCE_SECONDS,
 ) -> Iterator[Browser]:
     """Run ``command``, which serves ``port``, until the block ends; everything it prints goes to ``log``."""
     with log.open("wb") as output:
@@ -111,4 +113,4 @@ def served(
     finally:
         # The whole group: make has children, and runserver has its reloader.
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
+        server.wait(timeout=PATIENCE_SECONDS)

@@ -67,7 +67,7 @@ class Project:
 
     def install(self, *requirements: str) -> None:
         pip = [str(self.bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        self.run(*pip, *requirements)
+        self.run(*pip, "--no-compile", *requirements)  # little of it is imported here
 
     def start(self) -> None:
         self.folder.mkdir()
@@ -86,9 +86,7 @@ class Project:
         port = free_port()
         command = [str(self.bin / "python"), "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
         log = self.folder.parent / "runserver.log"
-        return served(
-            command, port=port, folder=self.folder, environment=self.environment, log=log, seconds=60
-        )
+        return served(command, port=port, folder=self.folder, environment=self.environment, log=log)
 
 
 def test_three_settings_are_all_that_the_readme_asks_for() -> None:

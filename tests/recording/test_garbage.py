@@ -20,6 +20,7 @@ from example_site.library.models import Book, Tag
 @pytest.fixture
 def collected():
     gc.collect()
+    gc.freeze()  # what there was before is not gone through each time
     gc.disable()
     yield
     gc.enable()

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from dbroute_panel.recording.statements import Statement, read
+from tests.waiting import no_trap
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,6 @@ def test_a_long_statement_is_read_but_not_remembered():
 
 @pytest.mark.parametrize("part", [" \t", "( ", "/* */", "'", "''", '"', "--\n"])
 def test_no_statement_takes_long_to_read(part):
-    start = time.process_time()
-    read(part * 100_000)
-    read("WITH " + part * 100_000)
-    assert time.process_time() - start < 2
+    with no_trap():
+        read(part * 100_000)
+        read("WITH " + part * 100_000)

@@ -26,6 +26,7 @@ from dbroute_panel.recording import streams, traces
 from dbroute_panel.recording.requests import begin
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Tag
+from tests.waiting import PATIENCE_SECONDS
 
 
 def tags(alias):
@@ -178,10 +179,9 @@ pytestmark = pytest.mark.filterwarnings(
 
 async def delivered(kept):
     """Where the only trace has queries, as soon as it is there."""
-    for _ in range(1000):
-        if kept:
-            break
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not kept:  # noqa: ASYNC110 - the end of a trace is no event of this loop
+            await asyncio.sleep(0.01)
     (document,) = kept
     return [query.alias for query in document.queries]
 
@@ -191,7 +191,7 @@ async def test_the_end_of_an_async_generator_whose_client_has_gone_is_in_its_tra
     kept, path, without_gc, monkeypatch
 ):
     # Without the garbage collector the context is not let go of: asgiref keeps the GeneratorExit.
-    monkeypatch.setattr(streams, "LONGEST_CLOSING", 1.0)
+    monkeypatch.setattr(streams, "LONGEST_CLOSING", 3.0)
     await get(path, after=2)
     assert kept == []  # the response is closed, the generator is not yet
     async with trace("of somebody else", keep=False) as another:

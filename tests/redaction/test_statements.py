@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-import time
 from contextlib import closing
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from dbroute_panel.redaction import statements, without_literals
 from tests.redaction.positions import ELSEWHERE, POSITIONS, TABLES
+from tests.waiting import no_trap
 
 VENDORS = ["sqlite", "postgresql", "mysql", "oracle", "microsoft", ""]
 
@@ -233,8 +233,7 @@ def test_a_long_statement_is_not_remembered():
     ids=["placeholders", "rows", "brackets", "parentheses", "names", "dollars", "spaces"],
 )
 @pytest.mark.parametrize("vendor", ["sqlite", "postgresql", ""])
-def test_the_time_grows_with_the_length_and_no_faster(sql, vendor):
-    """It takes a few tenths of a second; where the time grows with the square, a minute."""
-    began = time.process_time()
-    without_literals(sql, vendor)
-    assert time.process_time() - began < 3
+def test_the_work_grows_with_the_length_and_no_faster(sql, vendor):
+    """It takes a few tenths of a second; where it grows with the square, some minutes."""
+    with no_trap():
+        without_literals(sql, vendor)

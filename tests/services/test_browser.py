@@ -13,6 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 from example_site.library.models import Book
 from example_site.scenarios.lagging_replicas import NEW, OLD
 from tests.browser.chromium import launch
+from tests.browser.watch import TIMEOUT
 from tests.packaging.browser import free_port, served
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -23,9 +24,7 @@ def address(site, tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "example_site", "runserver", "--noreload", f"127.0.0.1:{port}"]
     environ = os.environ | {"DJANGO_SETTINGS_MODULE": "example_site.settings"}
-    with served(
-        command, port=port, folder=ROOT, environment=environ, log=tmp_path / "log", seconds=60
-    ) as browser:
+    with served(command, port=port, folder=ROOT, environment=environ, log=tmp_path / "log") as browser:
         yield browser.address
 
 
@@ -34,7 +33,7 @@ def page(request, address):
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page(base_url=address, color_scheme=request.param)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(TIMEOUT)
         yield page
         browser.close()
 

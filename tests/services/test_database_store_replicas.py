@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from dbroute_panel.stores import DatabaseStore, StoreError
 from tests.stores import databases
 from tests.stores.test_database import ids
 from tests.traces import a_trace
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,10 +59,7 @@ def test_what_was_saved_is_there_at_once_whatever_its_replicas_have(store, writt
         store.save(a_trace(number))
         assert store.get(a_trace(number).id) is not None
     assert connections[replica].connection is None
-    deadline = time.monotonic() + 30
-    while traces_on(replica) != 20:  # it is a real one, and follows
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: traces_on(replica) == 20)  # it is a real one, and follows
 
 
 def test_a_replica_that_nobody_declared_cannot_be_written(written, replica):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -40,7 +42,7 @@ def processes_of(folder: Path) -> list[str]:
 
 def test_a_command_ends_and_its_exit_code_is_handed_on():
     runner = beside_servers('echo "$EXAMPLE_SITE_DATABASES $EXAMPLE_SITE_DATA"; exit 7')
-    out, err = runner.communicate(timeout=120)
+    out, err = runner.communicate(timeout=PATIENCE_SECONDS)
     assert (runner.returncode, err) == (7, "")
     configuration, _, site = out.strip().partition(" ")
     assert configuration == "services"
@@ -59,7 +61,7 @@ def test_a_signal_leaves_nothing_behind(number, code):
     assert len([line for line in running if "postgres" in line and "-D" in line]) == 3
     # To the runner alone, as a service manager does; Ctrl-C in a terminal goes to its command as well.
     os.kill(runner.pid, number)
-    runner.communicate(timeout=60)
+    runner.communicate(timeout=PATIENCE_SECONDS)
     assert runner.returncode == code
     assert not folder.exists()
     assert processes_of(folder) == []
@@ -74,6 +76,6 @@ def test_a_signal_while_the_servers_start_leaves_nothing_behind(tmp_path):
     while not processes_of(tmp_path):
         assert runner.poll() is None
     runner.terminate()
-    assert runner.wait(timeout=60) == 143
+    assert runner.wait(timeout=PATIENCE_SECONDS) == 143
     assert list(tmp_path.iterdir()) == []
     assert processes_of(tmp_path) == []

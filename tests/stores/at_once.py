@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,7 +38,7 @@ def run_at_once(modules: Iterable[list[Any]]) -> str:
         for writer in writers:
             writer.stdin.write("go\n")
             writer.stdin.flush()
-        logged = "".join(writer.communicate(timeout=120)[1] for writer in writers)
+        logged = "".join(writer.communicate(timeout=PATIENCE_SECONDS)[1] for writer in writers)
     assert ready == ["ready\n"] * len(writers), logged
     assert {writer.returncode for writer in writers} == {0}, logged
     return logged

@@ -45,6 +45,7 @@ from dbroute_panel.stores.database import store as store_module
 from tests.stores import databases
 from tests.stores.at_once import ROOT
 from tests.traces import a_finding, a_trace
+from tests.waiting import PATIENCE_SECONDS, until
 
 BACKEND = "dbroute_panel.stores.DatabaseStore"
 
@@ -480,9 +481,9 @@ class TestLocks:
             with connections[traces].cursor() as cursor:
                 cursor.execute("UPDATE dbroute_panel_store_trace SET started = 0")
             saving.start()
-            time.sleep(0.2)
+            saving.join(0.2)
             assert saving.is_alive()
-        saving.join(5)
+        saving.join(PATIENCE_SECONDS)
         assert store.get(a_trace(1).id).name == "again"
 
     def test_what_cannot_be_evicted_now_goes_later_and_the_trace_is_kept(
@@ -517,7 +518,7 @@ class TestConnection:
         monkeypatch.setattr(own, "IDLE_SECONDS", 0.05)
         store.save(a_trace(1))
         worker = store._own._worker
-        worker.join(5)
+        worker.join(PATIENCE_SECONDS)
         assert not worker.is_alive()
         assert worker.session.connection is None
         assert store.count() == 1
@@ -529,8 +530,8 @@ class TestConnection:
         with own._lock:
             time.sleep(0.2)
             assert worker.is_alive()
-            job = worker.take(lambda cursor: "done", None, 1)
-        assert job.result(5) == "done"
+            job = worker.take(lambda cursor: "done", None, PATIENCE_SECONDS)
+        assert job.result(PATIENCE_SECONDS) == "done"
 
     def test_it_can_be_closed_at_any_time(self, store, as_served):
         store.save(a_trace(1))
@@ -550,7 +551,7 @@ class TestConnection:
         with pytest.raises(StoreError, match="cannot be reached"):
             store.save(a_trace(2))
         monkeypatch.undo()
-        time.sleep(own.PAUSE_SECONDS[0])
+        store._own._again_at = 0.0  # the pause is over
         assert ids(store.summaries()) == [1]
 
     def test_an_alias_that_is_gone(self, traces):
@@ -758,11 +759,10 @@ class TestOutOfReach:
         late = []
 
         def slowly(cursor):
-            release.wait(10)
+            release.wait(PATIENCE_SECONDS)
             late.append(threading.current_thread())
 
         hung = store._own._worker
-        start = time.perf_counter()
         with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
             store._own.run(slowly, seconds=0.1)
         with pytest.raises(StoreError, match="It is tried again in 1 s"):
@@ -771,9 +771,9 @@ class TestOutOfReach:
             clock[0] += 2
             with pytest.raises(StoreError, match="has yet to answer what it was asked before"):
                 store.save(a_trace(2))  # no further thread, no further connection
-        assert time.perf_counter() - start < 2
+        assert late == []  # nobody has waited for it
         release.set()
-        hung.join(5)
+        hung.join(PATIENCE_SECONDS)
         store.save(a_trace(3))  # by another thread, over another connection
         assert late == [hung]
         assert hung.session.connection is None
@@ -785,7 +785,7 @@ class TestOutOfReach:
 
         def work(cursor):
             began.set()
-            release.wait(10)
+            release.wait(PATIENCE_SECONDS)
 
         def run():
             try:
@@ -795,19 +795,19 @@ class TestOutOfReach:
 
         holding = threading.Thread(target=run)
         holding.start()
-        assert began.wait(5)
+        assert began.wait(PATIENCE_SECONDS)
         return release, holding, became
 
     def test_what_could_not_begin_in_time_is_given_up_and_nothing_else(self, store, as_served, monkeypatch):
         monkeypatch.setattr(stores, "lost", 0)
-        release, holding, became = self.hold(store, 10)
+        release, holding, became = self.hold(store, PATIENCE_SECONDS)
         worker = store._own._worker
         with pytest.raises(StoreError, match=r"was busy with other traces for 0\.1 s"):
             store._own.run(lambda cursor: pytest.fail("it was given up"), seconds=0.1)
         assert store._own._again_at == 0
         assert store._own._worker is worker
         release.set()
-        holding.join(5)
+        holding.join(PATIENCE_SECONDS)
         assert became == [None]
         assert keep(a_trace(1)) is True
         assert store._own._worker is worker
@@ -817,32 +817,31 @@ class TestOutOfReach:
         worker = store._own._worker
         with pytest.raises(StoreError, match="did not answer"):
             store._own.run(lambda cursor: pytest.fail("it was given up"), seconds=0.4)
-        holding.join(5)
+        holding.join(PATIENCE_SECONDS)
         assert "did not answer" in str(became[0])
         assert store._own._worker is None
         assert store._own._again_at > 0
         release.set()
-        worker.join(5)
+        worker.join(PATIENCE_SECONDS)
 
     def test_a_list_that_takes_long_keeps_no_trace_from_being_saved(self, store, as_served):
         release, began = threading.Event(), threading.Event()
         looking = threading.Thread(
-            target=lambda: store._pages.run(lambda cursor: began.set() or release.wait(10))
+            target=lambda: store._pages.run(lambda cursor: began.set() or release.wait(PATIENCE_SECONDS))
         )
         looking.start()
-        assert began.wait(5)
-        start = time.perf_counter()
+        assert began.wait(PATIENCE_SECONDS)
         store.save(a_trace(1))
-        assert time.perf_counter() - start < 2
+        assert looking.is_alive()
         release.set()
-        looking.join(5)
+        looking.join(PATIENCE_SECONDS)
         assert ids(store.summaries()) == [1]
 
     @pytest.mark.parametrize("closing", [lambda store: store.close(), lambda store: own._before_fork()])
     def test_closing_keeps_nobody_waiting(self, store, traces, as_served, closing, monkeypatch):
         """Neither another store, nor what is under way, which may need the lock too."""
         monkeypatch.setattr(own, "FORK_SECONDS", 0.3)
-        release, holding, became = self.hold(store, 10)
+        release, holding, became = self.hold(store, PATIENCE_SECONDS)
         worker = store._own._worker
         ended = threading.Event()
 
@@ -854,29 +853,25 @@ class TestOutOfReach:
 
         ending = threading.Thread(target=close)
         ending.start()
-        while store._own._worker is worker:
-            time.sleep(0.001)
-        start = time.perf_counter()
+        until(lambda: store._own._worker is not worker)
         other = DatabaseStore(alias=traces)
         other.save(a_trace(1))
-        assert time.perf_counter() - start < 2
+        assert holding.is_alive()
         release.set()
-        holding.join(5)
+        holding.join(PATIENCE_SECONDS)
         assert became == [None]
-        ending.join(5)
+        ending.join(PATIENCE_SECONDS)
         assert ended.is_set()
-        worker.join(5)
+        worker.join(PATIENCE_SECONDS)
         other.close()
 
     def test_a_fork_does_not_wait_for_a_server(self, store, as_served):
-        release, holding, _became = self.hold(store, 10)
-        start = time.perf_counter()
+        release, holding, _became = self.hold(store, PATIENCE_SECONDS)
         own._before_fork()
-        took = time.perf_counter() - start
         own._after_fork()
-        assert 0.5 < took < 3
+        assert holding.is_alive()
         release.set()
-        holding.join(5)
+        holding.join(PATIENCE_SECONDS)
 
     def test_a_contradiction_is_tried_again_three_times(self, store, as_served):
         tried = []
@@ -895,7 +890,7 @@ class TestOutOfReach:
         waits = []
         for _ in range(4):
             release, holding, _became = self.hold(store, 1.0)
-            holding.join(5)
+            holding.join(PATIENCE_SECONDS)
             waits.append(store._own._pause)
             release.set()
             (left,) = store._own._left

@@ -28,6 +28,7 @@ from dbroute_panel.stores import sqlite as sqlite_module
 from tests.errors import sqlite_code
 from tests.stores.at_once import run_at_once
 from tests.traces import a_finding, a_long_trace, a_trace
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -391,10 +392,10 @@ class TestSeveralProcesses:
             other.execute("BEGIN IMMEDIATE")
             thread = threading.Thread(target=store.save, args=(a_trace(2),))
             thread.start()
-            time.sleep(0.2)
+            thread.join(0.2)
             assert thread.is_alive()
             other.execute("COMMIT")
-            thread.join(5)
+            thread.join(PATIENCE_SECONDS)
         assert store.count() == 2
 
     def test_it_does_not_wait_forever(self, store, path, monkeypatch):

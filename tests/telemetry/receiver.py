@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.waiting import PATIENCE_SECONDS
+
 
 class Receiver:
     """``spans``, ``resources``, ``requests``: what arrived. ``statuses``: to answer with, afterwards 200."""
@@ -28,7 +30,7 @@ class Receiver:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.arrived.set()
-                receiver.hold.wait(10)
+                receiver.hold.wait(PATIENCE_SECONDS)
                 status = receiver.statuses.pop(0) if receiver.statuses else 200
                 receiver.take(self, body, status)
                 self.send_response(status)

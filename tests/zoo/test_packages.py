@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
 from tests.zoo.program import ALIASES, PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def python(*arguments: object) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandParser, call_command
+from django.core.management import BaseCommand, call_command
 from django.db import connections
 
 from example_site import replication
@@ -26,10 +26,9 @@ APPS = {
 class Command(BaseCommand):
     help = "Makes the databases of the example site and fills them. Safe to run again."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", default="8000", help="of the address that is printed")
-
-    def handle(self, *, port: str, verbosity: int, **options: Any) -> None:
+    def handle(self, *, verbosity: int, **options: Any) -> None:
+        if verbosity:
+            self.stdout.write(f"Making {len(APPS)} databases and 2 replicas in {settings.DATA}")
         settings.DATA.mkdir(parents=True, exist_ok=True)
         for alias in APPS:
             if connections[alias].vendor != "sqlite":
@@ -43,5 +42,4 @@ class Command(BaseCommand):
         demo_data.load()
         replication.replicate()
         if verbosity:
-            done = self.style.SUCCESS("The databases are ready.")
-            self.stdout.write(f"{done} The site: http://127.0.0.1:{port}/  Its admin: admin / admin")
+            self.stdout.write(self.style.SUCCESS("The databases are ready."))
