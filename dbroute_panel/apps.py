@@ -12,12 +12,13 @@ class DbroutePanelConfig(AppConfig):
     verbose_name = _("Database routing")
 
     def ready(self) -> None:
-        from dbroute_panel import findings, recording, stores, telemetry
+        from dbroute_panel import findings, recording, sessions, stores, telemetry
         from dbroute_panel.checks import ROUTING_TAG, check_database_store, check_routing, check_settings
 
         recording.install()
         recording.judge_with(findings.find)
         recording.deliver_to(stores.keep)
+        recording.follow_with(sessions.recall, sessions.note)
         recording.send_with(telemetry.send, telemetry.surroundings)
         checks.register(check_settings, "dbroute_panel")
         checks.register(check_database_store, checks.Tags.database)

@@ -74,6 +74,12 @@ class PanelSettings:
         return names
 
     @property
+    def FOLLOW_SESSIONS(self) -> bool:
+        """Whether a request's reads are held against what its session wrote in the requests before."""
+        follow: bool = self._read("FOLLOW_SESSIONS")
+        return follow
+
+    @property
     def MAX_EVENTS(self) -> int:
         """How many events a trace keeps; what is beyond is counted."""
         most: int = self._read("MAX_EVENTS")

@@ -47,6 +47,7 @@ KEYS: Final[Mapping[str, Key]] = {
         Key("RECORD_PARAMS", None, "True, False, or None for settings.DEBUG", instance_of(bool, type(None))),
         Key("CALLSITES", True, "True or False", instance_of(bool)),
         Key("USER_PACKAGES", [], "a list of names of packages, as ['shop']", packages, tuple),
+        Key("FOLLOW_SESSIONS", False, "True or False", instance_of(bool)),
         Key("MAX_EVENTS", 10_000, _COUNT, number(int, least=1)),
         Key("MAX_TRACES", 500, _COUNT, number(int, least=1)),
         Key("REPLICAS", {}, "a dict of aliases, as {'replica1': 'primary'}", replicas, dict),

@@ -321,6 +321,15 @@ class Dropped(Record, frozen=True, kw_only=True):
     exception: int = 0
 
 
+class SessionWrite(Record, frozen=True, kw_only=True):
+    """A table that an earlier request of the session wrote; ``age_us``: how long before this one it ended."""
+
+    trace: str
+    alias: str
+    table: str
+    age_us: int
+
+
 class Trace(Record, frozen=True, kw_only=True):
     """What was recorded in one request or block: ``events``, and of each kind those that there are."""
 
@@ -336,6 +345,7 @@ class Trace(Record, frozen=True, kw_only=True):
     events: list[Event]
     findings: list[Finding]
     dropped: Dropped
+    session_writes: tuple[SessionWrite, ...] = ()
 
     @property
     def decisions(self) -> list[Decision]:

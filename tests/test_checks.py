@@ -70,7 +70,7 @@ class TestKeys:
             ("stale-raed", "Did you mean 'stale-read'?"),  # of a trace
             ("contrib_split", "Did you mean 'contrib-split'?"),  # of the routing
             ("archive-writen-in-request", "Did you mean 'archive-written-in-request'?"),  # of the project
-            ("nonsense", "Valid are 'archive-written-in-request', "),
+            ("nonsense", "Valid are 'add-across-databases', 'archive-written-in-request', "),
         ],
     )
     def test_an_unknown_finding_names_the_nearest(self, settings, code, hint):

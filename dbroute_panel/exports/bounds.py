@@ -80,6 +80,8 @@ def _of_trace(trace: Trace) -> Iterator[Number]:
         yield "request.status", trace.request.status, 0, 999
     for name, count in msgspec.structs.asdict(trace.dropped).items():
         yield f"dropped.{name}", count, 0, LARGEST
+    for number, write in enumerate(trace.session_writes):
+        yield f"session_writes[{number}].age_us", write.age_us, 0, LONGEST_US
     for number, finding in enumerate(trace.findings):
         for event in finding.events:
             yield f"findings[{number}].events", event, 0, LARGEST

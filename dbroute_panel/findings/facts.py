@@ -78,6 +78,7 @@ class Facts:
         self.trace = trace
         self.name, self.kind, self.request = trace.name, trace.kind, trace.request
         self.databases, self.routers = trace.databases, trace.routers
+        self.session_writes = trace.session_writes
         self.redacted = redacted
         self.events: list[Event] = sorted(trace.events, key=attrgetter("id"))
         self.queries: list[Query] = []

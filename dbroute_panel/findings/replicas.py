@@ -50,6 +50,37 @@ def _or_router(reads: list[Query], trace: Facts, told: str) -> str:
     return f", or let db_for_read {told}" if any(map(trace.is_routed, reads)) else ""
 
 
+@finding("session-stale-read", level=WARNING)
+def session_stale_read(trace: Facts) -> Iterator[Finding]:
+    """A table is read from a replica soon after an earlier request of the same session wrote it."""
+    if not trace.session_writes or trace.request is None or trace.request.method not in ("GET", "HEAD"):
+        return
+    own = {(query.alias, table) for query in trace.changes for table in tables_written(query.sql)}
+    before = {(write.alias, write.table): write for write in reversed(trace.session_writes)}
+    found = [
+        (query, before[primary, table])
+        for query in trace.queries
+        if not query.writes and query.error is None and (primary := trace.primaries.get(query.alias))
+        for table in tables_read(query.sql)
+        if (primary, table) in before and (primary, table) not in own
+    ]
+    for (replica, _table, primary), pairs in by(
+        found, lambda one: (one[0].alias, one[1].table, one[1].alias)
+    ).items():
+        reads, write = [query for query, _write in pairs], pairs[0][1]
+        yield Finding.about(
+            *reads,
+            message=f"{trace.subjects(reads)} was possibly read stale from {replica}: "
+            f"{_seconds(write.age_us)} before this request, another one of the same session (trace "
+            f"{write.trace[:8]}) had written it on {primary}. Let db_for_read answer {primary} for a session "
+            "that has just written.",
+        )
+
+
+def _seconds(microseconds: int) -> str:
+    return f"{microseconds / 1_000_000:.1f} s"
+
+
 def _rows(query: Query) -> tuple[str, ...]:
     """What a query reads or writes the rows of: its tables, else (SQL that we cannot read) its model."""
     tables = tables_written(query.sql) if query.writes else tables_read(query.sql)

@@ -12,9 +12,19 @@ from django.db.backends.signals import connection_created
 
 from dbroute_panel.recording import blocks, connections, exceptions, hooks, missing, refusals, routers
 from dbroute_panel.recording.requests import should_record
+from dbroute_panel.recording.sessions import follow_with
 from dbroute_panel.recording.traces import deliver_to, find, judge_with, send_with, trace
 
-__all__ = ["deliver_to", "find", "install", "judge_with", "send_with", "should_record", "trace"]
+__all__ = [
+    "deliver_to",
+    "find",
+    "follow_with",
+    "install",
+    "judge_with",
+    "send_with",
+    "should_record",
+    "trace",
+]
 
 
 def install() -> None:

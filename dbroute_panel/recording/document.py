@@ -103,6 +103,7 @@ class Writer:
             routers=routers(),
             events=events,
             findings=[],
+            session_writes=recorder.session_writes,
             dropped=records.Dropped(
                 **{kind: lost + self.unwritten[kind] for kind, lost in recorder.dropped.items()}
             ),

@@ -28,7 +28,7 @@ from dbroute_panel.recording.probes import Asking
 from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawException, Seen
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
-from dbroute_panel.records import Request
+from dbroute_panel.records import Request, SessionWrite
 
 logger = logging.getLogger("dbroute_panel")
 
@@ -85,6 +85,8 @@ class Recorder:
         self.labels: dict[int, str] = {}
         self.models: list[Any] = []
         self.historical: dict[int, str] = {}
+        self.session: str | None = None
+        self.session_writes: tuple[SessionWrite, ...] = ()
         self.subject: tuple[Any, str | None] = (None, None)
         # Of exceptions that have left something: see exceptions.py. ``entered``: the id that was the latest
         # when the last atomic() on an alias began.

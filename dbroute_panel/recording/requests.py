@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.recording import server_timing
+from dbroute_panel.recording import server_timing, sessions
 from dbroute_panel.recording.libraries import entry_of
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
 from dbroute_panel.recording.secrets import brought, without_tokens
@@ -111,6 +111,7 @@ class RequestTrace:
             if request is None:
                 return
             self.recorder.secrets |= brought(request)
+            self.recorder.session = sessions.session_of(request)
             response = outcome if isinstance(outcome, HttpResponseBase) else None
             status = status_of(outcome)
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
@@ -156,7 +157,9 @@ class RequestTrace:
             return
         try:
             self.trace.keep = bool(self.recorder.events or self.recorder.shown)
+            sessions.recall(self.recorder)
             self.trace.finish()
+            sessions.note(self.recorder, self.trace.document)
         except Exception:
             complain("dbroute_panel could not finish the trace of %s.", self.path)
 

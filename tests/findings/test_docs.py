@@ -20,6 +20,7 @@ SPECIFIED = {
     "stale-read": Level.WARNING,
     "replica-read-in-atomic": Level.WARNING,
     "write-to-replica": Level.ERROR,
+    "session-stale-read": Level.WARNING,
     "checked-elsewhere": Level.WARNING,
     "migration-elsewhere": Level.WARNING,
     "write-by-fallback": Level.WARNING,
