@@ -6,6 +6,7 @@
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
+# make test-fuzz     2,000 random programs, each recorded and compared with what its databases have noted
 # make test-lowest    the test suite with the lowest versions that pyproject.toml promises, on the oldest Python
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
@@ -40,6 +41,7 @@ unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo demo-services test test-busy test-browser test-services test-servers test-django test-django-short test-matrix test-lowest
+.PHONY: test-fuzz
 .PHONY: docs screenshots messages reliability bench bench-here mutants
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
@@ -165,6 +167,10 @@ test-django-short: $(VENV)/.installed-test
 # ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
 test-matrix: $(VENV)/.installed-dev
 	$(BIN)/python -m nox $(if $(PAIRS),-k '$(PAIRS)') -- $(ARGS)
+
+# ARGS="--seed 7" takes other programs.
+test-fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m tests.fuzz --programs 2000 $(ARGS)
 
 test-lowest: $(VENV)/.installed-dev
 	$(BIN)/python -m nox --session lowest -- $(ARGS)

@@ -106,6 +106,7 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         "demo-services",
         "test-django",
         "test-matrix",
+        "test-fuzz",
         "test-lowest",
         "screenshots",
         "bench",

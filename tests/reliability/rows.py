@@ -26,6 +26,7 @@ ROWS = [
         "Each query is linked to its decision",
         ("tests/recording/test_answers.py", "tests/recording/test_links.py"),
     ),
+    Row("Random programs, against a backend and a router that take notes", ("tests/fuzz",)),
     Row("Each line of code is the one that asked", ("tests/recording/test_callers.py",)),
     Row(
         "Requests: streamed, async, failing",

@@ -1,0 +1,1 @@
+"""Django's SQLite backend, with notes of what arrives."""
