@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -12,6 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections, models
 from django.test.utils import isolate_apps
+from django.urls import reverse
 from django.utils import translation
 from msgspec.structs import replace
 
@@ -195,17 +197,45 @@ class TestExports:
         assert (own.by, other.by) == ("router", "other_model")
 
 
+class TestPage:
+    @pytest.fixture
+    def get(self, admin, store, passed_on):
+        """The text of the trace's page, with this query string."""
+        store.save(passed_on)
+        address = reverse("admin:dbroute_panel_trace_change", args=[passed_on.id])
+
+        def get(query=""):
+            page = admin.get(f"{address}?{query}").content.decode()
+            return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+        return get
+
+    def test_the_column_and_the_totals_say_it(self, get):
+        assert PASSED_ON in get()
+        assert "an answer about another model 1" in get()
+
+    def test_a_row_that_is_opened_says_it_before_the_chain(self, get):
+        page = get("event=3")
+        sentence, chain = page.index("No router was asked about shop.Record here."), page.index("Decision #1")
+        assert sentence < chain
+
+    def test_it_can_be_filtered_for(self, get):
+        assert PASSED_ON in get("by=other_model")
+        assert "INSERT shop_poll" not in get("by=other_model")
+        assert PASSED_ON not in get("by=routers.ReplicaRouter")
+
+
 class TestPanel:
     def test_its_rows_say_it(self, passed_on):
-        html = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
-        assert PASSED_ON in html
-        assert "No router was asked about shop.Record here." in html
+        shown = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
+        assert PASSED_ON in shown
+        assert "No router was asked about shop.Record here." in shown
 
     def test_so_do_short_ones(self, passed_on, monkeypatch):
         monkeypatch.setattr("dbroute_panel.panel.rows.LARGEST", 0)
-        html = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
-        assert PASSED_ON in html
-        assert "No router was asked about shop.Record here. ReplicaRouter answered" in html
+        shown = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
+        assert PASSED_ON in shown
+        assert "No router was asked about shop.Record here. ReplicaRouter answered" in shown
 
 
 @pytest.mark.usefixtures("site")

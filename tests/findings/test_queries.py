@@ -468,6 +468,8 @@ class TestDjangosErrorPage:
         settings.DEBUG = request.param
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SAMPLE_RATE": 1.0}
         settings.ADMINS = [("Admin", "admin@example.org")] if VERSION < (6, 0) else ["admin@example.org"]
+        if VERSION >= (6, 1):  # it has no mailer of its own any more
+            settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
         settings.MIDDLEWARE = [
             "dbroute_panel.middleware.TraceMiddleware",
             "tests.findings.urls.through",

@@ -817,7 +817,7 @@ class TestRoutersThatCannotBeMade:
     @pytest.fixture(params=["nowhere.Router", f"{routers.__name__}.Missing", f"{routers.__name__}.Unmade"])
     def path(self, request, monkeypatch):
         """``DATABASE_ROUTERS`` with a router that cannot be made, behind one that can."""
-        entries = [f"{routers.__name__}.Raising", request.param]
+        entries = [routers.Raising(), f"{routers.__name__}.Raising", request.param]
         monkeypatch.setattr(router, "_routers", entries)
         monkeypatch.delitem(router.__dict__, "routers")
         return request.param
