@@ -162,11 +162,8 @@ def same_query_elsewhere(trace: Facts) -> Iterator[Finding]:
 
 
 def _on_several(queries: list[Query], trace: Facts) -> bool:
-    """Whether they ran on several databases; routers that share reads among replicas do not count."""
-    if len(queries) < 2 or len(aliases := {query.alias for query in queries}) < 2:
-        return False
-    primaries = {trace.primary_of(alias) for alias in aliases}
-    return len(primaries) > 1 or any(query.decision is None for query in queries)
+    """Whether they ran on several databases; a primary and its replicas hold the same rows."""
+    return len({trace.primary_of(query.alias) for query in queries}) > 1
 
 
 def _is_about_rows(query: Query) -> bool:
