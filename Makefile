@@ -106,12 +106,10 @@ $(VENV)/.installed-bench: $(VENV)/.made pyproject.toml | $(LINKS)
 	@touch $@
 
 demo: $(VENV)/.installed-demo
-	@$(BIN)/python -m example_site setup_demo
-	@$(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)
+	@$(BIN)/python -m example_site runserver --setup 127.0.0.1:$(PORT)
 
 demo-services: $(VENV)/.installed-services
-	@$(BIN)/python -m example_site.services -- sh -c '$(BIN)/python -m example_site setup_demo && \
-	  exec $(BIN)/python -m example_site runserver 127.0.0.1:$(PORT)'
+	@$(BIN)/python -m example_site.services -- $(BIN)/python -m example_site runserver --setup 127.0.0.1:$(PORT)
 
 # The recording and the asking of routers run inside other people's requests: there every branch is tested.
 # Chosen tests (ARGS) say nothing about coverage. Coverage starts pytest, and not the other way round, because

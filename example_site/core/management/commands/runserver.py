@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from django.contrib.staticfiles.management.commands.runserver import Command as RunserverCommand
+from django.core.management import CommandParser, call_command
+from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 
 class Command(RunserverCommand):
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--setup", action="store_true", help="setup_demo before, in the same process")
+
+    def handle(self, *args: Any, setup: bool = False, **options: Any) -> None:
+        # The process that serves is started anew by the one that watches the files.
+        if setup and os.environ.get(DJANGO_AUTORELOAD_ENV) != "true":
+            call_command("setup_demo", verbosity=options["verbosity"])
+        super().handle(*args, **options)
+
     def on_bind(self, server_port: int) -> None:
         super().on_bind(server_port)
         host = f"[{self.addr}]" if self._raw_ipv6 else self.addr
