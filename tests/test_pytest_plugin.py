@@ -539,3 +539,47 @@ def test_a_project_without_django_is_none_the_worse(project):
         test_plain="def test_plain(): pass",
     )  # fmt: skip
     result.assert_outcomes(passed=1)
+
+
+def test_transactions_are_as_in_production_inside_of_django_db(project):
+    body = """
+        import pytest
+        from django.db import transaction
+        from shop.models import Item, Order
+
+        BOTH = ["default", "stock"]
+
+        @pytest.mark.django_db(databases=BOTH)
+        def test_a_write_in_autocommit(route_trace):
+            with transaction.atomic():
+                Order.objects.create(number=1)
+                Item.objects.create(name="a")
+            route_trace.assert_finding("write-outside-atomic")
+
+        @pytest.mark.django_db(databases=BOTH)
+        def test_nothing_is_wrong(route_trace):
+            Item.objects.create(name="a")
+            with transaction.atomic("stock"):
+                Item.objects.create(name="b")
+            route_trace.assert_no_findings()
+            assert [query.atomic for query in route_trace.queries] == [False, True]
+
+        @pytest.mark.django_db(databases=BOTH)
+        def test_a_function_that_does_not_wait(route_trace, django_capture_on_commit_callbacks):
+            with django_capture_on_commit_callbacks(execute=True) as callbacks:
+                with transaction.atomic("stock"):
+                    transaction.on_commit(list)
+                    Item.objects.create(name="a")
+            route_trace.assert_finding("on-commit-elsewhere")
+            assert [hook.outcome for hook in route_trace.commit_hooks] == ["ran"]
+            assert len(callbacks) == 1
+
+        @pytest.mark.django_db(databases=BOTH)
+        def test_what_django_refuses_fails_the_test(route_trace):
+            with pytest.raises(ValueError):
+                list(Item.objects.filter(pk__in=Item.objects.using("default").values("pk")))
+            with pytest.raises(AssertionError, match="subquery-across-databases"):
+                route_trace.assert_no_findings()
+            assert [event.using for event in route_trace.exceptions] == ["stock"]
+    """
+    project(test_transactions=body).assert_outcomes(passed=4)
