@@ -14,11 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import without_credentials
 from dbroute_panel.records import (
-    CommitHook,
     Database,
     Decision,
     Dropped,
-    ExceptionRaised,
     Finding,
     Query,
     Request,
@@ -71,8 +69,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """
     A trace without its events, as a list shows it.
 
-    ``queries``, ``decisions``, ``transactions``, ``commit_hooks`` and ``exceptions`` count the events;
-    ``aliases`` has the number of queries per alias; ``imported`` says that the trace came from a file.
+    ``queries``, ``decisions`` and ``transactions`` count the events; ``aliases`` has the number
+    of queries per alias; ``imported`` says that the trace came from a file.
     """
 
     schema: str
@@ -91,8 +89,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     aliases: dict[str, int]
     imported: bool
-    commit_hooks: int = 0
-    exceptions: int = 0
 
     @classmethod
     def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
@@ -115,8 +111,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             transactions=kinds[Transaction],
             aliases=dict(aliases),
             imported=imported,
-            commit_hooks=kinds[CommitHook],
-            exceptions=kinds[ExceptionRaised],
         )
 
     @property

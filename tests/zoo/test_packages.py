@@ -102,7 +102,7 @@ def test_the_record_has_every_statement_on_the_alias_that_the_package_chose(runs
         for event in trace["events"]:
             if event["type"] == "query" and event["decision"]:
                 assert decisions[event["decision"]]["answer"] == event["alias"]
-        assert trace["dropped"] == {"decision": 0, "query": 0, "transaction": 0}
+        assert set(trace["dropped"].values()) == {0}
 
 
 def test_pinned_requests_are_told_by_the_answers_of_the_pinning_router(runs):
