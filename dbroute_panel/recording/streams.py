@@ -74,6 +74,7 @@ class Stream:
         self._content: list[Any] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Future[None] | None = None
+        self._content_closed: asyncio.Event | None = None
 
     def watch(self, response: HttpResponseBase) -> None:
         """Record what ``response`` does while it is sent and when it is closed."""
@@ -164,18 +165,23 @@ class Stream:
         When nobody has an async generator any longer, the loop closes it: in a task of its own, in a copy of
         the context in which it was dropped. So there is a lease in that context, and when the lease is gone
         the last of these tasks is done. A generator that somebody else has goes on without us.
+
+        The closing of the response and that of our own generator both come here, in any order: the first
+        drops the content, and both wait for its end.
         """
-        loop, done = asyncio.get_running_loop(), asyncio.Event()
-        lease = _Lease()
-        weakref.finalize(lease, _tell, loop, done).atexit = False
-        token = _lease.set(lease)
-        with resumed(self.recorder):
-            self._content.clear()
-        _lease.reset(token)
-        del lease
+        if self._content_closed is None:
+            loop, closed = asyncio.get_running_loop(), asyncio.Event()
+            self._content_closed = closed
+            lease = _Lease()
+            weakref.finalize(lease, _tell, loop, closed).atexit = False
+            token = _lease.set(lease)
+            with resumed(self.recorder):
+                self._content.clear()
+            _lease.reset(token)
+            del lease
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_CLOSING):
-                await done.wait()
+                await self._content_closed.wait()
 
 
 class _Lease:
