@@ -16,7 +16,7 @@ from typing import Any
 from django.db.utils import ConnectionRouter
 
 from dbroute_panel.recording.probes import Probe
-from dbroute_panel.recording.raw import RawDecision
+from dbroute_panel.recording.raw import Facts, RawDecision
 from dbroute_panel.recording.recorder import OWN, Recorder
 from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
 from dbroute_panel.recording.ways import asked_at
@@ -76,14 +76,13 @@ def begun(
         model = subject(recorder, args[0]) if about_a_model else None
         if model is OWN:
             return None
-        kept = facts(hints, recorder.answers)
-        arguments = None
+        arguments = kept = None
+        if action is MIGRATE:
+            model, arguments, kept = _migration(args, hints, recorder.answers)
+        elif hints:
+            kept = facts(hints, recorder.answers)
         if action is RELATION:
-            arguments = {
-                f"obj{number}": hint(each, recorder.answers) for number, each in enumerate(args[:2], 1)
-            }
-        elif action is MIGRATE:
-            model, arguments, kept = _migration(args, hints, kept or {})
+            arguments = facts(dict(zip(("obj1", "obj2"), args, strict=False)), recorder.answers)
         parent, event = recorder.within, next(recorder.ids)
         site = asked_at(sys._getframe(3), event, parent, recorder)
         return RawDecision(event, action, model, kept, parent, site, 0, 0, None, (), None, args=arguments)
@@ -94,9 +93,9 @@ def begun(
     return None
 
 
-def facts(hints: dict[str, Any], answers: dict[int, int]) -> dict[str, Any] | None:
+def facts(hints: dict[str, Any], answers: dict[int, int]) -> Facts:
     """The hints of a question, as plain facts."""
-    return {str(name): hint(value, answers) for name, value in hints.items()} if hints else None
+    return tuple([each for name, value in hints.items() for each in (str(name), hint(value, answers))])
 
 
 def subject(recorder: Recorder, model: Any) -> str | None:
@@ -143,16 +142,13 @@ def note_failure(recorder: Recorder, raw: RawDecision, error: BaseException) -> 
 
 
 def _migration(
-    args: tuple[Any, ...], hints: dict[str, Any], kept: dict[str, Any]
-) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+    args: tuple[Any, ...], hints: dict[str, Any], answers: dict[int, int]
+) -> tuple[str | None, Facts, Facts]:
     """(model label, arguments, hints) of a question whether to migrate: the model is a hint there."""
-    kept.pop("model", None)
-    arguments = {
-        "db": scalar(args[0]),
-        "app_label": scalar(args[1]),
-        "model_name": kept.pop("model_name", None),
-    }
-    return label(hints.get("model")), arguments, kept
+    model_name = hint(hints.get("model_name"), answers)
+    arguments = ("db", scalar(args[0]), "app_label", scalar(args[1]), "model_name", model_name)
+    others = {name: value for name, value in hints.items() if name not in ("model", "model_name")}
+    return label(hints.get("model")), arguments, facts(others, answers)
 
 
 def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:

@@ -12,6 +12,12 @@ from dbroute_panel.recording.sites import Site
 from dbroute_panel.recording.snapshots import Instance
 from dbroute_panel.records import Action, HookOutcome, Operation, Outcome, Route, Settled
 
+Facts = tuple[Any, ...]
+"""
+Names and their values in turn. A tuple of plain values is no work for the garbage collector; from Python 3.14
+on every dict is.
+"""
+
 
 class RawStep(msgspec.Struct, gc=False):
     """
@@ -39,7 +45,7 @@ class RawDecision(msgspec.Struct, gc=False):
     id: int
     action: Action
     model: str | None
-    hints: dict[str, Any] | None
+    hints: Facts | None
     parent: int | None
     site: Site | None
     start: int
@@ -48,7 +54,7 @@ class RawDecision(msgspec.Struct, gc=False):
     routers: tuple[Any, ...]
     answer: Any
     settled_by: Settled = Settled.ROUTER
-    args: dict[str, Any] | None = None
+    args: Facts | None = None
 
     @property
     def steps(self) -> list[RawStep]:

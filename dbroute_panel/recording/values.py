@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from dbroute_panel import records
+from dbroute_panel.recording.raw import Facts
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.secrets import (
     MASK,
@@ -36,8 +37,8 @@ class Values:
         self.sessions = sessions
         self.cleaned: dict[str, str] = {}
 
-    def each(self, raw: dict[str, Any]) -> dict[str, Any]:
-        return {text_of(name): self.one(value) for name, value in raw.items()}
+    def each(self, raw: Facts) -> dict[str, Any]:
+        return {text_of(name): self.one(value) for name, value in zip(raw[::2], raw[1::2], strict=True)}
 
     def one(self, raw: Any) -> Any:
         """An answer, hint or argument: an InstanceRef, a TypeRef or a JSON scalar."""

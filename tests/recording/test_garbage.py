@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import gc
+import sys
 import threading
 import weakref
 
@@ -61,6 +62,7 @@ def statements(number):
 
 @pytest.mark.parametrize("work", [queries, questions_with_hints, statements])
 def test_five_thousand_events_are_not_gone_through(site, settings, collected, work):
+    settings.DEBUG = False  # else Django logs each query in a dict: see below
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 100_000, "RECORD_PARAMS": True}
     with trace("test", keep=False) as t:
         assert tracked(work) < 50
@@ -73,8 +75,13 @@ def test_nor_are_the_records_of_their_document(site, settings, work):
     with trace("test", keep=False) as t:
         work(50)
     document = t.document
-    parts = [part for one in document.decisions for part in (one, one.steps, one.hints, one.args)]
+    parts = [part for one in document.decisions for part in (one, one.steps)]
     parts += [part for one in document.queries for part in (one, one.params)]
+    if sys.version_info < (3, 14):
+        # From Python 3.14 on every dict is gone through, from when it is made. A document has them where JSON
+        # has an object; while one of 10,000 decisions with hints is in memory, a full collection takes some
+        # 2.5 ms longer.
+        parts += [part for one in document.decisions for part in (one.hints, one.args)]
     gc.collect()
     assert not any(map(gc.is_tracked, parts))
 
