@@ -25,17 +25,22 @@ LONGEST: Final = 60
 """So many characters of a text of the file's are repeated in a message."""
 LARGEST: Final = 128 << 20
 """A document of more bytes is taken for something else: a trace of 10,000 events has 6 MB."""
+MAX_DEPTH: Final = 100
+"""Levels of nesting; a trace has eight. How many can be decoded is for the Python and its stack to say."""
+
+SKIPPED_DEPTH: Final = 6
+"""Levels that are skipped at once: the events, an event, its steps, a step, its source, a template."""
 
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
 
 
 def _skipped(depth: int) -> bytes:
-    """What can be skipped at once, in C: anything on one line but objects nested deeper than ``depth``."""
-    inner = rb"|\{" + _skipped(depth - 1) + rb"\}" if depth else b""
-    return rb'(?:[^"{}\n]++|' + _TEXT + b'"' + inner + rb")*+"
+    """What can be skipped at once, in C: anything on one line but what is nested deeper than ``depth``."""
+    inner = rb"|[\[{]" + _skipped(depth - 1) + rb"[\]}]" if depth else b""
+    return rb'(?:[^"\[\]{}\n]++|' + _TEXT + b'"' + inner + rb")*+"
 
 
-_SKIPPED = re.compile(_skipped(3))  # an event, its hints, an object of these
+_SKIPPED, _SKIPPED_FLAT = re.compile(_skipped(SKIPPED_DEPTH)), re.compile(_skipped(0))
 _BEGUN_TEXT = re.compile(_TEXT + rb"\\?+")
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -133,11 +138,13 @@ class _File:
         """The bytes of the document that begins here."""
         began, depth, here = self.line, 1, self.position + 1
         while depth:
-            here = _end(_SKIPPED, self.buffer, here)
+            here = _end(_SKIPPED if depth <= MAX_DEPTH - SKIPPED_DEPTH else _SKIPPED_FLAT, self.buffer, here)
             mark = self.buffer[here : here + 1]
-            if mark == b"{":  # nested deeper, or over several lines, or not all here yet
+            if mark == b"{" or mark == b"[":  # nested deeper, or over several lines, or not all here yet
                 depth += 1
-            elif mark == b"}":
+                if depth > MAX_DEPTH:
+                    self.fail(_("This is no trace document: it is nested too deeply."), line=began)
+            elif mark == b"}" or mark == b"]":
                 depth -= 1
             elif mark != b"\n":
                 here = self.more(here, began)
@@ -195,8 +202,6 @@ class _File:
         except msgspec.DecodeError as error:
             line = began + _lines_before_mistake(document)
             self.fail(_("This is no JSON: %(error)s") % {"error": error}, line=line)
-        except RecursionError:
-            self.fail(_("This is no trace document: it is nested too deeply."), line=began)
         if not _ID.fullmatch(trace.id):
             self.fail(
                 _("The id %(id)r is not 32 hexadecimal digits.") % {"id": _quotable(trace.id)}, line=began

@@ -310,9 +310,28 @@ def test_a_part_that_nobody_reads_is_utf8_too():
         list(read(io.StringIO('{"x": "\ud800"}')))
 
 
-def test_a_document_nested_too_deeply_is_refused():
-    nested = b'{"a":' * 100_000 + b"{}" + b"}" * 100_000
-    assert failure(nested).reason == "This is no trace document: it is nested too deeply."
+def nested(depth: int, begin: bytes) -> bytes:
+    """A document of so many levels: the trace, its events, a query, its parameters, and what is in these."""
+    end = {b"[": b"]", b"{": b"}"}[begin.strip()[:1]]
+    inside = begin * (depth - 5) + begin.strip()[:1] + end * (depth - 4)
+    document = dumps(a_trace(1, events=[a_query(1, params=("x",))]))
+    return document.replace(b'"params":["x"]', b'"params":[' + inside + b"]")
+
+
+@pytest.mark.parametrize("begin", [b"[", b'{"a":', b"\n[", b'\n{"a":\n'])
+@pytest.mark.parametrize("size", [7, 1000, 1_000_000])
+def test_a_document_nested_too_deeply_is_refused_by_every_python_alike(begin, size):
+    (trace,) = read(Drip(nested(reading.MAX_DEPTH, begin), size))
+    assert json.dumps(trace.to_dict()).count(begin.strip()[:1].decode()) >= reading.MAX_DEPTH - 4
+    for depth in (reading.MAX_DEPTH + 1, 20_000):
+        with pytest.raises(ReadError) as caught:
+            list(read(Drip(nested(depth, begin), size)))
+        assert str(caught.value) == "Line 1: This is no trace document: it is nested too deeply."
+
+
+def test_what_is_not_known_is_not_nested_too_deeply_either():
+    unknown = b'{"a":' * 100_000 + b"{}" + b"}" * 100_000
+    assert failure(unknown).reason == "This is no trace document: it is nested too deeply."
 
 
 def test_a_document_without_end_is_not_read_for_ever(monkeypatch):
