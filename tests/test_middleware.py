@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 
 import pytest
@@ -240,7 +241,7 @@ async def test_an_exception_that_leaves_the_async_middleware_is_status_500(store
         raise ValueError("broken")
 
     middleware = TraceMiddleware(get_response)
-    assert asyncio.iscoroutinefunction(middleware.get_response)
+    assert inspect.iscoroutinefunction(middleware.get_response)
     with pytest.raises(ValueError, match="broken"):
         await middleware(RequestFactory().get("/plain/"))
     assert last(store).request.status == 500

@@ -271,7 +271,7 @@ async def test_a_decorated_coroutine_function_is_a_trace_each_time(site, kept):
     async def import_all(number):
         return number + await Tag.objects.using("primary").acount()
 
-    assert asyncio.iscoroutinefunction(import_all)
+    assert inspect.iscoroutinefunction(import_all)
     assert [await import_all(1), await import_all(number=2)] == [5, 6]
     assert [(document.kind, len(document.queries)) for document in kept] == [("task", 1), ("task", 1)]
     assert {document.name for document in kept} == {"import"}
