@@ -67,8 +67,7 @@ class Command(BaseCommand):
             # Django prints the name of the class.
             raise CommandError(str(error), returncode=error.returncode) from error
         finally:
-            console.clear()
-        console.flush()
+            console.flush()  # also before Django writes an error, which may go to the same pipe
 
 
 def run_plainly(subcommand: Subcommand, console: Console, options: dict[str, Any]) -> None:
