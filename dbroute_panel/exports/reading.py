@@ -232,8 +232,6 @@ def _lines_before_mistake(document: bytes) -> int:
         json.loads(document.decode(), object_pairs_hook=len, parse_float=len, parse_int=len)
     except json.JSONDecodeError as error:
         return error.lineno - 1
-    except RecursionError:
-        return 0
     constants = (found.start() for found in _CONSTANT.finditer(document) if found[1])
     return document.count(b"\n", 0, next(constants, 0))
 

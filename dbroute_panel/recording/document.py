@@ -17,6 +17,7 @@ from dbroute_panel.recording.raw import (
     KINDS,
     RawCommitHook,
     RawDecision,
+    RawEvent,
     RawException,
     RawQuery,
     RawTransaction,
@@ -43,19 +44,22 @@ class Writer:
     """
     Makes the records of one recorder.
 
-    ``only``: which events, by id; the rest is left out. ``started`` (``perf_counter_ns()``): from when
-    their times count, where that is not the recorder's start.
+    ``events`` are its events, where it may have forgotten them. ``only``: which of these, by id; the rest is
+    left out. ``started`` (``perf_counter_ns()``): from when their times count, where that is not the
+    recorder's start.
     """
 
     def __init__(
         self,
         recorder: Recorder,
+        events: list[RawEvent] | None = None,
+        *,
         only: Callable[[int], bool] | None = None,
         started: int | None = None,
     ) -> None:
         self.recorder = recorder
         self.started = recorder.started if started is None else started
-        self.raw = sorted(recorder.events[:], key=attrgetter("id"))
+        self.raw = sorted((recorder.events if events is None else events)[:], key=attrgetter("id"))
         self.only = only
         self.unwritten = dict.fromkeys(KINDS.values(), 0)
         self.sessions = Sessions()

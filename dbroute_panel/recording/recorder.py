@@ -221,6 +221,15 @@ class Recorder:
         for asking in list(self.asking.values()):
             asking.end()
 
+    def forget(self) -> None:
+        """
+        Let the events go, when their document is made; a block that joined the trace still has the list.
+
+        A thread or task that outlives the trace may have its context, and thereby this recorder, for as long
+        as the process lives: with ``sys.flags.thread_inherit_context`` every thread of a pool.
+        """
+        self.events, self.text = [], ""
+
 
 class _ByThread(dict[int, Asking]):
     """What each thread asks, by its id. No router is a coroutine, and a context variable is slow to set."""

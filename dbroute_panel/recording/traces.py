@@ -23,6 +23,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.document import Writer
 from dbroute_panel.recording.exceptions import ended_trace
 from dbroute_panel.recording.hooks import watch_tests
+from dbroute_panel.recording.raw import RawEvent
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
 from dbroute_panel.records import (
     CommitHook,
@@ -103,6 +104,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self.keep = keep
         self._recorder: Recorder | None = None
         self._token: Token[Recorder | None] | None = None
+        self._events: list[RawEvent] = []
         self._document: Trace | None = None
         self._surroundings: list[Any] = []
         self._started = 0
@@ -129,6 +131,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         else:
             self._recorder = outer
             self._first = outer.latest
+        self._events = self._recorder.events
         return self
 
     @property
@@ -159,6 +162,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         if not self.joined:
             recorder.close(self._ended)
         self._document = self._write()
+        if not self.joined:
+            recorder.forget()
         if self.keep and not self.joined and (recorder.shown or worth_keeping(self._document)):
             with resumed(None):  # it may be another trace's context: a response is collected anywhere
                 for receive in _receivers:
@@ -267,9 +272,12 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     def _writer(self) -> Writer:
         recorder, first, last = self._begun(), self._first, self._last
         if not self.joined:
-            return Writer(recorder)
+            return Writer(recorder, self._events)
         return Writer(
-            recorder, lambda event: first < event and (last is None or event <= last), self._started
+            recorder,
+            self._events,
+            only=lambda event: first < event and (last is None or event <= last),
+            started=self._started,
         )
 
     def _write(self) -> Trace:

@@ -318,8 +318,8 @@ def test_a_database_that_fails_is_one_line(manage, site):
     for file in site.glob("primary.sqlite3-*"):
         file.unlink()
     (site / "primary.sqlite3").write_bytes(b"no database, but long enough to be taken for one" * 100)
-    # Django does not close a connection whose first statement fails. Python says so where it finds it in time:
-    # 3.14 does.
+    # Django does not close a connection whose first statement fails. Python says so if it finds that in time,
+    # as 3.14 does.
     done = manage(
         *("dbroute", "explain", "library.Book", "db_for_read", "--instance-db", "primary", "--pk", "1"),
         PYTHONWARNINGS="error,ignore::ResourceWarning",

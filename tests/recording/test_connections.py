@@ -112,7 +112,7 @@ def test_parameters_of_a_statement_that_is_known_are_not_kept_either(primary, se
     with trace("test", keep=False) as t:
         for letter in "ab":
             execute(primary, "SELECT %s", [letter])
-    assert [raw.params for raw in t._recorder.events] == [None, None]
+    assert [raw.params for raw in t._events] == [None, None]
 
 
 def test_long_parameters_of_a_statement_that_is_known_are_kept_beside_the_one_text(primary):
@@ -120,7 +120,7 @@ def test_long_parameters_of_a_statement_that_is_known_are_kept_beside_the_one_te
         for letter in "ab":
             execute(primary, "SELECT %s", [letter * 600])
     assert [query.params for query in t.queries] == [("a" * 600,), ("b" * 600,)]
-    one, other = t._recorder.events
+    one, other = t._events
     assert one.sql is other.sql
 
 
@@ -130,7 +130,7 @@ def test_executemany_is_one_query_with_its_first_ten_rows(primary):
     [query] = t.queries
     assert (query.many, query.rowcount, query.operation, query.writes) == (True, 12, "INSERT", True)
     assert query.params == tuple([f"t{i}"] for i in range(10))
-    assert len(t._recorder.events[0].params) == 10
+    assert len(t._events[0].params) == 10
     assert query.route == "cursor"
 
 
@@ -176,7 +176,7 @@ def test_an_alias_is_kept_as_a_plain_string(primary, monkeypatch):
     monkeypatch.setattr(primary, "alias", Alias("primary"))
     with trace("test", keep=False) as t:
         execute(primary, "SELECT 1")
-    [raw] = t._recorder.events
+    [raw] = t._events
     assert (type(raw.alias), raw.alias, raw.vendor) == (str, "primary", "sqlite")
 
 
@@ -261,7 +261,7 @@ def test_statements_that_are_no_plain_strings(primary):
     with trace("test", keep=False) as t:
         execute(primary, Sql("SELECT 1"))
     assert t.queries[0].sql == "SELECT 1"
-    assert type(t._recorder.events[0].sql) is str
+    assert type(t._events[0].sql) is str
 
 
 @pytest.mark.toolbar

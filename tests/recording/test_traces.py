@@ -391,7 +391,7 @@ def test_a_thread_with_a_copied_context_records_until_the_trace_ends(site):
     may_go_on.set()
     thread.join()
     assert len(t.events) == 1
-    assert len(t._recorder.events) == 1
+    assert len(t._events) == 1
 
 
 def test_a_thread_without_the_context_records_nothing(site):
@@ -515,6 +515,26 @@ def test_a_recorder_that_a_context_still_holds_keeps_no_model_and_no_enum(site):
     recorder = context[active]
     assert recorder is t._recorder
     assert (recorder.labels, recorder.answered_as) == ({}, {})
+
+
+def test_a_recorder_that_a_context_still_holds_keeps_no_event_and_no_statement(site):
+    with trace("test", keep=False) as t:
+        context = contextvars.copy_context()
+        Tag.objects.count()
+    assert len(t.document.queries) == 1
+    recorder = context[active]
+    assert (recorder.events, recorder.texts, recorder.text) == ([], {}, "")
+
+
+def test_a_block_that_ends_after_the_trace_it_joined_has_its_events(site):
+    with trace("test", keep=False) as t:
+        Tag.objects.using("primary").count()
+        joined = trace("joined", keep=False).begin()
+        Tag.objects.using("archive").count()
+    assert [query.alias for query in joined.queries] == ["archive"]
+    joined.finish()
+    assert [query.alias for query in joined.document.queries] == ["archive"]
+    assert [query.alias for query in t.queries] == ["primary", "archive"]
 
 
 def test_resumed_makes_a_recorder_active_for_a_block():
