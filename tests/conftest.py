@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from _pytest.junitxml import xml_key
 from asgiref.sync import SyncToAsync
@@ -39,6 +40,12 @@ from tests import forking
 from tests.engines import KeptEngines
 from tests.thousand.apps import APPS
 from tests.waiting import PATIENCE_SECONDS
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 TOOLBAR = find_spec("debug_toolbar") is not None
 collect_ignore = [] if TOOLBAR else ["test_panel.py"]

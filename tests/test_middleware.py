@@ -14,6 +14,7 @@ from dbroute_panel.middleware import TraceMiddleware
 from dbroute_panel.recording.recorder import active
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.stores import Filter
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -289,7 +290,7 @@ async def test_an_async_stream_keeps_its_trace_open(store):
     body = b""
     while (part := await communicator.receive_output(5)).get("more_body"):
         body += part["body"]
-    await communicator.wait(5)
+    await communicator.wait(PATIENCE_SECONDS)
     assert body
     document = last(store)
     assert aliases(document) == ["primary"] * 5
@@ -302,5 +303,5 @@ async def test_a_client_that_leaves_an_async_stream_early_ends_it(store):
     await communicator.receive_output(5)
     await communicator.receive_output(5)
     await communicator.send_input({"type": "http.disconnect"})
-    await communicator.wait(5)
+    await communicator.wait(PATIENCE_SECONDS)
     assert 1 <= len(last(store).queries) <= 5

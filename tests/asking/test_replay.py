@@ -50,6 +50,7 @@ from tests.asking.routers import (
 from tests.benchmarks.counting import calls
 from tests.errors import recorded
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
+from tests.waiting import PATIENCE_SECONDS
 
 HERE = "tests.asking.routers"
 SITE = "example_site.routers"
@@ -961,7 +962,7 @@ def test_a_thread_that_outlives_the_question_is_stopped_still(site, routers, ope
     threads = []
 
     def does(model, hints):
-        thread = threading.Thread(target=lambda: go.wait(10) and tagging())
+        thread = threading.Thread(target=lambda: go.wait(PATIENCE_SECONDS) and tagging())
         thread.start()
         threads.append(thread)
         return "replica1"
@@ -986,7 +987,7 @@ def test_other_threads_go_on_as_ever_while_a_replay_runs(site, routers):
             connections.close_all()
 
     def other():
-        asking.wait(10)
+        asking.wait(PATIENCE_SECONDS)
         with ThreadPoolExecutor(1) as pool:
             outcome.append((query("primary"), in_thread(visit_archive), in_pool(pool, query, "auth_db")))
             in_pool(pool, connections.close_all)
@@ -995,7 +996,7 @@ def test_other_threads_go_on_as_ever_while_a_replay_runs(site, routers):
 
     def does(model, hints):
         asking.set()
-        done.wait(10)
+        done.wait(PATIENCE_SECONDS)
         return "replica1"
 
     thread = threading.Thread(target=other)

@@ -333,7 +333,11 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(params=st.lists(VALUES, max_size=5), hints=st.dictionaries(st.text(max_size=9), VALUES, max_size=3))
 def test_whatever_is_given_the_trace_can_be_kept(site, params, hints):
     with trace("any", keep=False) as t:

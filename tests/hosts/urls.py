@@ -19,6 +19,7 @@ from dbroute_panel.recording.recorder import active
 from dbroute_panel.stores import get_store
 from example_site.library.models import Tag
 from tests.hosts.markers import ALIASES, alook, look
+from tests.waiting import PATIENCE_SECONDS
 
 BIG = b"x" * 2**18
 """A part of a stream that no socket's buffer holds for long."""
@@ -199,7 +200,7 @@ def outliving_thread(request, marker):
             Tag.objects.using("archive").create(name=marker)
 
     threading.Thread(target=context.run, args=(work,)).start()
-    looked.wait(10)
+    looked.wait(PATIENCE_SECONDS)
     return page()
 
 

@@ -98,7 +98,7 @@ def sync_raising():
 def sync_going_on():
     yield tags_apart("primary")
     started.set()
-    assert gone.wait(10)
+    assert gone.wait(PATIENCE_SECONDS)
     yield tags_apart("archive")
 
 
@@ -267,7 +267,7 @@ async def test_django_closes_no_response_whose_content_raised_but_its_trace_is_k
 async def test_a_thread_that_reads_a_sync_stream_on_for_a_client_that_has_gone(kept):
     leaves = asyncio.Event()
     request = asyncio.create_task(get("/sync-going-on/", leaves=leaves))
-    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(started.wait, PATIENCE_SECONDS)
     leaves.set()
     await asyncio.sleep(0.2)
     gone.set()

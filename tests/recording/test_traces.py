@@ -19,6 +19,7 @@ from dbroute_panel.recording.recorder import active, resumed
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -373,7 +374,7 @@ def test_a_thread_with_a_copied_context_records_until_the_trace_ends(site):
     def work():
         tags()
         was_seen.set()
-        may_go_on.wait(10)
+        may_go_on.wait(PATIENCE_SECONDS)
         tags()
         router.db_for_read(Book)
         router.allow_relation(Book(), Person())
@@ -387,7 +388,7 @@ def test_a_thread_with_a_copied_context_records_until_the_trace_ends(site):
     with trace("test", keep=False) as t:
         thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
         thread.start()
-        assert was_seen.wait(10)
+        assert was_seen.wait(PATIENCE_SECONDS)
     may_go_on.set()
     thread.join()
     assert len(t.events) == 1

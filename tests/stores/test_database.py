@@ -639,7 +639,7 @@ class TestFork:
         store._own._left.clear()
         own._abandoned.clear()
         parents.jobs.put(None)
-        parents.join(5)
+        parents.join(PATIENCE_SECONDS)
         assert store.count() == 2
 
     def test_what_is_the_parents_is_not_closed(self, store, as_served, monkeypatch):
@@ -652,7 +652,7 @@ class TestFork:
         assert own._abandoned == [parents]
         monkeypatch.undo()
         parents.jobs.put(None)
-        parents.join(5)
+        parents.join(PATIENCE_SECONDS)
 
     def test_a_fork_is_not_warned_of_because_of_us(self, store, traces):
         program = (
@@ -894,7 +894,7 @@ class TestOutOfReach:
             waits.append(store._own._pause)
             release.set()
             (left,) = store._own._left
-            left.join(5)
+            left.join(PATIENCE_SECONDS)
             clock[0] += 60
         assert waits == [1, 2, 4, 8]
         store.save(a_trace(1))

@@ -61,7 +61,7 @@ class Receiver:
         self.hold.set()
         self.server.shutdown()
         self.server.server_close()
-        self.thread.join(5)
+        self.thread.join(PATIENCE_SECONDS)
 
 
 def dead_port() -> int:
@@ -88,6 +88,6 @@ def silent():
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/traces", asked
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(PATIENCE_SECONDS)
     for connection in taken:
         connection.close()

@@ -844,7 +844,11 @@ KINDS = [
 KINDS += ["zero", "no", "=", "=primary", "=archive", "=nowhere"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(kinds=st.lists(st.sampled_from(KINDS), max_size=6), action=st.sampled_from(QUESTIONS))
 def test_any_chain_of_routers_gives_the_same_and_has_every_call_in_its_record(ask, kinds, action):
     def run():
