@@ -57,8 +57,9 @@ def a_taken_key(names: Names) -> None:
 
 
 def more_books(names: Names) -> None:
+    """So many that, however they fall to two replicas, one of these is asked ten times."""
     author = Person.objects.using("primary").first()
-    for number in range(10):
+    for number in range(12):
         Book.objects.using("primary").create(title=f"Volume {number}", author=author)
     names["keys"] = [1, 2]
     names["print"] = lambda *words: None
