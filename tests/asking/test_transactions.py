@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import contextvars
 
 import msgspec
 import pytest
@@ -228,19 +228,14 @@ def test_a_connection_kept_from_such_a_trace_is_an_ordinary_one_afterwards(site,
 def test_outside_of_a_question_the_class_tells_what_is_so(routers):
     seen = []
 
-    class Deferring(InAtomic):
+    class Elsewhere(InAtomic):
         def db_for_read(self, model, **hints):
             connection = connections["primary"]
-            # A thread that the guard does not follow: started without Python's threading.
-            import _thread
-
-            done = threading.Lock()
-            done.acquire()
-            _thread.start_new_thread(lambda: (seen.append(connection.in_atomic_block), done.release()), ())
-            done.acquire()
+            # A context that the question is not asked in.
+            seen.append(contextvars.Context().run(lambda: connection.in_atomic_block))
             return "replica1"
 
-    routers(Deferring())
+    routers(Elsewhere())
     at_once = [query(1, "archive", at_us=0, duration_us=90.0), query(2, "archive", at_us=50)]
     assert asked(*at_once, at(4, BEGIN), read(5)).same == 1
     assert seen == [False]
