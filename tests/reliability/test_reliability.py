@@ -64,6 +64,19 @@ def test_the_table_has_each_row_once_and_no_other():
         assert re.search(r"\| \**\d+\** \|$", line)
 
 
+KINDS = TEXT.partition("<!-- kinds:")[2].partition("<!-- kinds: end -->")[0]
+ROWS_OF_KINDS = [line for line in KINDS.splitlines() if line.startswith("| ")][2:]
+
+
+def test_each_kind_of_mistake_names_its_tests():
+    assert len(ROWS_OF_KINDS) >= 15
+    for row in ROWS_OF_KINDS:
+        files = re.findall(r"`(tests/[\w/]+\.py)`", row.split(" | ")[2])
+        assert files, row
+        for file in files:
+            assert has_tests(file), file
+
+
 def test_django_s_table_has_a_run_without_us_and_one_with_us():
     lines = tables.between(TEXT, tables.DJANGO)
     assert lines.count(": without us |") == lines.count(": recorded |") >= 1
