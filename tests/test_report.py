@@ -133,7 +133,7 @@ class TestRows:
         ("route", "why"),
         [
             (Route.EXPLICIT, 'using("archive"), no router asked'),
-            (Route.CURSOR, "raw cursor, no router asked"),
+            (Route.CURSOR, "raw cursor, the code chose the alias"),
             (Route.SCHEMA, "schema editor, no router asked"),
             (Route.PEERS, "with its peers, no router was asked"),
         ],
@@ -455,7 +455,13 @@ class TestDetail:
         ("changes", "sentence"),
         [
             ({"route": Route.EXPLICIT}, "The code named “archive” itself"),
-            ({"route": Route.CURSOR}, "A raw cursor on connections[“archive”]. No router was asked."),
+            (
+                {"route": Route.CURSOR},
+                (
+                    "A raw cursor on connections[“archive”]: the code named the alias, or passed one on. "
+                    "Django asks no router for a raw cursor."
+                ),
+            ),
             ({"route": Route.SCHEMA}, "The schema editor of “archive”."),
             ({"decision": 7}, "Decision #7, which sent it there, is not in this trace."),
         ],

@@ -26,7 +26,7 @@ from dbroute_panel.recording.callers import origin, sent_at_once
 from dbroute_panel.recording.error_codes import error_code
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
-from dbroute_panel.recording.senders import caller_of, is_housekeeping, sender_of
+from dbroute_panel.recording.senders import caller_of, is_housekeeping, passed_on, sender_of
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
 from dbroute_panel.recording.transactions import begun_by_itself, is_of_a_test, transaction_of
 
@@ -58,6 +58,8 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             source, sender = sender_of(caller, cursor, context["connection"], sql)
             site, model, decision, *more = origin(sender or caller, source, recorder)
             within = recorder.within
+            if source is None and more[1] is None:
+                decision = passed_on(caller, context["connection"].alias, recorder.answers)
             if decision is None and recorder.answered_as and more[1] is None:
                 decision = recorder.decision_of(getattr(source, "using", None), model)
         known, about = recorder.subject

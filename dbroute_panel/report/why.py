@@ -117,7 +117,7 @@ def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
     if query.route is Route.EXPLICIT:
         return _('using("%(alias)s"), no router asked') % {"alias": query.alias}
     if query.route is Route.CURSOR:
-        return _("raw cursor, no router asked")
+        return _("raw cursor, the code chose the alias")
     if query.route is Route.SCHEMA:
         return _("schema editor, no router asked")
     if query.route is Route.PEERS:
@@ -160,7 +160,10 @@ def ran(query: Query, decision: Decision | None) -> str:
             "No router was asked."
         ) % {"alias": query.alias}
     if query.route is Route.CURSOR:
-        return _("A raw cursor on connections[“%(alias)s”]. No router was asked.") % {"alias": query.alias}
+        return _(
+            "A raw cursor on connections[“%(alias)s”]: the code named the alias, or passed one on. Django "
+            "asks no router for a raw cursor."
+        ) % {"alias": query.alias}
     if query.route is Route.SCHEMA:
         return _("The schema editor of “%(alias)s”. No router was asked for this statement.") % {
             "alias": query.alias

@@ -540,3 +540,63 @@ def test_a_person_is_read_by_the_compiler_of_a_relation():
         Book.objects.select_related("author").first()
         list(Person.objects.filter(books__in=Book.objects.all())[:1])
     assert {query.route.value for query in t.queries} == {"router"}
+
+
+# A raw cursor on an alias that the routers gave
+
+
+@pytest.fixture
+def cache(settings):
+    from django.core.cache import caches
+
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_table"}
+    }
+    for alias in ("primary", "archive"):
+        with connections[alias].cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS cache_table")
+            cursor.execute(
+                "CREATE TABLE cache_table (cache_key varchar(255) PRIMARY KEY, value text, expires datetime)"
+            )
+    return caches["default"]
+
+
+def test_the_database_cache_is_linked_to_its_decisions(cache):
+    with trace("test", keep=False) as t:
+        cache.set("a", 1)
+        cache.get("a")
+        cache.has_key("a")
+        cache.delete("a")
+        cache.clear()
+    decisions = {decision.id: decision for decision in t.decisions}
+    assert t.queries
+    for query in t.queries:
+        assert query.route == "router"
+        assert decisions[query.decision].answer == query.alias
+        assert decisions[query.decision].model == "django_cache.CacheEntry"
+    assert {query.alias for query in t.queries} == {"primary", "archive"}
+
+
+def test_a_function_that_has_the_answer_is_linked_to_it():
+    with trace("test", keep=False) as t:
+        db = router.db_for_read(Tag)
+        with connections[db].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        with connections["primary"].cursor() as cursor:
+            cursor.execute("SELECT 2")
+    assert told(t) == [("archive", None, "db_for_read", "router"), AUDIT]
+
+
+def test_of_several_answers_nobody_can_tell():
+    with trace("test", keep=False) as t:
+        one, other = router.db_for_read(Tag), router.db_for_read(Book)
+        with connections[one].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        assert one == other
+    assert told(t) == [("archive", None, None, "cursor")]
+
+
+def test_an_answer_that_is_not_kept_cannot_be_told():
+    with trace("test", keep=False) as t, connections[router.db_for_read(Tag)].cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert told(t) == [("archive", None, None, "cursor")]
