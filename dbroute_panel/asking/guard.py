@@ -127,18 +127,14 @@ def _guarded_submit(original: Any) -> Any:
         if watching.get() is None:
             return original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
         call = functools.partial(contextvars.copy_context().run, fn, *args, **kwargs)
-        # A worker started for this call serves others later: the call is guarded, the worker is not.
-        future: Future[Any] = contextvars.copy_context().run(_unguarded, original, self, call)
+        # A worker started for this call serves others later. The call has the context of the question; the
+        # worker, which in some Pythons begins with the context of who starts it, has nothing of it.
+        future: Future[Any] = contextvars.Context().run(original, self, call)
         PATCHES.hold()  # the call may outlive the question
         future.add_done_callback(lambda done: PATCHES.release())
         return future
 
     return submit
-
-
-def _unguarded(function: Callable[..., Any], *args: Any) -> Any:
-    watching.set(None)
-    return function(*args)
 
 
 def _alias(connection: BaseDatabaseWrapper) -> Any:

@@ -10,6 +10,7 @@ import json
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from importlib import import_module
 from itertools import count, cycle
 
@@ -477,7 +478,7 @@ def test_named_routers_are_asked_in_their_order_and_nowhere_else(routers):
     class Looking:
         def db_for_read(self, model, **hints):
             during.append([type(r).__name__ for r in router.routers])
-            return in_thread(lambda: router.db_for_read(Book))[0]
+            return in_thread(Context().run, lambda: router.db_for_read(Book))[0]
 
     before = list(router.routers)
     found = asked(read(model="auth.User"), read(), routers=both)
@@ -501,15 +502,15 @@ def test_the_list_of_routers_can_still_be_read_and_changed_elsewhere(routers):
     with chain.standing_in([]):
         assert router.routers == []
         assert type(router).routers is not None
-        [in_another] = in_thread(lambda: router.routers)
+        [in_another] = in_thread(Context().run, lambda: router.routers)
         assert [type(each).__name__ for each in in_another][:2] == ["AuthRouter", "UserRouter"]
         router.routers = [mine]
         assert router.routers == []
-        assert in_thread(lambda: router.routers) == [[mine]]
+        assert in_thread(Context().run, lambda: router.routers) == [[mine]]
         del router.routers
         with pytest.raises(AttributeError, match=r"^routers$"):
             del router.routers
-        assert len(in_thread(lambda: router.routers)[0]) == 3
+        assert len(in_thread(Context().run, lambda: router.routers)[0]) == 3
     assert len(router.routers) == 3
 
 

@@ -24,7 +24,7 @@ def _without_hex(found):
     for name in IDS:
         if name in found:
             assert found[name] == found[name].lower()
-            found[name] = base64.b64encode(bytes.fromhex(found[name])).decode()
+            found[name] = base64.urlsafe_b64encode(bytes.fromhex(found[name])).decode()
     return found
 
 

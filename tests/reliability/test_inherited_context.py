@@ -87,6 +87,23 @@ with ThreadPoolExecutor(1) as pool:
     with trace("second", keep=False) as second:
         pool.submit(count, "primary").result()
 found["pool"] = [of(first), of(between), of(second)]
+from django.db import router
+from dbroute_panel.asking import chain, guard
+
+class InAPool:
+    def db_for_read(self, model, **hints):
+        pool.submit(str).result()
+        return "archive"
+
+def routers():
+    return [type(each).__name__ for each in router.routers]
+
+today = routers()
+with ThreadPoolExecutor(1) as pool, guard.guarded(), chain.standing_in([InAPool()]):
+    with guard.watched():
+        assert router.db_for_read(Tag) == "archive"
+        assert pool.submit(routers).result() == ["InAPool"]
+    found["elsewhere"] = contextvars.Context().run(pool.submit, routers).result() == today
 print(json.dumps(found))
 """
 
@@ -127,6 +144,8 @@ def test_a_thread_that_inherits_the_context_records_into_the_trace_in_which_it_w
         "after": [[False, ["archive"]]],
         # A pool's thread stays in the context in which the pool started it.
         "pool": [["primary", "archive"], ["archive"], []],
+        # One that a question started serves others: they reach the routers of today.
+        "elsewhere": True,
     }
 
 
@@ -140,4 +159,5 @@ def test_without_the_flag_each_thread_begins_with_an_empty_context(found):
         "outlived": [],
         "after": [[False, ["archive"]]],
         "pool": [[], ["archive"], []],
+        "elsewhere": True,
     }

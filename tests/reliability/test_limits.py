@@ -60,7 +60,9 @@ def test_a_pool_of_threads_that_copies_no_context_records_nothing(site):
 
     with trace("limits", keep=False) as t, ThreadPoolExecutor(1) as pool:
         pool.submit(count).result()
-    assert t.queries == []
+    # Where Python hands the context on, the pool's thread has that of the trace in which it was started.
+    inherits = getattr(sys.flags, "thread_inherit_context", False)
+    assert [query.alias for query in t.queries] == (["primary"] if inherits else [])
 
 
 def test_a_driver_that_is_used_without_django_is_not_seen(site):
