@@ -346,7 +346,8 @@ class TestWhatDjangoPassesOn:
 
     def test_the_redacted_message_of_a_finding_says_it(self):
         found = replace(a_finding("missing-table", 1, 2), level=Level.ERROR)
-        failed = record(sql="SELECT * FROM shop_record", error="OperationalError: no such table: shop_record")
+        error = "OperationalError: no such table: shop_record"
+        failed = record(sql="SELECT * FROM shop_record", error=error, error_code=1)
         shown = redacted(a_trace(events=[poll(), failed], findings=[found]))
         assert "Nobody was asked about shop.Record" in shown.findings[0].message
         assert redacted(shown) == shown

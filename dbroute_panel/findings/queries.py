@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
 from operator import attrgetter
 from typing import Final
@@ -14,15 +14,8 @@ from dbroute_panel.records import Callsite, Decision, Finding, Query, Route
 from .facts import Facts, is_housekeeping
 from .function import ERROR, INFO, WARNING, finding
 from .grouping import by
+from .missing_tables import missing_table_of
 from .statements import reads_catalog, shape, tables_read, tables_written
-
-MISSING: Final[Mapping[str, re.Pattern[str]]] = {
-    "sqlite": re.compile(r"no such table: (?:main\.)?(?P<table>.+)"),
-    "postgresql": re.compile(r'relation "(?P<table>[^"]+)" does not exist'),
-    "mysql": re.compile(r"\(1146, \"Table '(?P<table>[^']+)' doesn't exist\"\)"),
-    "oracle": re.compile(r"ORA-00942(?P<table>)"),
-}
-"""How a backend says that a table is not there, by vendor (MariaDB's is mysql); after ``Class: ``."""
 
 CACHE: Final = "django_cache.CacheEntry"
 """What Django's database cache asks the routers about: no model, and no migration makes its table."""
@@ -44,7 +37,7 @@ def missing_table(trace: Facts) -> Iterator[Finding]:
         for query in trace.queries
         if query.error is not None
         and not trace.is_after_failure(query)
-        and (table := _missing(query, trace)) is not None
+        and (table := missing_table_of(query, trace.databases)) is not None
     ]
     groups = by(failed, lambda one: (one[1].alias, one[0], _remedy(one[1], trace)))
     for (alias, table, remedy), found in groups.items():
@@ -90,16 +83,6 @@ def _remedy(query: Query, trace: Facts) -> str:
     if decision is not None or trace.is_routed(query):
         return f"{make}, or let a router name the database that has it"
     return f"{make}, or name the database that has it in the code"
-
-
-def _missing(query: Query, trace: Facts) -> str | None:
-    """The name of the table that the backend did not find; empty where it does not say which one."""
-    database = trace.databases.get(query.alias)
-    pattern = MISSING.get(database.vendor) if database is not None else None
-    match = pattern.match((query.error or "").partition(": ")[2]) if pattern is not None else None
-    if match is None:
-        return None
-    return match["table"] or next(iter(tables_written(query.sql) or tables_read(query.sql)), "")
 
 
 @finding("repeated-query", level=WARNING)

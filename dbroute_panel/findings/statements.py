@@ -25,6 +25,9 @@ _WRITTEN = re.compile(
     rf"[IiUuDdTt](?<!\w.)(?i:NTO|(?<!\bDO\s.)(?<!\bKEY\s.)(?<!\bFOR\s.)PDATE|ELETE\s+FROM"
     rf"|RUNCATE(?:\s+TABLE)?)\s+{_NAME}"
 )
+_ALTERED = re.compile(
+    rf"\b(?i:TABLE(?:\s+IF\s+EXISTS)?|REFERENCES|INDEX\s+(?:CONCURRENTLY\s+)?{_PART}\s+ON)\s+{_NAME}"
+)
 _LOCK = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 _VALUE = re.compile(r"['%0-9](?:(?<=')(?:[^']|'')*'|(?<=%)(?:s|\(\w+\)s)|(?<=[0-9])(?<!\w.)[0-9.]*(?!\w))")
 _REMARKS = re.compile(f"({_STRING})|{_REMARK}", re.DOTALL)
@@ -57,6 +60,11 @@ def tables_read(sql: str) -> tuple[str, ...]:
 def tables_written(sql: str) -> tuple[str, ...]:
     """The tables whose rows an INSERT, UPDATE, DELETE, REPLACE, MERGE or TRUNCATE writes."""
     return _names(_WRITTEN, sql)
+
+
+def tables_altered(sql: str) -> tuple[str, ...]:
+    """The tables that a change of tables, keys or indexes is about."""
+    return _names(_ALTERED, sql)
 
 
 def _names(pattern: re.Pattern[str], sql: str) -> tuple[str, ...]:

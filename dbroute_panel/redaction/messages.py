@@ -10,38 +10,34 @@ redacted already keeps its messages, and one that somebody only wrote into it is
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from dbroute_panel import findings
+from dbroute_panel.findings.error_codes import TABLE_IS_MISSING, leaves_open_what_failed
+from dbroute_panel.findings.missing_tables import is_in_statement
 from dbroute_panel.findings.registry import MOST_EVENTS
 from dbroute_panel.recording.secrets import MASK
-from dbroute_panel.records import Decision, Event, Finding, InstanceRef, Query, Trace
+from dbroute_panel.records import Database, Decision, Event, Finding, InstanceRef, Query, Trace
 
 Key = tuple[str, tuple[int, ...]]
 
 # Like all messages of findings in English: it is a part of the document, and the same whoever exports it.
 LEFT_OUT: Final = "What this finding says was left out of the redacted trace."
 
+_MISSING: Final = "missing-table"
+
 _BY_VALUES: Final = frozenset(
-    {"checked-elsewhere", "missing-table", "pk-overwrite", "random-route", "same-query-elsewhere"}
+    {"checked-elsewhere", _MISSING, "pk-overwrite", "random-route", "same-query-elsewhere"}
 )
 """Those of our findings that look at values; of the others the redacted trace itself says what they say."""
 
 _EQUAL: Final = f"{MASK}1"
 """Stands for a key that is known, and the same as all others."""
 
-_MISSING: Final = {
-    "sqlite": "no such table: {}",
-    "postgresql": 'relation "{}" does not exist',
-    "mysql": "(1146, \"Table '{}' doesn't exist\")",
-    "oracle": "ORA-00942",
-}
-"""What an error of each vendor says where a table is missing."""
-
 _TABLE = re.compile(r"The table (?P<table>.+?) is not on ")
-_QUOTES = re.compile(r'["`\[\]]')
 
 # How many sets of parameters there were nothing tells that is left: of this number only the bounds are known.
 _SETS = re.compile(r", with (?P<count>[1-9][0-9]{0,8}) sets of parameters(?=\. If one answer is enough, )")
@@ -75,7 +71,9 @@ def _is_made(message: str, found: Finding, shown: Trace) -> bool:
     if sets is not None and not 2 <= int(sets["count"]) <= len(shown.events) // 2:
         return False
     table = _TABLE.match(message)
-    events = [_favouring(event, table and table["table"], shown) for event in _own(found, shown)]
+    events = [_favouring(event) for event in _own(found, shown)]
+    if found.code == _MISSING:
+        events = [about_missing_table(event, table and table["table"], shown.databases) for event in events]
     made = findings.find(replace(shown, events=events, findings=[]), redacted=True)
     said = _SETS.sub("", message, count=1)
     return any(key(one) == key(found) and one.message == said for one in made)
@@ -88,10 +86,10 @@ def _own(found: Finding, shown: Trace) -> list[Event]:
     return [event for event in shown.events if event.id in own or (cut and event.id > last)]
 
 
-def _favouring(event: Event, table: str | None, shown: Trace) -> Event:
-    """``event`` with values that are equal, and an error that says that ``table`` is missing."""
+def _favouring(event: Event) -> Event:
+    """``event`` with values that are equal."""
     if isinstance(event, Query):
-        return replace(event, params=(), error=event.error and _error(event, table, shown))
+        return replace(event, params=())
     if isinstance(event, Decision):
         return replace(event, args=event.args and _equal(event.args), hints=_equal(event.hints))
     return event
@@ -104,17 +102,14 @@ def _equal(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _error(query: Query, table: str | None, shown: Trace) -> str | None:
-    """The error of ``query``; of a missing table if ``table`` is one that the error can be about."""
-    database = shown.databases.get(query.alias)
-    words = _MISSING.get(database.vendor) if database is not None else None
-    if words is None or ("{}" in words and not (table and _names(query.sql, table))):
-        return query.error
-    return f"{query.error}: {words.format(table)}"
+def about_missing_table(event: Event, table: str | None, databases: Mapping[str, Database]) -> Event:
+    """
+    A redacted query that failed, with a message that names ``table``, if the statement does.
 
-
-def _names(sql: str, table: str) -> bool:
-    """Whether ``table`` is literally in the redacted statement, or masked; so may its database be."""
-    name = table.removeprefix(f"{MASK}.")
-    words = rf"(?<!\w){re.escape(name)}(?!\w)"
-    return name == MASK or (bool(name) and re.search(words, _QUOTES.sub("", sql)) is not None)
+    Where its code leaves open what failed, it gets the one that says that a table is missing.
+    """
+    if not isinstance(event, Query) or event.error is None:
+        return event
+    is_told = table is not None and is_in_statement(table, event.sql)
+    code = TABLE_IS_MISSING if leaves_open_what_failed(event, databases) else event.error_code
+    return replace(event, error=f"{event.error}: {table if is_told else MASK}", error_code=code)

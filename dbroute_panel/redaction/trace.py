@@ -9,9 +9,12 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dbroute_panel import findings
+from dbroute_panel.findings.error_codes import vendor_of
+from dbroute_panel.findings.missing_tables import missing_table_of
 from dbroute_panel.recording.secrets import MASK
 from dbroute_panel.records import (
     Action,
+    Database,
     Decision,
     Event,
     ExceptionRaised,
@@ -23,22 +26,15 @@ from dbroute_panel.records import (
     TypeRef,
 )
 
-from .messages import chosen, key
+from .messages import about_missing_table, chosen, key
 from .requests import route_of
 from .statements import without_literals
 
 _CLASS = re.compile(r"[^\W\d][\w.]*")
-_WORD = re.compile(r"\w+")
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 # What goes wrong with a statement only once the database has read it.
 _UNDERSTOOD: Final = frozenset({"IntegrityError"})
-
-# How databases say that a table is not there; the finding about it reads the name from the error.
-_TABLE_IS_MISSING: Final = frozenset(
-    {"no", "such", "table", "main", "relation", "does", "not", "exist", "Table", "doesn", "t", "1146"}
-    | {"ORA", "00942", "or", "view"}
-)
 
 
 def redacted(trace: Trace) -> Trace:
@@ -47,16 +43,15 @@ def redacted(trace: Trace) -> Trace:
 
     It can be imported and replayed, and redacting it again changes nothing.
     """
-    vendors = {alias: database.vendor for alias, database in trace.databases.items()}
     request = trace.request and replace(trace.request, path=route_of(trace.request))
     shown = replace(
         trace,
         name=request.path if request else trace.kind,
         request=request,
-        events=[_Redactor(vendors, _masked).event(event) for event in trace.events],
+        events=[_Redactor(trace.databases, _masked).event(event) for event in trace.events],
         findings=[],
     )
-    return replace(shown, findings=_findings(trace, shown, vendors)) if trace.findings else shown
+    return replace(shown, findings=_findings(trace, shown)) if trace.findings else shown
 
 
 def _masked(value: Any) -> str:
@@ -66,28 +61,32 @@ def _masked(value: Any) -> str:
 class _Redactor:
     """Makes redacted events. ``name`` says what stands for a value; ``found``: to find findings in."""
 
-    def __init__(self, vendors: dict[str, str], name: Callable[[Any], str], *, found: bool = False) -> None:
-        self.vendors = vendors
+    def __init__(
+        self, databases: dict[str, Database], name: Callable[[Any], str], *, found: bool = False
+    ) -> None:
+        self.databases = databases
         self.name = name
         self.found = found
 
     def event(self, event: Event) -> Event:
         if isinstance(event, Query):
-            return self.query(event)
+            query = self.query(event)
+            table = missing_table_of(event, self.databases) if self.found else None
+            return query if table is None else about_missing_table(query, table, self.databases)
         if isinstance(event, ExceptionRaised):
             return replace(event, error=_class(event.error))
         return self.decision(event) if isinstance(event, Decision) else event
 
     def query(self, query: Query) -> Query:
         failed = query.error is not None and _class(query.error).rpartition(".")[2] not in _UNDERSTOOD
-        sql = without_literals(query.sql, self.vendors.get(query.alias, ""), failed=failed)
+        sql = without_literals(query.sql, vendor_of(query, self.databases), failed=failed)
         return replace(
             query,
             sql=sql,
             params=self.parameters(query.params) if self.found else None,
             instance=query.instance and self.instance(query.instance),
             error_code=query.error_code if _is_code(query.error_code) else None,
-            error=query.error and (_about_a_table(query.error, sql) if self.found else _class(query.error)),
+            error=query.error and _class(query.error),
         )
 
     def decision(self, decision: Decision) -> Decision:
@@ -135,7 +134,7 @@ class _Names(dict[str, str]):
         return self.setdefault(repr(value), f"{MASK}{len(self) + 1}")
 
 
-def _findings(trace: Trace, shown: Trace, vendors: dict[str, str]) -> list[Finding]:
+def _findings(trace: Trace, shown: Trace) -> list[Finding]:
     """
     The findings of ``trace`` as they read where nothing but the redacted trace is known.
 
@@ -143,7 +142,7 @@ def _findings(trace: Trace, shown: Trace, vendors: dict[str, str]) -> list[Findi
     made from the redacted trace, too: a finding that cannot be found there (of somebody else's project, or
     because it looked at a value) keeps its code, level and events.
     """
-    redactor = _Redactor(vendors, _Names(), found=True)
+    redactor = _Redactor(trace.databases, _Names(), found=True)
     known = replace(shown, events=[redactor.event(event) for event in trace.events])
     anew = {key(found): found.message for found in findings.find(known, redacted=True)}
     plain = {key(found): found.message for found in findings.find(shown, redacted=True)}
@@ -156,11 +155,3 @@ def _class(error: str) -> str:
     """The class of ``Class: message``."""
     name = error.partition(":")[0]
     return name if _CLASS.fullmatch(name) else MASK
-
-
-def _about_a_table(error: str, sql: str) -> str:
-    """The error; masked of its words all but the statement's, and those that say that a table is missing."""
-    known = _TABLE_IS_MISSING.union(_WORD.findall(sql))
-    message = error.partition(":")[2]
-    words = _WORD.sub(lambda word: word[0] if word[0] in known else MASK, message)
-    return f"{_class(error)}:{words}"

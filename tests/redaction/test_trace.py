@@ -181,13 +181,17 @@ class TestFindings:
 
     def test_a_missing_table_is_still_named_and_nothing_else_of_the_error(self):
         error = f"django.db.utils.OperationalError: no such table: library_book; {SECRET}"
-        query = a_query(1, sql='SELECT "a"."b" FROM "library_book" "a"', error=error.partition(";")[0])
+        query = a_query(
+            1, sql='SELECT "a"."b" FROM "library_book" "a"', error=error.partition(";")[0], error_code=1
+        )
         trace = a_trace(1, events=[query])
         trace = a_trace(1, events=[query], findings=findings.find(trace))
         assert [one.code for one in trace.findings] == ["missing-table"]
         left = redacted(trace)
         assert "library_book" in left.findings[0].message
-        odd = a_trace(1, events=[a_query(1, sql="SELECT 1", error=error)], findings=trace.findings)
+        odd = a_trace(
+            1, events=[a_query(1, sql="SELECT 1", error=error, error_code=1)], findings=trace.findings
+        )
         assert SECRET not in redacted(odd).findings[0].message
 
     def test_one_that_is_not_known_here_keeps_all_but_its_message(self):
@@ -275,35 +279,59 @@ class TestOnceMore:
         assert left.findings == [found]
 
     @pytest.mark.parametrize(
-        ("vendor", "error", "named"),
+        ("vendor", "code", "error", "named"),
         [
-            ("sqlite", "no such table: main.library_book", "The table library_book is"),
+            ("sqlite", 1, "no such table: main.library_book", "The table library_book is"),
+            ("sqlite", 1, "no such table: Library_Book", "The table Library_Book is"),
+            ("sqlite", 1, "no such table: s3cret", "A table is"),  # that of a view
             (
                 "postgresql",
+                "42P01",
                 'relation "library_book" does not exist\nLINE 1: s3cret',
                 "The table library_book is",
             ),
+            ("postgresql", "42P01", "Relation »library_book« existiert nicht", "The table library_book is"),
+            ("postgresql", "42P01", 'relation "s3cret" does not exist', "A table is"),
             (
                 "mysql",
+                1146,
                 "(1146, \"Table 's3cret.library_book' doesn't exist\")",
-                "The table ***.library_book is",
+                "The table library_book is",
             ),
-            ("oracle", "ORA-00942: table or view does not exist", "The table library_book is"),
-            ("postgresql", 'relation "s3cret" does not exist', "The table *** is"),
+            ("mysql", 1146, "(1146, \"Table 's3cret.s3cret' doesn't exist\")", "A table is"),
+            ("oracle", 942, "ORA-00942: table or view does not exist", "The table library_book is"),
         ],
     )
-    def test_a_missing_table(self, vendor, error, named):
+    def test_a_missing_table(self, vendor, code, error, named):
         quote = "`" if vendor == "mysql" else '"'
         query = a_query(
             1,
             "archive",
             sql='SELECT "a"."b" FROM "library_book" "a" WHERE "a"."b" = %s'.replace('"', quote),
             error=f"django.db.utils.OperationalError: {error}",
+            error_code=code,
         )
         if vendor == "oracle":
             query = replace(query, sql=query.sql.upper().replace("%S", "%s"))
         _, left = self.of("missing-table", [query], vendor)
         assert left.findings[0].message.startswith(f"{named} not on archive")
+
+    @pytest.mark.parametrize("vendor", ["sqlite", "postgresql", "mysql", "oracle"])
+    def test_a_missing_table_in_an_old_document_that_has_no_codes(self, vendor):
+        sql = "SELECT 1 FROM library_book"
+        query = a_query(1, "archive", sql=sql, error="ProgrammingError: library_book, in whatever words")
+        found, _ = self.of("missing-table", [replace(query, error_code="42P01")], vendor)
+        database = Database(vendor=vendor, engine="e", replica_of=None)
+        left = redacted(a_trace(1, events=[query], databases={"archive": database}, findings=[found]))
+        assert left.findings == [found]
+        assert redacted(left) == left
+
+    @pytest.mark.parametrize("code", ["25006", 1146, 1])
+    def test_not_of_a_query_whose_code_says_something_else(self, code):
+        query = a_query(1, "archive", error="ProgrammingError: library_book", error_code="42P01")
+        _, left = self.of("missing-table", [query], "postgresql")
+        other = replace(left, events=[replace(left.events[0], error_code=code)])
+        assert "left out" in redacted(other).findings[0].message
 
     def test_objects_with_different_keys(self):
         events = [
@@ -370,7 +398,7 @@ class TestOnceMore:
         error = error if code == "missing-table" else None
         aliases = ("primary",) if error else ("primary", "archive", "primary")
         events = [
-            a_query(n, alias, params=["1"], route=Route.EXPLICIT, error=error)
+            a_query(n, alias, params=["1"], route=Route.EXPLICIT, error=error, error_code=error and 1)
             for n, alias in enumerate(aliases, 1)
         ]
         found, left = self.of(code, events)
