@@ -433,7 +433,7 @@ class TestOneTrace:
         assert len(page_of(admin, worst, "?page=3").content) < 150_000
 
     def test_hostile_text_is_only_text(self, admin, store):
-        callsite = Callsite(file=HOSTILE, line=1, function=HOSTILE, template=(HOSTILE, 1))
+        callsite = Callsite(file=HOSTILE, line=1, function=HOSTILE, template=(HOSTILE, 1), entry=HOSTILE)
         ref = InstanceRef(model=HOSTILE, pk=HOSTILE, state_db=HOSTILE, adding=False)
         step = Step(
             router=HOSTILE, outcome=Outcome.ANSWERED, answer=HOSTILE, traceback=HOSTILE, source=callsite

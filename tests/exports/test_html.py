@@ -93,7 +93,7 @@ def test_what_users_typed_is_text():
         sql=f"SELECT '{HOSTILE}'",
         params=[HOSTILE],
         error=f"ValueError: {HOSTILE}",
-        callsite=Callsite(file=HOSTILE, line=1, function=HOSTILE, template=(HOSTILE, 1)),
+        callsite=Callsite(file=HOSTILE, line=1, function=HOSTILE, template=(HOSTILE, 1), entry=HOSTILE),
     )
     alike = [a_query(number, params=[HOSTILE]) for number in (2, 3)]
     trace = a_trace(

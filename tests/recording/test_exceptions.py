@@ -364,16 +364,25 @@ def view(request):
 def failing(request):
     with transaction.atomic(using='primary'):
         [][1]
+
+def broken(request):
+    [][1]
 """
     exec(compile(source, str(tmp_path / "site-packages" / "handles.py"), "exec"), names)
     settings.MIDDLEWARE = [f"{__name__}.passing"]
-    settings.ROOT_URLCONF = (path("", names["view"], name="handling"), path("failing/", names["failing"]))
+    settings.ROOT_URLCONF = (
+        path("", names["view"], name="handling"),
+        path("failing/", names["failing"]),
+        path("broken/", names["broken"], name="broken"),
+    )
     with trace("t", keep=False) as t:
         Client().get("/")
-        Client(raise_request_exception=False).get("/failing/")
+        for url in ("/failing/", "/broken/"):
+            Client(raise_request_exception=False).get(url)
     sites = [(event.callsite.file, event.callsite.line) for event in t.document.exceptions]
-    assert sites == [("handles.py", 4), ("handles.py", 9)]
+    assert sites == [("handles.py", 4), ("handles.py", 9), ("handles.py", 12)]
     assert t.document.exceptions[0].callsite.entry == "GET handling"
+    assert t.document.exceptions[2].callsite.entry == "GET broken"
 
 
 def passing(get_response):

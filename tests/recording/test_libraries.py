@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 import types
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,13 @@ from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.management import ManagementUtility, call_command
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import post_save
 from django.http import HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client
 from django.urls import include, path
+from django.urls.converters import REGISTERED_CONVERTERS, get_converters
 from django.views.generic import ListView
 
 from dbroute_panel.recording import libraries
@@ -53,6 +57,10 @@ LIBRARY = {
             Tag.objects.using("primary").create(name="made by a library")  # saving
             return HttpResponse()
 
+        async def session(request):
+            from django.contrib.sessions.backends.db import SessionStore
+            return HttpResponse(str(await SessionStore().aexists("x" * 32)))  # session
+
         async def asynchronous(request):
             return HttpResponse(str(await Tag.objects.using("primary").acount()))  # asynchronous
 
@@ -65,6 +73,18 @@ LIBRARY = {
             async def rows():
                 yield str(await Tag.objects.using("primary").acount())  # streams_async
             return StreamingHttpResponse(rows())
+    """,
+    "generic_/converters.py": """
+        from example_site.library.models import Tag
+
+        class Converter:
+            regex = "[a-z]+"
+
+            def to_python(self, value):
+                return Tag.objects.using("primary").filter(name=value).exists()  # converter
+
+            def to_url(self, value):
+                return value
     """,
     "generic_/middleware.py": """
         from example_site.library.models import Tag
@@ -87,8 +107,10 @@ LIBRARY = {
                 return view(*args, **kwargs)
             return measuring
 
-        def execute(run, sql, params, many, context):
-            return run(sql, params, many, context)
+        def watched(original):
+            def execute(self, sql, params=None):
+                return original(self, sql, params)
+            return execute
     """,
     "generic_/management/commands/count_tags.py": """
         from django.core.management.base import BaseCommand
@@ -192,6 +214,19 @@ def test_a_librarys_middleware_has_its_line_and_none_of_another_middleware(libra
     settings.ROOT_URLCONF = (path("", lambda request: HttpResponse()),)
     line = line_of("middleware", library / "generic_/middleware.py")
     assert {told(site) for site in sites("/")} == {("generic_/middleware.py", line, "")}
+
+
+def test_a_librarys_converter_is_at_work_before_there_is_a_view(library, views, settings, monkeypatch):
+    from generic_.converters import Converter
+
+    monkeypatch.setitem(REGISTERED_CONVERTERS, "converted", Converter())
+    get_converters.cache_clear()
+    settings.ROOT_URLCONF = (
+        path("<converted:found>/", lambda request, found: HttpResponse(), name="converted"),
+    )
+    line = line_of("converter", library / "generic_/converters.py")
+    assert {told(site) for site in sites("/x/")} == {("generic_/converters.py", line, "")}
+    get_converters.cache_clear()
 
 
 def test_a_view_of_the_projects_that_has_a_method_below_has_its_line(views, settings):
@@ -327,17 +362,32 @@ def test_a_method_of_the_projects_model_admin_has_its_line(admin_settings):
     assert {entry for _, _, entry in lines} == {None, "GET admin:library_book_changelist"}
 
 
-def test_a_tool_around_the_view_and_the_cursor_is_not_the_librarys_line(library, admin_settings):
-    from generic_.tools import execute, measured
+def test_a_tool_around_the_view_and_the_cursor_is_not_the_librarys_line(library, admin_settings, monkeypatch):
+    from generic_.tools import measured, watched
 
     pages = an_admin(OpenAdmin)
     view = measured(pages.admin_view(pages._registry[Book].changelist_view))
-    admin_settings.ROOT_URLCONF = (path("around/", view, name="around"), path("admin/", pages.urls))
-    with ExitStack() as stack:
-        for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(execute))
-        for url in ("/around/", "/admin/library/book/"):
-            assert {site.file.partition("/")[0] for site in sites(url)} == {"django"}
+    admin_settings.ROOT_URLCONF = (
+        path("around/", view, name="around"),
+        path("admin/", pages.urls),
+        path("generic/", measured(import_module("generic_.views").function)),
+    )
+    monkeypatch.setattr(CursorWrapper, "execute", watched(CursorWrapper.execute))
+    for url in ("/around/", "/admin/library/book/"):
+        assert {site.file.partition("/")[0] for site in sites(url)} == {"django"}
+    assert {site.file for site in sites("/generic/")} == {"generic_/views.py"}
+
+
+def test_a_tool_is_told_where_nothing_else_is_at_work(library, monkeypatch):
+    from generic_.tools import watched
+
+    monkeypatch.setattr(CursorWrapper, "execute", watched(CursorWrapper.execute))
+    count = Tag.objects.using("primary").count
+    with trace("test", keep=False) as t, ThreadPoolExecutor(1) as thread:
+        thread.submit(contextvars.copy_context().run, count).result()
+        thread.submit(connections.close_all).result()
+    [query] = t.queries
+    assert (query.callsite.file, query.callsite.function) == ("generic_/tools.py", "execute")
 
 
 def failing(request):
@@ -389,13 +439,18 @@ def test_an_async_view_and_a_sync_one_on_a_thread(library, views, settings, clie
         path("sync/", views.Generic.as_view(), name="sync"),
         path("async/", views.asynchronous, name="async"),
         path("ours/", ours, name="ours"),
+        path("session/", views.session, name="session"),
     )
     file = library / "generic_/views.py"
-    found = {name: {told(site) for site in sites(f"/{name}/", client)} for name in ("sync", "async", "ours")}
+    found = {
+        name: {told(site) for site in sites(f"/{name}/", client)}
+        for name in ("sync", "async", "ours", "session")
+    }
     assert found == {
         "sync": {("generic_/views.py", line_of("generic", file), "GET sync")},
         "async": {("generic_/views.py", line_of("asynchronous", file), "GET async")},
         "ours": {here("the project's async view")},
+        "session": {("generic_/views.py", line_of("session", file), "GET session")},
     }
 
 
