@@ -31,7 +31,6 @@ _CALLERS: Final = frozenset(
 )
 """Functions in files of the kind HANDLER that call what is not theirs."""
 
-_CURSOR_METHODS: Final = frozenset({"execute", "executemany", "callproc", "execute_sql"})
 _COMMAND = BaseCommand.execute.__code__
 _PACKAGE = re.compile(r".*[\\/](?:site|dist)-packages[\\/]([^\\/.]+)", re.DOTALL)
 
@@ -76,15 +75,12 @@ class Libraries:
         kind = kind_of(code.co_filename)
         line = code, frame.f_lasti if position is None else position
         if kind == LIBRARY:
-            if code.co_name in _CURSOR_METHODS:  # of a backend, or of a tool that watches the cursor
-                self._sending = self._sending or line
-            else:
-                self._innermost = self._innermost or line
-                self._by_package.setdefault(_package(code.co_filename), line)
+            self._innermost = self._innermost or line
+            self._by_package.setdefault(_package(code.co_filename), line)
         elif kind == CONTRIB:
             self._contrib = self._contrib or line
             self._within_contrib = self._innermost
-        elif kind == COMPILER:  # what it has called puts together or sends the query, and is not its origin
+        elif kind == COMPILER:  # what it has called puts together or sends a query, as a driver in Python
             self._sending = self._sending or self._innermost or self._contrib
             self._innermost = self._contrib = self._within_contrib = None
             self._by_package.clear()

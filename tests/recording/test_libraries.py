@@ -7,6 +7,7 @@ import contextvars
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from django.contrib import admin
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.management import ManagementUtility, call_command
-from django.db import connections
+from django.db import OperationalError, connections
+from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import post_save
 from django.http import HttpResponse, StreamingHttpResponse
@@ -111,6 +113,10 @@ LIBRARY = {
             def execute(self, sql, params=None):
                 return original(self, sql, params)
             return execute
+
+        def refuse(self, query, params=None):
+            from sqlite3 import OperationalError
+            raise OperationalError("refused")
     """,
     "generic_/management/commands/count_tags.py": """
         from django.core.management.base import BaseCommand
@@ -311,6 +317,11 @@ def test_a_view_of_djangos_own_has_its_line(views, settings, tmp_path):
     }
 
 
+class TagCount(ListView):
+    queryset = Tag.objects.using("primary")
+    allow_empty = False
+
+
 class OpenAdmin(admin.ModelAdmin):
     def has_view_permission(self, request, obj=None):
         return True
@@ -378,16 +389,23 @@ def test_a_tool_around_the_view_and_the_cursor_is_not_the_librarys_line(library,
     assert {site.file for site in sites("/generic/")} == {"generic_/views.py"}
 
 
-def test_a_tool_is_told_where_nothing_else_is_at_work(library, monkeypatch):
-    from generic_.tools import watched
+def test_a_driver_that_raises_is_not_what_asked(library, settings, monkeypatch):
+    from generic_.tools import refuse
 
-    monkeypatch.setattr(CursorWrapper, "execute", watched(CursorWrapper.execute))
-    count = Tag.objects.using("primary").count
+    monkeypatch.setattr(SQLiteCursorWrapper, "execute", refuse)
+    settings.ROOT_URLCONF = (path("", TagCount.as_view(), name="tags"),)
+    with trace("test", keep=False) as t, pytest.raises(OperationalError):
+        Client().get("/")
+    [event] = t.document.exceptions
+    assert (event.callsite.file, event.callsite.entry) == ("django/views/generic/list.py", "GET tags")
     with trace("test", keep=False) as t, ThreadPoolExecutor(1) as thread:
-        thread.submit(contextvars.copy_context().run, count).result()
+        counting = partial(Tag.objects.using("primary").count)
+        traced = trace("inside", keep=False)(counting)
+        with pytest.raises(OperationalError):
+            thread.submit(contextvars.copy_context().run, traced).result()
         thread.submit(connections.close_all).result()
-    [query] = t.queries
-    assert (query.callsite.file, query.callsite.function) == ("generic_/tools.py", "execute")
+    [event] = t.document.exceptions
+    assert (event.callsite.file, event.callsite.function) == ("generic_/tools.py", "refuse")
 
 
 def failing(request):
