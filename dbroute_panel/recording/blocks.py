@@ -16,6 +16,7 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import Atomic, get_connection
 
@@ -44,7 +45,8 @@ def _entering(original: Method) -> Method:
         if self._from_testcase:
             with resumed(None):
                 return original(self)
-        connection = get_connection(self.using)
+        if (connection := _connection_of(self)) is None:
+            return original(self)
         begins = is_of_a_test(connection)
         start, event = perf_counter_ns(), recorder.draw("transaction") if begins else 0
         result = original(self)
@@ -73,7 +75,8 @@ def _leaving(original: Method) -> Method:
         if self._from_testcase:
             with resumed(None):
                 return original(self, exc_type, exc_value, traceback)
-        connection = get_connection(self.using)
+        if (connection := _connection_of(self)) is None:
+            return original(self, exc_type, exc_value, traceback)
         number = transaction_of(connection, recorder)
         if exc_value is not None:
             _note_exception(recorder, connection, exc_value, number)
@@ -94,6 +97,14 @@ def _leaving(original: Method) -> Method:
 
     leave.is_watched = True  # type: ignore[attr-defined]
     return leave
+
+
+def _connection_of(block: Any) -> BaseDatabaseWrapper | None:
+    """The connection of a block; None where a test has put something of its own in the place of Django's."""
+    if transaction.get_connection is not get_connection:
+        return None
+    connection = get_connection(block.using)
+    return connection if issubclass(type(connection), BaseDatabaseWrapper) else None
 
 
 def _note_exception(

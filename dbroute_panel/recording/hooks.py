@@ -67,7 +67,9 @@ def function_name(function: Any) -> str:
     if ismethod(function):
         function = function.__func__
     if type(function) in (FunctionType, BuiltinFunctionType):
-        return f"{function.__module__}.{function.__qualname__}"
+        name = str(function.__qualname__)
+        # A method of a builtin object, as [].clear, has no module.
+        return f"{module}.{name}" if (module := function.__module__) else name
     return dotted(function) if issubclass(type(function), type) else f"{dotted(function)}.__call__"
 
 

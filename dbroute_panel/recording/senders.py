@@ -119,7 +119,7 @@ def sender_of(  # noqa: C901 - one loop, because it runs for every frame
         elif kind in (LIBRARY, USER):
             if issubclass(type(me := receiver(here)), SQLCompiler) and me.connection is connection:
                 values = here.f_locals.values()
-                if any(value is cursor or value is sql for value in values):
+                if any(value is cursor or value is sql for value in values) and not _prepares(here, me, sql):
                     return me, here
         elif kind != CURSOR or here.f_code is _WITH_WRAPPERS:
             break  # another statement is executed meanwhile, or there a request or thread begins
@@ -170,6 +170,22 @@ def _executes(frame: FrameType, cursor: object, connection: object, sql: object)
         return True
     me = receiver(frame)
     return names.get("sql") is sql and issubclass(type(me), SQLCompiler) and me.connection is connection
+
+
+def _prepares(frame: FrameType, compiler: object, sql: object) -> bool:
+    """
+    Whether somebody's compiler executes in ``frame`` what is not the SQL that it has put together.
+
+    That is what is sent while its ``as_sql()`` is at work, or a text that stands in its code as it is.
+    """
+    if any(constant is sql for constant in frame.f_code.co_consts):
+        return True
+    here: FrameType | None = frame
+    while here is not None and receiver(here) is compiler:
+        if here.f_code.co_name == SQLCompiler.as_sql.__name__:
+            return True
+        here = here.f_back
+    return False
 
 
 def _is_proxy(frame: FrameType, cursor: object) -> bool:

@@ -7,6 +7,7 @@ import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from unittest.mock import Mock
 
 import html5lib
 import pytest
@@ -19,6 +20,7 @@ from django.urls import path
 
 from dbroute_panel.recording import exceptions
 from dbroute_panel.recording.traces import trace
+from dbroute_panel.records import Dropped
 from dbroute_panel.stores import get_store
 from example_site.library.models import Person, Tag
 
@@ -393,6 +395,23 @@ def passing(get_response):
 
 
 # Where something of ours fails, or there is no room
+
+
+@pytest.mark.parametrize("name", ["get_connection", "connections"])
+def test_what_a_test_has_put_in_the_place_of_djangos_connections_is_left_alone(monkeypatch, name):
+    """A stand-in has no blocks that could be counted, and its alias may be none of the settings'."""
+    connection = Mock(
+        in_atomic_block=False, savepoint_ids=[], needs_rollback=False, closed_in_transaction=False
+    )
+    get = Mock(return_value=connection)
+    instead = get if name == "get_connection" else {"nowhere": connection}
+    monkeypatch.setattr(f"django.db.transaction.{name}", instead)
+    with trace("t", keep=False) as t, transaction.atomic("nowhere"):
+        pass
+    connection.commit.assert_called_once()
+    assert get.call_count == (2 if name == "get_connection" else 0)  # by Django, at both ends
+    assert t.events == []
+    assert t.document.dropped == Dropped()
 
 
 def test_an_error_of_ours_costs_the_event_alone(monkeypatch, caplog):

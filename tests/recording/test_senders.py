@@ -356,6 +356,50 @@ class Compiler(SQLCompiler):
     assert told(t) == [READ, READ, AUDIT]
 
 
+@FILES
+def test_what_a_compiler_of_somebody_else_sends_besides_its_sql_is_its_own(file):
+    """Before the statement, and while it is put together, for Django or for a method of its own."""
+    source = """
+class Query(models.sql.Query):
+    def get_compiler(self, using=None, connection=None, elide_empty=True):
+        return Compiler(self, connection or connections[using], using, elide_empty)
+
+class Compiler(SQLCompiler):
+    def execute_sql(self, *args, **kwargs):
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT 'before'")
+        return super().execute_sql(*args, **kwargs)
+
+    def as_sql(self, *args, **kwargs):
+        self.note("as_sql")
+        return super().as_sql(*args, **kwargs)
+
+    def pre_sql_setup(self, *args, **kwargs):
+        self.note("pre_sql_setup")
+        return super().pre_sql_setup(*args, **kwargs)
+
+    def note(self, name):
+        sql = f"SELECT '{name}'"
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def run(self):
+        text, params = self.as_sql()
+        with self.connection.cursor() as own:
+            own.execute(text, params)
+"""
+    names = made_in(file, source, SQLCompiler=SQLCompiler, connections=connections, models=models)
+    tags = Tag.objects.order_by("pk")
+    tags.query.__class__ = names["Query"]
+    besides = ("archive", None, None, "cursor")
+    with trace("test", keep=False) as t:
+        list(tags)
+    assert told(t) == [besides, besides, besides, READ]
+    with trace("test", keep=False) as t:
+        names["Compiler"](tags.query, connections["archive"], router.db_for_read(Tag)).run()
+    assert told(t) == [besides, besides, READ]
+
+
 # UPDATE ... RETURNING, since Django 6.0
 
 
