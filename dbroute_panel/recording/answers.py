@@ -9,8 +9,9 @@ in between. The trace keeps each such string while it is recorded: no other obje
 
 from __future__ import annotations
 
-from sys import intern
-from types import CodeType
+import sys
+from sys import getrefcount, intern
+from types import CodeType, SimpleNamespace
 
 from dbroute_panel.recording.sites import Site
 
@@ -19,6 +20,20 @@ Asked = tuple[CodeType | None, int, int | None, Site | None]
 A decision that was made: the code of the method that asked, the decision's id, what that was asked inside of,
 and its site. There is no code where a query of the same method may have another site.
 """
+
+
+EACH = 509
+"""At so many events is looked who has an answer yet. A prime: decisions and queries take turns."""
+
+
+def _alone() -> int:
+    """How many references there are to a string that one attribute keeps, while they are counted."""
+    kept = SimpleNamespace(answer="".join(map(chr, range(97, 123))))
+    return getrefcount(kept.answer)
+
+
+ALONE = _alone() if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
+"""So many has an answer that only its event has. Without the lock of threads nobody can tell."""
 
 
 class SharedAlias(LookupError):

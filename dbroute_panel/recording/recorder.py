@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import length_hint
+from sys import getrefcount, intern
 from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
-from dbroute_panel.recording.answers import Aliases, Asked, SharedAlias
+from dbroute_panel.recording.answers import ALONE, Aliases, Asked, SharedAlias
 from dbroute_panel.recording.probes import Asking
 from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawException, Seen
 from dbroute_panel.recording.secrets import without_literals
@@ -76,6 +77,7 @@ class Recorder:
         self.aliases = Aliases()
         # The decision of each string that was handed back, by identity. Its event keeps the string.
         self.answers: dict[int, int] = {}
+        self.looked_through = (0, 0)
         # Aliases that had to be handed back as they are, because a router answered a str subclass (an
         # enum) or one that everybody shares ("a"), by identity: (answer, latest decision by model). The
         # answer is kept, so that its id stays its own.
@@ -181,6 +183,22 @@ class Recorder:
         alias = raw.answer = answer[0] + rest
         self.answers[id(alias)] = raw.id
         return alias
+
+    def let_go(self) -> None:
+        """
+        Let go of the answers that only their events have: no query can come with one any more.
+
+        Each is looked at twice. What waits for the garbage collector may be gone the second time.
+        """
+        first, second = self.looked_through
+        self.looked_through = second, len(self.events)
+        for raw in self.events[first : self.looked_through[1]]:
+            if (
+                type(raw) is RawDecision
+                and getrefcount(raw.answer) <= ALONE
+                and self.answers.pop(id(raw.answer), None) is not None
+            ):
+                raw.answer = intern(raw.answer)  # of which there is one for all
 
     def answered(self, answer: Any, model: str | None, decision: int) -> None:
         """Remember which decision answered an alias that is not its alone."""

@@ -13,7 +13,7 @@ from threading import get_ident
 from time import perf_counter_ns
 from typing import Any
 
-from dbroute_panel.recording.answers import SharedAlias
+from dbroute_panel.recording.answers import EACH, SharedAlias
 from dbroute_panel.recording.decisions import DJANGOS, decide, facts, note_failure, settled, subject
 from dbroute_panel.recording.raw import RawDecision
 from dbroute_panel.recording.recorder import OWN, OWN_APPS, active
@@ -104,6 +104,8 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             )
             recorder.events.append(raw)
             recorder.answers[id(alias)] = event
+            if not event % EACH:
+                recorder.let_go()
             return alias
         except SharedAlias:
             end = perf_counter_ns()

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from django.db import connections, router
 
+from dbroute_panel.recording import recorder as watching
 from dbroute_panel.recording.answers import Aliases, SharedAlias
 from dbroute_panel.recording.snapshots import instance
 from dbroute_panel.recording.traces import trace
@@ -169,12 +170,40 @@ def test_it_is_known_in_its_own_trace_only(site):
 
 def test_the_strings_live_as_long_as_the_trace_looks_for_them(recorded):
     """Else the next string could be where one of them was."""
-    for _ in range(1000):
+    for _ in range(500):
         router.db_for_write(Book)
-    assert len(recorded._recorder.answers) == 1000
+    assert len(recorded._recorder.answers) == 500
     gc.collect()
     others = [spelled("primary") for _ in range(10_000)]
     assert recorded._recorder.answers.keys().isdisjoint(map(id, others))
+
+
+def test_what_only_its_event_has_is_let_go(recorded):
+    for _ in range(2500):
+        router.db_for_write(Book)
+    recorder = recorded._recorder
+    assert len(recorder.answers) < 1100
+    assert {decision.answer for decision in recorded.decisions} == {"primary"}
+    assert len({id(event.answer) for event in recorder.events}) < 1100
+
+
+def test_what_somebody_still_has_is_kept(recorded):
+    kept = [router.db_for_write(Book) for _ in range(2500)]
+    answers = recorded._recorder.answers
+    assert [answers[id(alias)] for alias in kept] == list(range(1, 2501))
+    books = Book.objects.using(kept[0])
+    del kept
+    for _ in range(2500):
+        router.db_for_write(Book)
+    list(books)
+    assert recorded.queries[0].decision == 1
+
+
+def test_where_references_cannot_be_counted_all_are_kept(recorded, monkeypatch):
+    monkeypatch.setattr(watching, "ALONE", 0)
+    for _ in range(1500):
+        router.db_for_write(Book)
+    assert len(recorded._recorder.answers) == 1500
 
 
 def test_beyond_the_limit_no_more_are_kept(site, settings):

@@ -19,12 +19,20 @@ ROWS = [
     Row("Routers of every kind are asked as Django asks them", ("tests/recording/test_routers.py",)),
     Row(
         "Queries and transactions do what they do without us",
-        ("tests/recording/test_connections.py", "tests/recording/test_missing.py"),
+        (
+            "tests/recording/test_connections.py",
+            "tests/recording/test_housekeeping.py",
+            "tests/recording/test_missing.py",
+        ),
     ),
     Row("The same seed gives the same answers", ("tests/recording/test_same_answers.py",)),
     Row(
         "Each query is linked to its decision",
-        ("tests/recording/test_answers.py", "tests/recording/test_links.py"),
+        (
+            "tests/recording/test_answers.py",
+            "tests/recording/test_links.py",
+            "tests/recording/test_senders.py",
+        ),
     ),
     Row("Random programs, against a backend and a router that take notes", ("tests/fuzz",)),
     Row("Each line of code is the one that asked", ("tests/recording/test_callers.py",)),
