@@ -97,8 +97,19 @@ def kept_engines(django_test_environment) -> KeptEngines:
 
 def pytest_collection_finish() -> None:
     """Thousands of tests and their modules stay to the end: nobody goes through them for garbage."""
+    _draw()
     gc.collect()
     gc.freeze()
+
+
+@hypothesis.settings(max_examples=1, database=None)
+@hypothesis.given(hypothesis.strategies.none())
+def _draw(drawn: None) -> None:
+    """
+    Hypothesis makes a generator with the first example, and warns if the collector knows nobody who has it.
+
+    It is in a dict, which from Python 3.14 on would be frozen already.
+    """
 
 
 @pytest.fixture(autouse=True)
