@@ -24,7 +24,7 @@ def said_by(error):
     22,
     "A foreign key across databases",
     shows="A loan is on legacy_users, its book on primary: assigned, joined, deleted with it and looked for.",
-    findings={"relation-refused", "missing-table"},
+    findings={"relation-refused", "missing-table", "subquery-across-databases"},
     prepare=one_content_type_to_delete,
 )
 def across_databases():

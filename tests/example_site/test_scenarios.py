@@ -11,7 +11,16 @@ import pytest
 from django.db import connections
 from django.db.utils import ConnectionDoesNotExist
 
-from dbroute_panel.records import Action, Decision, InstanceRef, Operation, Outcome, Route, Settled
+from dbroute_panel.records import (
+    Action,
+    Decision,
+    ExceptionRaised,
+    InstanceRef,
+    Operation,
+    Outcome,
+    Route,
+    Settled,
+)
 from example_site.library.models import Book, Person
 from example_site.notes.models import Note
 from example_site.scenarios import GROUPS, SCENARIOS
@@ -714,6 +723,8 @@ def test_a_scenario_can_be_run_again_and_looks_the_same(traces, number):
         for event in trace.events:
             if isinstance(event, Decision):
                 yield event.action, event.model, event.settled_by
+            elif isinstance(event, ExceptionRaised):
+                yield event.error.partition(":")[0], event.ended
             elif number not in (11, 25):  # the draw of the replicas says how many content types are read
                 yield event.operation, "replica" if event.alias in REPLICAS else event.alias
 
