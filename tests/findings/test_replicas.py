@@ -51,6 +51,17 @@ class TestStaleRead:
         )
         assert [query.operation for query in found(t).events(self.code)] == ["UPDATE", "SELECT"]
 
+    def test_what_was_fetched_with_its_peers_is_no_matter_of_the_routers(self, found):
+        """Since Django 6.1: a deferred field is read where its objects are from, and no router is asked."""
+        sql = 'UPDATE "library_book" SET "title" = %s'
+        write = a_query(1, "primary", sql=sql, operation="UPDATE", writes=True)
+        peers = a_query(2, "replica1", at_us=900, route=Route.PEERS)
+        told = found(a_trace(events=[write, peers])).one(self.code).message
+        assert told.endswith("was written on primary. Read it with using('primary').")
+        routed = msgspec.structs.replace(peers, route=Route.ROUTER)
+        told = found(a_trace(events=[write, routed])).one(self.code).message
+        assert told.endswith("or let db_for_read answer primary after a write.")
+
     def test_the_same_table_in_the_query_of_another_model(self, found, adams):
         with trace("t") as t:
             adams.save()

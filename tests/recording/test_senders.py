@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import django
@@ -15,7 +16,11 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Func, IntegerField, Value
 from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import path
 
+from dbroute_panel.recording import callers, files
 from dbroute_panel.recording.senders import connecting_for, sender_of
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
@@ -644,3 +649,75 @@ def test_an_answer_that_is_not_kept_cannot_be_told():
     with trace("test", keep=False) as t, connections[router.db_for_read(Tag)].cursor() as cursor:
         cursor.execute("SELECT 1")
     assert told(t) == [("archive", None, None, "cursor")]
+
+
+# Frames that are not the sender's
+
+
+def test_the_answer_of_another_decision_is_no_short_cut():
+    """The method that asked last sent nothing, and the same method sends a query on an earlier answer."""
+    with trace("test", keep=False) as t:
+        books = Book.objects.using(router.db_for_read(Book))
+        list(Book.objects.filter(pk__in=[]))
+        list(books)
+    [query] = t.queries
+    assert query.decision == 1
+
+
+def test_a_receiver_that_sends_a_query_as_a_raw_query_wants_its_connection(archive):
+    receive = noting(LIBRARY)["receiver"]
+    archive.close()
+    connection_created.connect(receive)
+    try:
+        with trace("test", keep=False) as t:
+            list(Tag.objects.raw("SELECT * FROM library_tag"))
+    finally:
+        connection_created.disconnect(receive)
+    assert told(t) == [AUDIT, READ]
+
+
+def test_a_function_that_somebody_s_compiler_calls_sends_its_own():
+    source = """
+class Compiler(SQLCompiler):
+    def asked(self, send):
+        send(self.connection)
+"""
+    names = made_in(LIBRARY, source, SQLCompiler=SQLCompiler)
+
+    def send(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+    with trace("test", keep=False) as t:
+        compiler = names["Compiler"](Tag.objects.all().query, connections["primary"], "primary")
+        compiler.asked(send)
+    assert told(t) == [AUDIT]
+
+
+def test_a_view_that_finds_no_database_was_not_called_by_a_compiler(monkeypatch, settings):
+    def view(request):
+        with pytest.raises(ZeroDivisionError), connections["primary"].cursor():
+            pass
+        return HttpResponse()
+
+    connections["primary"].close()
+    monkeypatch.setattr(sqlite.DatabaseWrapper, "get_new_connection", lambda *args: 1 / 0)
+    settings.ROOT_URLCONF, settings.MIDDLEWARE = (path("", view),), []
+    with trace("test", keep=False) as t:
+        Client().get("/")
+    [failed] = t.queries
+    assert (failed.alias, failed.decision, failed.callsite.function) == ("primary", None, "view")
+
+
+def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
+    """On every version of Django: what stands for ``fetch_many()`` has its file."""
+    source = "def fetch_many(run):\n    return run()\n"
+    names = made_in(files.DJANGO + "db/models/query_utils.py", source)
+    monkeypatch.setattr(callers, "_FETCH_MANY", names["fetch_many"].__code__)
+    with trace("test", keep=False) as t, connections["archive"].cursor() as cursor:
+        read = Tag.objects.using(router.db_for_read(Tag))
+        names["fetch_many"](functools.partial(list, read))
+        names["fetch_many"](functools.partial(cursor.execute, "SELECT 1"))
+    peers, raw = t.queries
+    assert (peers.model, peers.decision, peers.route.value) == ("library.Tag", None, "peers")
+    assert (raw.decision, raw.route.value) == (None, "cursor")
