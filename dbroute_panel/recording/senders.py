@@ -127,23 +127,6 @@ def sender_of(  # noqa: C901 - one loop, because it runs for every frame
     return None, None
 
 
-def passed_on(frame: FrameType | None, alias: object, answers: dict[int, int]) -> int | None:
-    """
-    The decision whose answer the function in ``frame`` has, which executes a raw cursor on that alias.
-
-    That is how Django's database cache does it: ``connections[router.db_for_read(...)]``. Where it has
-    several such answers, nobody can tell.
-    """
-    if frame is None or not answers:
-        return None
-    found = {
-        answers[id(value)]
-        for value in list(frame.f_locals.values())
-        if id(value) in answers and value == alias
-    }
-    return found.pop() if len(found) == 1 else None
-
-
 def connecting_for(frame: FrameType | None, connection: object) -> Sender:
     """Who wants a cursor of ``connection``, which connects in ``frame`` for that."""
     here: Any = frame

@@ -636,13 +636,14 @@ def test_a_function_that_has_the_answer_is_linked_to_it():
     assert told(t) == [("archive", None, "db_for_read", "router"), AUDIT]
 
 
-def test_of_several_answers_nobody_can_tell():
+def test_of_two_equal_answers_it_is_the_one_that_looked_the_connection_up():
     with trace("test", keep=False) as t:
         one, other = router.db_for_read(Tag), router.db_for_read(Book)
         with connections[one].cursor() as cursor:
             cursor.execute("SELECT 1")
         assert one == other
-    assert told(t) == [("archive", None, None, "cursor")]
+    assert told(t) == [("archive", None, "db_for_read", "router")]
+    assert t.queries[0].decision == t.decisions[0].id
 
 
 def test_an_answer_that_is_not_kept_cannot_be_told():
