@@ -5,6 +5,7 @@
 # make test-services   the tests that need PostgreSQL, MariaDB and Chromium, with servers of their own
 # make demo-services   make demo, with the primary and its replicas on PostgreSQL and the readers on MariaDB
 # make test-django    Django's own tests, each with recording on, compared with a run without (some minutes)
+# make test-libraries the tests of libraries that use Django's databases, recorded, compared with a run without
 # make test-matrix    the test suite on each supported Python and Django that is here, with the toolbar and without
 # make test-fuzz     2,000 random programs, each recorded and compared with what its databases have noted
 # make test-lowest    the test suite with the lowest versions that pyproject.toml promises, on the oldest Python
@@ -41,7 +42,7 @@ unexport DJANGO_SETTINGS_MODULE EXAMPLE_SITE_DATABASES
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo demo-services test test-busy test-browser test-services test-servers test-django test-django-short test-matrix test-lowest
-.PHONY: test-fuzz
+.PHONY: test-fuzz test-libraries
 .PHONY: docs screenshots messages reliability bench bench-here mutants
 .PHONY: check check-ruff check-mypy check-templates check-layers check-biome
 .DELETE_ON_ERROR:
@@ -162,6 +163,10 @@ test-django: $(VENV)/.installed-test
 test-django-short: $(VENV)/.installed-test
 	$(BIN)/python -m tests.django_suite --short
 
+# An environment for each library, made once. It is no part of .ci/run. LABELS="django-reversion" takes this one.
+test-libraries: $(VENV)/.installed-test
+	$(BIN)/python -m tests.libraries $(LABELS)
+
 # ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
 test-matrix: $(VENV)/.installed-dev
 	$(BIN)/python -m nox $(if $(PAIRS),-k '$(PAIRS)') -- $(ARGS)
@@ -173,8 +178,9 @@ test-fuzz: $(VENV)/.installed-test
 test-lowest: $(VENV)/.installed-dev
 	$(BIN)/python -m nox --session lowest -- $(ARGS)
 
-# The tables of docs/reliability.md, from what make test and make test-django have left behind here.
-REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json)
+# The tables of docs/reliability.md, from what make test, test-django and test-libraries have left behind here.
+REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json) \
+  $(wildcard .cache/libraries/figures-*.json)
 reliability: $(VENV)/.installed-test
 	$(BIN)/python -m tests.reliability $(REPORTS)
 

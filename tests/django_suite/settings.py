@@ -1,4 +1,4 @@
-"""Django's own settings for its tests on SQLite (two databases), with our runner (``watching.py``)."""
+"""Django's own settings for its tests on SQLite (two databases), with our runner (``tests/watched``)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 
 from test_sqlite import *  # noqa: F403 - Django's, next to its runtests.py
 
-from tests.django_suite.watching import APP, ordered
+from tests.watched.watching import APP, ordered
 
 ORDER = ordered()
-TEST_RUNNER = "tests.django_suite.runner.Runner"
+TEST_RUNNER = "tests.watched.runner.Runner"
 DBROUTE_PANEL = {
     "RECORD_PARAMS": True,
     "STORE": {

@@ -3,9 +3,9 @@ Writes the tables of ``docs/reliability.md`` from what ran: ``make reliability``
 
     python -m tests.reliability [--check] REPORT.xml ... FIGURES.json ...
 
-The reports are pytest's (``--junitxml``), the figures those of ``tests.django_suite``; of two that are of the
-same Python and Django the newer counts. ``--check`` writes nothing and exits with 1 where a table says
-something else.
+The reports are pytest's (``--junitxml``), the figures those of ``tests.django_suite`` and
+``tests.libraries``; of two that are of the same Python and Django the newer counts. ``--check`` writes
+nothing and exits with 1 where a table says something else.
 """
 
 from __future__ import annotations
@@ -15,23 +15,28 @@ import sys
 from pathlib import Path
 
 from tests.reliability import tables
-from tests.reliability.reports import ReportError, read, read_django
+from tests.reliability.reports import DjangoRun, LibraryRun, ReportError, read, read_figures
 from tests.reliability.rows import ROWS
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reliability.md"
 
 
 def written(document: str, files: list[Path]) -> str:
-    """The document with each table that the files are about; the other stays as it is."""
+    """The document with each table that the files are about; the others stay as they are."""
     files = sorted(files, key=lambda file: file.stat().st_mtime if file.exists() else 0)
     reports = {report.title: report for report in (read(file) for file in files if file.suffix == ".xml")}
-    django = {run.title: run for run in (read_django(file) for file in files if file.suffix == ".json")}
+    figures = [run for file in files if file.suffix == ".json" for run in read_figures(file)]
+    django = {run.title: run for run in figures if isinstance(run, DjangoRun)}
+    libraries = {run.title: run for run in figures if isinstance(run, LibraryRun)}
     if reports:
         chosen = [reports[title] for title in sorted(reports)]
         document = tables.put(document, tables.TESTS, tables.of_tests(ROWS, chosen))
     if django:
         runs = [django[title] for title in sorted(django)]
         document = tables.put(document, tables.DJANGO, tables.of_django(runs))
+    if libraries:
+        chosen_libraries = [libraries[title] for title in sorted(libraries)]
+        document = tables.put(document, tables.LIBRARIES, tables.of_libraries(chosen_libraries))
     return document
 
 

@@ -1,4 +1,4 @@
-"""What ran: the reports that pytest writes (JUnit XML), and the figures of ``tests.django_suite``."""
+"""What ran: the reports of pytest (JUnit XML), and the figures of ``django_suite`` and ``libraries``."""
 
 from __future__ import annotations
 
@@ -83,3 +83,24 @@ class DjangoRun(msgspec.Struct):
 
 def read_django(file: Path) -> DjangoRun:
     return msgspec.json.decode(file.read_bytes(), type=DjangoRun)
+
+
+class LibraryRun(msgspec.Struct):
+    """The figures of a library's tests: ``runs`` by variant, as Django's."""
+
+    library: str
+    django: str
+    python: str
+    runs: dict[str, dict[str, int]]
+
+    @property
+    def title(self) -> str:
+        return f"{self.library}<br>Django {self.django}, Python {self.python}"
+
+
+def read_figures(file: Path) -> list[DjangoRun | LibraryRun]:
+    """One run of Django's tests, or those of each library."""
+    written = file.read_bytes()
+    if written.startswith(b"["):
+        return list(msgspec.json.decode(written, type=list[LibraryRun]))
+    return [read_django(file)]

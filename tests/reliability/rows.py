@@ -89,6 +89,6 @@ ROWS = [
     ),
     Row("The scenarios of the example site", ("tests/example_site",)),
     Row("Wheel, sdist, a fresh project, make demo", ("tests/packaging",)),
-    Row("The comparison with Django's own tests would notice", ("tests/django_suite",)),
+    Row("The comparison with other people's tests would notice", ("tests/watched", "tests/libraries")),
     Row("The limits below", ("tests/reliability/test_limits.py", "tests/security/test_limits.py")),
 ]

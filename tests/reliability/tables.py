@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from tests.reliability.reports import DjangoRun, Report, ReportError
+from tests.reliability.reports import DjangoRun, LibraryRun, Report, ReportError
 from tests.reliability.rows import Row
 
-TESTS, DJANGO = "tests", "django"
+TESTS, DJANGO, LIBRARIES = "tests", "django", "libraries"
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -75,6 +75,19 @@ def of_django(runs: list[DjangoRun]) -> str:
         "Queries recorded",
     ]
     return _table(head, lines)
+
+
+def of_libraries(runs: list[LibraryRun]) -> str:
+    """What became of the tests of libraries, without us and with us."""
+    lines = []
+    for run in runs:
+        bare, watched = run.runs["bare"], run.runs["app"]
+        failed = [counts.get("failed", 0) + counts.get("error", 0) for counts in (bare, watched)]
+        both = [f"{bare.get(name, 0)} / {watched.get(name, 0)}" for name in ("passed", "skipped")]
+        recorded = [str(watched[name]) for name in ("decisions", "queries")]
+        lines.append([run.title, *both, f"{failed[0]} / {failed[1]}", *recorded])
+    counted = ["Passed, without us / with us", "Skipped", "Failed", "Decisions recorded", "Queries recorded"]
+    return _table(["Library", *counted], lines)
 
 
 WORDS = {"bare": "without us", "recording": "recorded", "app": "recorded, with the app and its store"}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.django_suite.comparison import announced
+from tests.libraries.suites import SUITES
 from tests.reliability import tables
 from tests.reliability.__main__ import DOCUMENT, written
-from tests.reliability.reports import DjangoRun, Report, ReportError, dotted, read
+from tests.reliability.reports import DjangoRun, LibraryRun, Report, ReportError, dotted, read
 from tests.reliability.rows import ROWS, Row
+from tests.watched.comparison import announced
 
 ROOT = DOCUMENT.parents[1]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)`")
@@ -169,6 +172,30 @@ def test_the_runs_of_django_s_tests_are_a_table():
         "| Django 6.1.3, Python 3.13.0: without us | 11 | 0 | 0 | 0 |  |  |",
         "| Django 6.1.3, Python 3.13.0: recorded | 9 | 0 | 0 | 2 | 5 | 7 |",
     ]
+
+
+def test_the_runs_of_libraries_are_a_table(tmp_path):
+    counts = {"passed": 9, "failed": 1, "error": 1, "decisions": 5, "queries": 7}
+    bare = {"passed": 11, "skipped": 2}
+    run = LibraryRun("some-library 1.0", "6.1.3", "3.13.0", {"bare": bare, "app": counts})
+    table = tables.of_libraries([run])
+    assert table.splitlines()[2:] == [
+        "| some-library 1.0<br>Django 6.1.3, Python 3.13.0 | 11 / 9 | 2 / 0 | 0 / 2 | 5 | 7 |",
+    ]
+    file = tmp_path / "figures.json"
+    file.write_bytes(msgspec.json.encode([run]))
+    assert tables.between(written(TEXT, [file]), tables.LIBRARIES).strip() == table
+
+
+def test_the_document_tells_how_many_tests_of_libraries_notice():
+    assert tomllib.loads((ROOT / "tests/libraries/noticed.toml").read_text()) == {}
+    assert "`tests/libraries/noticed.toml` is empty" in TEXT
+
+
+def test_the_table_of_libraries_has_each_of_them():
+    lines = tables.between(TEXT, tables.LIBRARIES).strip().splitlines()[2:]
+    named = {line.removeprefix("| ").partition("<br>")[0] for line in lines}
+    assert named == {str(suite) for suite in SUITES}
 
 
 def test_what_no_file_is_about_stays_as_it_is():

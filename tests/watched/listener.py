@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from tests.django_suite.watching import Heard
+from .watching import Heard
 
 SAVEPOINT = re.compile(r"\bs\d+_x\d+\b")
 """Django's names of savepoints, which have the number of the thread in them."""
@@ -49,6 +50,15 @@ class Listener:
             return original(cursor, sql, params, *ignored)
 
         return execute
+
+    @contextmanager
+    def ignoring(self) -> Iterator[None]:
+        """Forget what is sent here: it is not the test's."""
+        heard, self.statements = self.statements, []
+        try:
+            yield
+        finally:
+            self.statements = heard
 
     def take(self) -> Heard:
         """What was heard since it was last taken."""

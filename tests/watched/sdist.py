@@ -1,48 +1,54 @@
-"""Django's own tests, of the version that is installed: from its sdist, which a wheel does not have."""
+"""Tests that are in an sdist, and not in the wheel: downloaded as the index has it, and unpacked once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
-import django
-
 ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".cache/django-suite"
 
 
 class SdistError(Exception):
     """The sdist cannot be had, or is not what the index says it is."""
 
 
-def tests_folder() -> Path:
-    """The folder with ``runtests.py`` of the installed Django; downloaded and unpacked once."""
-    version = django.get_version()
-    unpacked = CACHE / f"django-{version}"
+def sdist(project: str, version: str, cache: Path) -> Path:
+    """The folder with what is in the sdist of this version; nothing of it is committed."""
+    unpacked = cache / f"{normal(project)}-{version}"
     if not unpacked.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        archive = _download(version)
+        cache.mkdir(parents=True, exist_ok=True)
+        archive = _download(project, version, cache)
         # Under its name only when it is whole: an unpacking that was interrupted is done again.
+        unpacking = cache / f"unpacking-{normal(project)}"
         with tarfile.open(archive) as tar:
-            tar.extractall(CACHE / "unpacking", filter="data")
-        (CACHE / "unpacking" / f"django-{version}").rename(unpacked)
+            tar.extractall(unpacking, filter="data")
+        (folder,) = (path for path in unpacking.iterdir() if path.name.endswith(f"-{version}"))
+        folder.rename(unpacked)
+        unpacking.rmdir()
         archive.unlink()
-    return unpacked / "tests"
+    return unpacked
 
 
-def _download(version: str) -> Path:
+def normal(project: str) -> str:
+    """The one way to write a project's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", project).lower()
+
+
+def _download(project: str, version: str, cache: Path) -> Path:
     """The sdist as the index has it: pip says where it is and which hash it must have."""
-    told = _pip("install", "--dry-run", "--ignore-installed", "--report", "-", *_only_sdist(version))
+    only = ["--no-deps", "--no-binary", project, f"{project}=={version}"]
+    told = pip("install", "--dry-run", "--ignore-installed", "--report", "-", *only)
     (chosen,) = json.loads(told)["install"]
     link = chosen["download_info"]
     name, digest = link["url"].rpartition("/")[2], sha256_of(link)
-    _pip("download", "--dest", str(CACHE), *_only_sdist(version))
-    archive = CACHE / name
+    pip("download", "--dest", str(cache), *only)
+    archive = cache / name
     check(archive, digest)
     return archive
 
@@ -63,13 +69,10 @@ def check(archive: Path, digest: str) -> None:
         raise SdistError(f"{archive.name} has the SHA-256 {found}, the index says {digest}. It was removed.")
 
 
-def _only_sdist(version: str) -> list[str]:
-    return ["--no-deps", "--no-binary", "Django", f"Django=={version}"]
-
-
-def _pip(*args: str) -> str:
+def pip(*args: str) -> str:
+    """What pip writes; raises ``SdistError`` with what it complains of."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SdistError(f"pip could not get the sdist of Django:\n{done.stderr.strip()}")
+        raise SdistError(f"pip {' '.join(args)}\n{done.stderr.strip()}")
     return done.stdout

@@ -1,5 +1,5 @@
 """
-What passes between the process that compares and the one that runs Django's tests.
+What passes between the process that compares and the ones that run other people's tests.
 
 A variant is ``bare`` (dbroute_panel is never imported), ``recording`` (the taps are installed, and a trace is
 active from before each test's ``setUp()`` until after its ``tearDown()``, and around each ``setUpClass()``),
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-VARIABLE = "DBROUTE_DJANGO_SUITE"
+VARIABLE = "DBROUTE_WATCHED"
 BARE, RECORDING, APP = "bare", "recording", "app"
 
 
@@ -73,5 +73,5 @@ def ordered() -> Order:
     """The order of this process, from its environment."""
     told = os.environ.get(VARIABLE)
     if told is None:
-        raise RuntimeError("Start it with: python -m tests.django_suite")
+        raise RuntimeError("Start it with: python -m tests.django_suite, or python -m tests.libraries")
     return msgspec.json.decode(told, type=Order)

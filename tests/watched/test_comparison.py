@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.django_suite import comparison
-from tests.django_suite.comparison import Noticed, differences
-from tests.django_suite.listener import SAVEPOINT, Listener, digest
-from tests.django_suite.sdist import SdistError, check, sha256_of
+from tests import django_suite
 from tests.django_suite.suites import LONG, SHORT
-from tests.django_suite.watching import Heard, Run, Told
+from tests.watched import comparison
+from tests.watched.comparison import Noticed, differences
+from tests.watched.listener import SAVEPOINT, Listener, digest
+from tests.watched.sdist import SdistError, check, sha256_of
+from tests.watched.watching import Heard, Run, Told
 
-NOTICED = Path(comparison.__file__).with_name("noticed.toml")
+NOTICED = Path(django_suite.__file__).with_name("noticed.toml")
 
 
 def told(name="a.A.test", *, aliases=(("default", 2),), statements="x", shapes="y", **kwargs):

@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 from packaging.specifiers import SpecifierSet
 
-from tests.django_suite.watching import APP, Run, Told
+from tests.watched.watching import APP, Run, Told
+
+KINDS = ("decisions", "queries", "transactions")
 
 
 class Noticed(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +28,24 @@ class Noticed(msgspec.Struct, frozen=True, kw_only=True):
         return run.variant in self.variants and versions.contains(run.django, prereleases=True)
 
 
-def announced(file: Path) -> list[Noticed]:
-    """What ``noticed.toml`` says."""
-    return msgspec.convert(tomllib.loads(file.read_text())["test"], list[Noticed])
+def announced(file: Path, table: str = "test") -> list[Noticed]:
+    """What a ``noticed.toml`` says in its tables of this name."""
+    return msgspec.convert(tomllib.loads(file.read_text()).get(table, []), list[Noticed])
 
 
-def differences(bare: Run, watched: Run, expected: list[Noticed]) -> Iterator[str]:
-    """Each difference that is not ``expected``, and each expected one that is not there; in words."""
+def tables(file: Path) -> set[str]:
+    """The names of the tables in a ``noticed.toml``."""
+    return set(tomllib.loads(file.read_text()))
+
+
+def differences(
+    bare: Run, watched: Run, expected: list[Noticed], kinds: tuple[str, ...] = KINDS
+) -> Iterator[str]:
+    """
+    Each difference that is not ``expected``, and each expected one that is not there; in words.
+
+    That nothing was recorded of one of ``kinds`` is one, too.
+    """
     reasons = {noticed.id: noticed.reason for noticed in expected if noticed.concerns(watched)}
     before, after = ({told.id: told for told in run.tests} for run in (bare, watched))
     for name in before.keys() ^ after.keys():
@@ -45,17 +58,17 @@ def differences(bare: Run, watched: Run, expected: list[Noticed]) -> Iterator[st
             yield f"{name} is announced in noticed.toml, but it is {other.outcome} with and without us"
         for complaint in other.complaints:
             yield f"{name}: we logged an error of ours: {complaint}"
-    yield from _nothing(bare, watched)
+    yield from _nothing(bare, watched, kinds)
 
 
-def _nothing(bare: Run, watched: Run) -> Iterator[str]:
+def _nothing(bare: Run, watched: Run, kinds: tuple[str, ...]) -> Iterator[str]:
     """What was not there to compare, so that nothing is proven."""
     if not bare.tests:
         yield "No test ran at all."
     for run in (bare, watched):
         if not any(told.heard.aliases for told in run.tests):
             yield f"No statement was heard ({run.variant}): nothing was compared."
-    for kind in ("decisions", "queries", "transactions"):
+    for kind in kinds:
         if not total(watched, kind):
             yield f"No {kind} were recorded in {len(watched.tests)} tests: it was not watched."
 

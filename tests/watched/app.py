@@ -1,0 +1,63 @@
+"""Makes a library's project ready to be run without dbroute_panel, or with it among its apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+
+from .around import TESTS
+from .watching import APP, ordered
+
+
+def prepare() -> None:
+    """
+    Let ``django.setup()`` find dbroute_panel among the apps, with a store in a file, if this process is to.
+
+    However a library gets at its settings (a module, ``settings.configure()``), this comes after it. In either
+    run passwords are hashed fast: a slow hash takes most of the time of some libraries' tests.
+    """
+    original = django.setup
+
+    def setup(*args: Any, **kwargs: Any) -> None:
+        from django.conf import settings
+
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+        if ordered().variant == APP:
+            _add_app(settings)
+        original(*args, **kwargs)
+
+    django.setup = setup
+
+
+def _add_app(settings: Any) -> None:
+    if "dbroute_panel" in settings.INSTALLED_APPS:
+        return
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "dbroute_panel"]
+    settings.DBROUTE_PANEL = {
+        "RECORD_PARAMS": True,
+        "STORE": {
+            "BACKEND": "dbroute_panel.stores.SQLiteStore",
+            "OPTIONS": {"path": str(ordered().file("sqlite3"))},
+        },
+    }
+    _leave_out_our_types()
+
+
+def _leave_out_our_types() -> None:
+    """
+    Do not hear how Django makes the content types and permissions of our app.
+
+    It does so for each app with a model after each ``flush``, which ends each ``TransactionTestCase``.
+    """
+    from django.db.models.signals import post_migrate
+
+    original = post_migrate.send
+
+    def send(sender: Any, **named: Any) -> Any:
+        if getattr(sender, "name", None) != "dbroute_panel":
+            return original(sender, **named)
+        with TESTS.listener.ignoring():
+            return original(sender, **named)
+
+    post_migrate.send = send
