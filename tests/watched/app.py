@@ -14,8 +14,8 @@ def prepare() -> None:
     """
     Let ``django.setup()`` find dbroute_panel among the apps, with a store in a file, if this process is to.
 
-    However a library gets at its settings (a module, ``settings.configure()``), this comes after it. In either
-    run passwords are hashed fast: a slow hash takes most of the time of some libraries' tests.
+    This comes after the library's own settings, be they a module or ``settings.configure()``. Passwords are
+    hashed fast in either run: a slow hash takes most of the time of some libraries' tests.
     """
     original = django.setup
 
