@@ -30,6 +30,7 @@ from dbroute_panel.recording.files import (
     TEMPLATE,
     THREAD,
     USER,
+    code_of,
     kind_of,
     meet,
 )
@@ -37,11 +38,11 @@ from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.sites import RENDER, Site, callsite, site_of
 from dbroute_panel.records import Route
 
-_EXECUTE_SQL = SQLCompiler.execute_sql.__code__
+_EXECUTE_SQL = code_of(SQLCompiler.execute_sql)
 # How many frames above the execute wrapper the compiler is at work.
 _DEPTHS: Final[dict[type, int]] = {CursorWrapper: 4, CursorDebugWrapper: 5}
 # Since Django 6.1: the objects of one queryset get a deferred field together.
-_FETCH_MANY = getattr(getattr(DeferredAttribute, "fetch_many", None), "__code__", None)
+_FETCH_MANY = code_of(getattr(DeferredAttribute, "fetch_many", None))
 _frame = sys._getframe
 
 Origin = tuple[Site | None, Any, int | None, Any, Route | None]

@@ -19,7 +19,7 @@ from django.db.transaction import TransactionManagementError
 
 from dbroute_panel.recording.files import DJANGO, USER, kind_of
 from dbroute_panel.recording.libraries import Libraries
-from dbroute_panel.recording.misfits import AS_SQL, Misfit, lock, misfit
+from dbroute_panel.recording.misfits import Misfit, is_as_sql, lock, misfit
 from dbroute_panel.recording.raw import RawException, Seen
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.sites import Site, callsite, meet_libraries, site_of
@@ -120,7 +120,7 @@ def _expected(recorder: Recorder, error: BaseException) -> RawException | None:
     """The event that was made when Django was going to raise ``error``, if it was."""
     frame, raw = recorder.refusal
     last = _last(error)
-    if raw is None or last is None or id(last.tb_frame) != frame or last.tb_frame.f_code is not AS_SQL:
+    if raw is None or last is None or id(last.tb_frame) != frame or not is_as_sql(last.tb_frame.f_code):
         return None
     recorder.refusal = (0, None)
     return raw

@@ -11,6 +11,7 @@ import re
 import sysconfig
 from functools import cache
 from importlib.util import find_spec
+from inspect import unwrap
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,6 +96,15 @@ def user_places() -> tuple[str, ...]:
         panel_settings.USER_PACKAGES
     )
     return tuple(place for name in packages for place in places_of(name))
+
+
+def code_of(function: Any) -> Any:
+    """
+    The code of a function of Django's or asgiref's, by which its frames are known.
+
+    Somebody may have wrapped it before we are imported; where that does not say what it wraps, it is None.
+    """
+    return getattr(unwrap(function), "__code__", None)
 
 
 _known: Final[dict[str, int]] = {}

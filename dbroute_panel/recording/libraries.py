@@ -16,10 +16,10 @@ from django.core.handlers.base import BaseHandler
 from django.core.management.base import BaseCommand
 from django.http import HttpRequest
 
-from dbroute_panel.recording.files import COMPILER, CONTRIB, HANDLER, LIBRARY, kind_of
+from dbroute_panel.recording.files import COMPILER, CONTRIB, HANDLER, LIBRARY, code_of, kind_of
 
-VIEW = BaseHandler._get_response.__code__  # type: ignore[attr-defined]
-ASYNC_VIEW = BaseHandler._get_response_async.__code__  # type: ignore[attr-defined]
+VIEW = code_of(BaseHandler._get_response)  # type: ignore[attr-defined]
+ASYNC_VIEW = code_of(BaseHandler._get_response_async)  # type: ignore[attr-defined]
 
 _CALLERS: Final = frozenset(
     {
@@ -31,7 +31,7 @@ _CALLERS: Final = frozenset(
 )
 """Functions in files of the kind HANDLER that call what is not theirs."""
 
-_COMMAND = BaseCommand.execute.__code__
+_COMMAND = code_of(BaseCommand.execute)
 _PACKAGE = re.compile(r".*[\\/](?:site|dist)-packages[\\/]([^\\/.]+)", re.DOTALL)
 
 Line = tuple[CodeType, int]

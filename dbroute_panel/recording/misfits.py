@@ -8,16 +8,18 @@ message. ``tests/recording/test_misfits.py`` looks for them in Django's source, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Model
-from django.db.models.sql.compiler import SQLCompiler
 
-from dbroute_panel.recording.files import DJANGO
+from dbroute_panel.recording.files import COMPILER, DJANGO, kind_of
 from dbroute_panel.recording.snapshots import label, scalar
 
-AS_SQL: Final = SQLCompiler.as_sql.__code__
+
+def is_as_sql(code: CodeType) -> bool:
+    """Whether ``code`` is that of Django's ``SQLCompiler.as_sql()``, which somebody may have wrapped."""
+    return code.co_qualname == "SQLCompiler.as_sql" and kind_of(code.co_filename) == COMPILER
 
 
 class Misfit(NamedTuple):

@@ -26,13 +26,13 @@ from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import origin
-from dbroute_panel.recording.files import MODEL, QUERYSET, USER, kind_of
+from dbroute_panel.recording.files import MODEL, QUERYSET, USER, code_of, kind_of
 from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, recording
 from dbroute_panel.recording.senders import connecting_for
 from dbroute_panel.recording.snapshots import described, scalar
 
-_LOOKUP = BaseConnectionHandler.__getitem__.__code__
+_LOOKUP = code_of(BaseConnectionHandler.__getitem__)
 
 
 def watch() -> None:

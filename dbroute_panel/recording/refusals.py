@@ -19,7 +19,7 @@ from django.db.models.fields import related_descriptors
 from django.db.models.lookups import In
 
 from dbroute_panel.recording.exceptions import refused, will_be_refused
-from dbroute_panel.recording.misfits import AS_SQL
+from dbroute_panel.recording.misfits import is_as_sql
 from dbroute_panel.recording.recorder import recording
 
 Function = Callable[..., Any]
@@ -75,7 +75,7 @@ def _asked_for_a_lock(original: Function) -> Function:
         autocommit = original(self)
         if autocommit and (recorder := recording()) is not None:
             caller = sys._getframe(1)
-            if caller.f_code is AS_SQL and self.features.supports_transactions:
+            if is_as_sql(caller.f_code) and self.features.supports_transactions:
                 will_be_refused(recorder, caller)
         return autocommit
 

@@ -29,11 +29,12 @@ from dbroute_panel.recording.files import (
     RAW,
     THREAD,
     USER,
+    code_of,
     kind_of,
     meet,
 )
 
-_WITH_WRAPPERS = CursorWrapper._execute_with_wrappers.__code__  # type: ignore[attr-defined]
+_WITH_WRAPPERS = code_of(CursorWrapper._execute_with_wrappers)  # type: ignore[attr-defined]
 
 Sender = tuple[Any, FrameType | None]
 """(the compiler or RawQuery that sends a query, the frame where it is at work), or (None, None)."""
@@ -165,7 +166,7 @@ def _prepares(frame: FrameType, compiler: object, sql: object) -> bool:
         return True
     here: FrameType | None = frame
     while here is not None and receiver(here) is compiler:
-        if here.f_code.co_name == SQLCompiler.as_sql.__name__:
+        if here.f_code.co_name == "as_sql":
             return True
         here = here.f_back
     return False

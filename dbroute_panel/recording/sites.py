@@ -17,12 +17,13 @@ from dbroute_panel.recording.files import (
     TEMPLATE,
     THREAD,
     USER,
+    code_of,
     kind_of,
     meet,
 )
 from dbroute_panel.recording.libraries import ASYNC_VIEW, VIEW, Libraries, ends_the_way
 
-RENDER = Node.render_annotated.__code__
+RENDER = code_of(Node.render_annotated)
 
 Template = tuple[str, int]
 """(name, line) of a template tag."""

@@ -25,12 +25,14 @@ from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync
 
+from dbroute_panel.recording.files import code_of
+
 Found = TypeVar("Found")
 
 MOST_TASKS = 1000
 """How many tasks are looked at. A query of a busier server than that may lack its callsite."""
 
-_CALL = SyncToAsync.__call__.__code__
+_CALL = code_of(SyncToAsync.__call__)
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GENERATOR
 
 _latest = threading.local()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.db.models.query import QuerySet
 
-from dbroute_panel.recording.files import BY_KINDS, OF_SITES
+from dbroute_panel.recording.files import BY_KINDS, OF_SITES, code_of
 from dbroute_panel.recording.libraries import VIEW
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.sites import RENDER, Site, callsite
@@ -20,7 +20,7 @@ from dbroute_panel.recording.sites import RENDER, Site, callsite
 MOST: Final = 1000
 """So many ways are remembered: somebody may make up code."""
 
-_QUERYSET_DB = QuerySet.db.fget.__code__  # type: ignore[attr-defined]
+_QUERYSET_DB = code_of(QuerySet.db.fget)  # type: ignore[attr-defined]
 
 Way = tuple[tuple[CodeType, ...], Site, tuple[CodeType, ...], CodeType]
 """

@@ -13,6 +13,7 @@ from django.db import connections, transaction
 from django.db.models import Manager
 from django.db.models.fields import related_descriptors
 from django.db.models.lookups import In
+from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
 from dbroute_panel.recording import exceptions, misfits, refusals
@@ -103,7 +104,7 @@ def test_it_is_raised_nowhere_else():
 
 
 def test_the_connection_is_asked_right_before_it_is_refused():
-    source = inspect.getsource(misfits.AS_SQL)
+    source = inspect.getsource(SQLCompiler.as_sql)
     before, _, _ = source.partition("raise TransactionManagementError")
     condition = before[before.rindex("if (") :]
     assert "self.connection.get_autocommit()" in condition
