@@ -2,7 +2,8 @@
 Asking aside: on a thread of its own, so that the routers' side effects stay there.
 
 A router may pin its context to the primary, count in a thread-local or open a connection. A page
-of the admin asks on a fresh thread in a copied context; its connections are closed afterwards.
+of the admin asks on a fresh thread in a copied context; its connections are closed afterwards. A replay
+asks in an empty context: what middleware has pinned for the page's own request was not pinned then.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from django.db import connections
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from dbroute_panel.recording.recorder import active
@@ -77,3 +79,14 @@ def aside(function: Callable[[], Result], *, seconds: float | None = SECONDS) ->
     if not answered:
         raise result
     return result  # type: ignore[no-any-return]
+
+
+def afresh(function: Callable[[], Result]) -> Result:
+    """What ``function()`` returns or raises, run in an empty context, but in the language of this one."""
+    language = get_language()
+
+    def run() -> Result:
+        with override(language):
+            return function()
+
+    return contextvars.Context().run(run)

@@ -106,10 +106,11 @@ class Kind(NamedTuple):
 
 
 class Tally:
-    """The counts so far, of decisions that were each asked ``repeat`` times."""
+    """The counts so far. Each decision was asked ``repeat`` times, of ``todays`` routers or of others."""
 
-    def __init__(self, repeat: int) -> None:
+    def __init__(self, repeat: int, *, todays: bool) -> None:
         self.repeat = repeat
+        self.todays = todays
         self.primaries = replicas()
         self.asked = 0
         self.reasons: Counter[str] = Counter()
@@ -169,7 +170,7 @@ class Tally:
                 Reason(reason=reason, count=count)
                 for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
             ],
-            notes=[_pinning()] if any(map(self.may_have_been_pinned, changes)) else [],
+            notes=self.notes(changes),
         )
 
     def has_changed(self, kind: Kind) -> bool:
@@ -183,12 +184,23 @@ class Tally:
             for meaning in meanings - self.recorded[about]
         )
 
+    def notes(self, changes: list[Kind]) -> list[str]:
+        """What no trace holds and ``changes`` may hang on; other routers are meant to answer otherwise."""
+        moved = [
+            kind
+            for kind in changes
+            if kind.action.names_alias and _aliases(kind.before) and _aliases(*kind.to)
+        ]
+        pinned = [kind for kind in moved if self.may_have_been_pinned(kind)]
+        return [
+            *([_pinning()] if pinned else []),
+            *([_choosing()] if self.todays and len(moved) > len(pinned) else []),
+        ]
+
     def may_have_been_pinned(self, kind: Kind) -> bool:
         """Whether reads that went to a primary would go to its replica."""
         return kind.action is Action.READ and any(
-            self.primaries.get(answer) == kind.before
-            for answer in kind.to
-            if not isinstance(answer, (Raised, TypeRef))
+            self.primaries.get(answer) == kind.before for answer in _aliases(*kind.to)
         )
 
     def change(self, kind: Kind) -> Change:
@@ -232,6 +244,19 @@ def _pinning() -> str:
         "Reads that went to a primary would go to its replica. If middleware had pinned them there (in a "
         "thread-local, a context variable or a cookie): that is in no trace, and nothing was pinned now."
     )
+
+
+def _choosing() -> str:
+    return _(
+        "Another database would be answered. If other code than the routers had chosen it then (in a "
+        "thread-local or a context variable, as for a customer): that is in no trace, and nothing was chosen "
+        "now."
+    )
+
+
+def _aliases(*answers: Any) -> list[str]:
+    """Those of ``answers`` that name a database."""
+    return [answer for answer in answers if isinstance(answer, str)]
 
 
 def _shown(answer: Any) -> Any:

@@ -10,6 +10,7 @@ Nothing is written and no database is reached (``guard.py``). What is asked:
   its thread or context to the primary pins it for that trace.
 - Each decision with the transactions open that were open then (``transactions.py``). What middleware or
   other code than the routers had pinned is in no trace; ``Replay.notes`` says so where it may matter.
+  What is pinned where the replay is asked for, as by the admin's own middleware, is not seen by it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from dbroute_panel.asking import chain, guard, rebuilt
-from dbroute_panel.asking.aside import Stopped, aside
+from dbroute_panel.asking.aside import Stopped, afresh, aside
 from dbroute_panel.asking.chain import make_routers, standing_in
 from dbroute_panel.asking.changes import Change, Raised, Reason, Replay, Tally
 from dbroute_panel.asking.guard import Reached, guarded, watched
@@ -59,10 +60,10 @@ def replay(
             _("Ask 1 to %(most)d times, not %(repeat)d.") % {"most": MOST_REPEATS, "repeat": repeat}
         )
     others = None if routers is None else make_routers(routers)
-    registry, tally = Registry(), Tally(repeat)
+    registry, tally = Registry(), Tally(repeat, todays=routers is None)
     with guard.PATCHES, chain.PATCHES, rebuilt.PATCHES:
         for trace in traces:
-            aside(partial(_replay_trace, trace, others, registry, tally), seconds=None)
+            aside(partial(afresh, partial(_replay_trace, trace, others, registry, tally)), seconds=None)
             if progress is not None:
                 progress(tally.asked)
     return tally.result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from dbroute_panel.records import Action, Decision, Finding, Query
 
@@ -13,6 +13,7 @@ from .facts import Facts
 from .function import WARNING, finding
 from .grouping import by
 from .statements import tables_read, tables_written
+from .values import has_a_value_in_common
 
 _WHERE: Final = re.compile(r"\bWHERE\b", re.IGNORECASE)
 _COUNTS: Final = re.compile(r"\s*SELECT\s+COUNT\(", re.IGNORECASE)
@@ -23,8 +24,8 @@ def checked_elsewhere(trace: Facts) -> Iterator[Finding]:
     """
     A row was looked for on one database, and inserted on another, which had one with the same unique values.
 
-    Where parameters are kept, both have a value in common. A look on the insert's own database explains
-    nothing: then somebody else was quicker.
+    Both are about one column, in which they have a value in common where parameters are kept. A look on the
+    insert's own database explains nothing: then somebody else was quicker.
     """
     found: list[tuple[Query, Query]] = []
     for insert in trace.writes:
@@ -57,15 +58,7 @@ def _may_be_its_check(query: Query, insert: Query) -> bool:
         return False
     if not _WHERE.search(query.sql):
         return False
-    wanted, written = _values(query.params), _values(insert.params)
-    return not wanted or not written or not wanted.isdisjoint(written)
-
-
-def _values(params: Any) -> set[str]:
-    """The values, but for those that any two statements have in common (flags, a LIMIT); empty: not known."""
-    values = params.values() if isinstance(params, dict) else params or ()
-    flat = (inner for value in values for inner in (value if isinstance(value, (list, tuple)) else (value,)))
-    return {str(value) for value in flat} - {"0", "1", "True", "False", "None", "NULL", "", "***"}
+    return has_a_value_in_common(query, insert)
 
 
 @finding("migration-elsewhere", level=WARNING)
@@ -74,7 +67,8 @@ def migration_elsewhere(trace: Facts) -> Iterator[Finding]:
     A migration wrote rows through a historical model, on another alias than the one that it migrates.
 
     Which one that is says the last question before: Django asks ``allow_migrate`` of it before it runs
-    ``RunPython`` (``django/db/migrations/operations/special.py``).
+    ``RunPython`` (``django/db/migrations/operations/special.py``). What routers, and the function that
+    writes, ask themselves says nothing of it.
     """
     historical = [query for query in trace.writes if query.historical]
     if not historical:
@@ -82,7 +76,7 @@ def migration_elsewhere(trace: Facts) -> Iterator[Finding]:
     asked = [decision for decision in trace.decisions if decision.action is Action.MIGRATE]
     found: list[tuple[Query, Decision]] = []
     for query in historical:
-        before = [decision for decision in asked if decision.id < query.id]
+        before = [one for one in asked if one.id < query.id and not _is_the_code_s_own(one, query)]
         if before and _alias_of(before[-1]) not in (None, query.alias):
             found.append((query, before[-1]))
     groups = by(found, lambda one: (trace.model(one[0]), one[0].alias, _alias_of(one[1])))
@@ -95,6 +89,16 @@ def migration_elsewhere(trace: Facts) -> Iterator[Finding]:
             f"database that is migrated, and none of it on {migrated}. Write with "
             "using(schema_editor.connection.alias).",
         )
+
+
+def _is_the_code_s_own(decision: Decision, query: Query) -> bool:
+    """Whether the function that wrote ``query``, or a router, asked what ``decision`` answered."""
+    if decision.parent is not None:
+        return True
+    one, other = decision.callsite, query.callsite
+    if one is None or other is None:
+        return False
+    return (one.file, one.function) == (other.file, other.function)
 
 
 def _alias_of(decision: Decision) -> str | None:

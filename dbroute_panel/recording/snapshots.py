@@ -43,6 +43,8 @@ PLAIN = SCALARS | {
 _TELLING = (str, bytes, int, float, type(None), Promise)
 """Types of an exception's arguments that its message can be made of at any time."""
 
+_OF_SOURCE = (SyntaxError, IndentationError, TabError)
+
 LONG = 2000
 """How many characters are kept of a text that is too long to be kept."""
 
@@ -85,7 +87,9 @@ def described(error: BaseException) -> str:
     or a queryset is the ``str()`` or ``repr()`` of these, and a ``__str__`` of the project may do anything.
     """
     name = type(error).__name__
-    if not all(issubclass(type(argument), _TELLING) for argument in error.args):
+    # Of a SyntaxError its message has the file's name and the line's number, and nothing of the source.
+    telling = type(error) in _OF_SOURCE or all(issubclass(type(one), _TELLING) for one in error.args)
+    if not telling:
         return name
     say = type(error).__str__
     if type(say) is FunctionType and kind_of(say.__code__.co_filename) == USER:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections, transaction
+from django.utils.translation import override
 
 from dbroute_panel import trace
 from dbroute_panel.asking.replay import replay
@@ -256,8 +257,52 @@ def test_what_was_pinned_elsewhere_is_said_to_be_in_no_trace(routers):
         "Reads that went to a primary would go to its replica. If middleware had pinned them there (in a "
         "thread-local, a context variable or a cookie): that is in no trace, and nothing was pinned now."
     )
-    assert asked(read(1, "archive")).notes == []
-    assert asked(at(1, BEGIN), read(2)).notes == []
+    assert asked(read(2)).notes == []
+
+
+OTHERS_CHOICE = (
+    "Another database would be answered. If other code than the routers had chosen it then (in a "
+    "thread-local or a context variable, as for a customer): that is in no trace, and nothing was chosen now."
+)
+
+
+def test_what_other_code_chose_is_said_to_be_in_no_trace(routers, settings):
+    routers(InAtomic())
+    write = a_decision(1, action=Action.WRITE, hints={}, answer="archive")
+    for events in ([read(1, "archive")], [at(1, BEGIN), read(2)], [write]):
+        assert asked(*events).notes == [OTHERS_CHOICE]
+        assert replay([a_trace(events=list(events))], routers=[f"{__name__}.InAtomic"]).notes == []
+    first, second = asked(read(1, "primary"), read(2, "archive")).notes
+    assert (first[:5], second) == ("Reads", OTHERS_CHOICE)
+    settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
+    assert asked(read(1, "primary")).notes == [OTHERS_CHOICE]
+
+
+def test_nothing_of_it_where_no_database_is_answered_for_another(routers):
+    class Refusing:
+        def allow_migrate(self, db, app_label, **hints):
+            return False
+
+        def db_for_read(self, model, **hints):
+            raise LookupError
+
+    routers(Refusing())
+    migrate = a_decision(1, action=Action.MIGRATE, model=None, hints={}, answer=True)
+    migrate = msgspec.structs.replace(migrate, args={"db": "primary", "app_label": "library"})
+    found = asked(migrate, read(2))
+    assert (found.changed, found.notes) == (2, [])
+
+
+def test_what_is_pinned_where_the_replay_is_asked_for_is_not_seen_by_it(routers):
+    pinning = Pinning("context")
+    routers(pinning)
+    events = [read(1, pinning.db_for_read(Book))]
+    context = contextvars.copy_context()
+    context.run(pinning.db_for_write, Book)
+    assert context.run(pinning.db_for_read, Book) != events[0].answer
+    assert context.run(replay, [a_trace(events=events)]).same == 1
+    with override("de"):
+        assert "Aufzeichnung" in asked(read(1, "nowhere")).notes[0]
 
 
 async def test_an_async_view_in_a_transaction(site, routers):

@@ -5,6 +5,8 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connections, migrations, router
 from django.db.migrations.state import ProjectState
+from django.db.models import UniqueConstraint
+from django.db.models.functions import Lower
 
 from dbroute_panel import findings, trace
 from dbroute_panel.records import Action, Database
@@ -124,6 +126,93 @@ class TestCheckedElsewhere:
         many = refused(many=True, params=(("B",), ("A",)))
         assert self.is_found(found, look(), many)
 
+    @pytest.mark.parametrize(
+        ("sql", "params", "is_one"),
+        [
+            ('WHERE "shop_coupon"."id" = %s LIMIT 1', (1,), False),  # another row, by a small key
+            ('WHERE "shop_coupon"."shop_id" = %s', ("A",), False),  # the same value in another column
+            ('WHERE "shop_coupon"."code" = %s AND "shop_coupon"."shop_id" = %s', ("B", "A"), False),
+            ('WHERE "shop_coupon"."code" = %s AND "shop_coupon"."shop_id" = %s', ("A", "B"), True),
+            ('WHERE "shop_coupon"."code" IN (%s, %s)', ("B", "A"), True),
+            ('WHERE UPPER("shop_coupon"."code"::text) = UPPER(%s)', ("a",), True),
+            ('WHERE "shop_coupon"."code" LIKE %s ESCAPE \'\\\'', ("a",), True),
+            ("WHERE `shop_coupon`.`code` = %s", ("***",), True),  # a masked value may be any
+            ('WHERE "shop_coupon"."code" = %s', None, True),
+            ('WHERE "shop_coupon"."id" = %s', None, False),
+            ('WHERE LENGTH("shop_coupon"."code") > 3', (), False),
+        ],
+    )
+    def test_one_column_has_to_have_the_same_value(self, found, sql, params, is_one):
+        event = look(sql=f'SELECT 1 FROM "shop_coupon" {sql}', params=params)
+        assert self.is_found(found, event, refused()) is is_one
+
+    @pytest.mark.parametrize(
+        ("sql", "params", "is_one"),
+        [
+            (
+                'INSERT INTO "shop_coupon" ("note", "code") VALUES (%s, %s), (%s, %s)',
+                ("", "B", "", "A"),
+                True,
+            ),
+            ('INSERT INTO "shop_coupon" ("note", "code") VALUES (%s, %s)', ("A", "B"), False),
+            ('INSERT INTO "shop_coupon" ("note", "code") VALUES (%s, UPPER(%s || %s))', ("", "A", "B"), True),
+            (
+                'INSERT INTO "shop_coupon" ("note", "code") SELECT * FROM UNNEST((%s)::text[], (%s)::text[])',
+                (["", "A"], ["B", "C"]),
+                False,
+            ),
+            (
+                'INSERT INTO "shop_coupon" ("note", "code") SELECT * FROM UNNEST((%s)::text[], (%s)::text[])',
+                (["", ""], ["B", "A"]),
+                True,
+            ),
+            ('UPDATE "shop_coupon" SET "code" = %s WHERE "shop_coupon"."id" = %s', ("A", 1), True),
+            ('UPDATE "shop_coupon" SET "note" = %s WHERE "shop_coupon"."code" = %s', ("x", "A"), False),
+            (
+                'INSERT INTO "shop_coupon" SELECT %s',
+                ("A",),
+                True,
+            ),  # of what is not understood the values count
+            ('INSERT INTO "shop_coupon" SELECT %s', ("B",), False),
+        ],
+    )
+    def test_what_is_written_is_told_by_its_columns(self, found, sql, params, is_one):
+        write = refused(sql=sql, params=params, operation=sql[:6])
+        assert self.is_found(found, look(), write) is is_one
+
+    def test_many_rows_of_which_the_record_does_not_hold_all(self, found):
+        assert self.is_found(found, look(), refused(many=True, params=(("B", "C"),)))
+        assert not self.is_found(found, look(), refused(many=True, params=(("B",), ("C",))))
+
+    @pytest.mark.parametrize(
+        ("column", "unique", "is_one"),
+        [("id", {}, True), ("name", {}, False), ("name", {"unique_together": [("name",)]}, True)],
+    )
+    def test_only_columns_whose_values_are_unique_where_the_model_is_known(
+        self, found, monkeypatch, column, unique, is_one
+    ):
+        for name, value in unique.items():
+            monkeypatch.setattr(Tag._meta, name, value)
+        assert self.of_tags(found, column) is is_one
+
+    @pytest.mark.parametrize(
+        "constraint", [UniqueConstraint(fields=["name"], name="x"), UniqueConstraint(Lower("name"), name="x")]
+    )
+    def test_columns_of_a_constraint_are_unique(self, found, monkeypatch, constraint):
+        monkeypatch.setattr(Tag._meta, "constraints", [constraint])
+        assert self.of_tags(found, "name")
+
+    def of_tags(self, found, column):
+        event = look(
+            sql=f'SELECT 1 FROM "library_tag" WHERE "library_tag"."{column}" = %s', model="library.Tag"
+        )
+        write = refused(
+            sql='INSERT INTO "library_tag" ("id", "name") VALUES (%s, %s)',
+            params=("A", "A"),
+            model="library.Tag",
+        )
+        return self.is_found(found, event, write)
+
     def test_its_message_stays_in_a_redacted_trace(self, found):
         sqlite = Database(vendor="sqlite", engine="", replica_of=None)
         databases = {"primary": sqlite, "replica1": sqlite}
@@ -204,9 +293,35 @@ class TestMigrationElsewhere:
         assert [query.historical for query in t.queries if query.writes] == [False, True, False]
         assert {query.model for query in t.queries if query.writes} == {"notes.Note"}
 
+    def test_not_what_the_migration_asked_itself(self, found, settings):
+        settings.DATABASE_ROUTERS = [Anywhere()]
+
+        def ask_and_fill(historical, schema_editor):
+            assert router.allow_migrate("archive", "notes")
+            fill(historical, schema_editor)
+            router.allow_migrate("primary", "notes")
+            historical.get_model("notes", "Note").objects.create(text="again")
+
+        for alias, expected in (("primary", 1), ("archive", 0)):
+            with trace("t") as t:
+                migrate(ask_and_fill, alias)
+            queries = [found(t).events(self.code)] if self.code in found(t).codes else []
+            assert len(queries) == expected
+
+    def test_not_what_a_router_asked(self, found):
+        django, asked = (
+            a_decision(id, action=Action.MIGRATE, answer=True, hints={}, args={"db": db}, callsite=None)
+            for id, db in ((1, "archive"), (3, "primary"))
+        )
+        asked = msgspec.structs.replace(asked, parent=2)
+        write = a_query(
+            4, "archive", writes=True, operation="INSERT", model="notes.Note", historical=True, decision=None
+        )
+        assert self.code not in found(a_trace(events=[django, a_decision(2), asked, write])).codes
+
     def test_only_the_last_question_counts(self, found):
         asked = [
-            a_decision(id, action=Action.MIGRATE, answer=True, hints={}, args={"db": db})
+            a_decision(id, action=Action.MIGRATE, answer=True, hints={}, args={"db": db}, callsite=None)
             for id, db in ((1, "archive"), (2, "primary"))
         ]
         write = a_query(

@@ -190,6 +190,8 @@ def test_an_exception_has_its_class_and_its_message():
     assert described(ValueError()) == "ValueError"
     assert described(OSError(2, "No such file")) == "FileNotFoundError: [Errno 2] No such file"
     assert described(ValueError(lazystr("later"))) == "ValueError: later"
+    source = ("routers.py", 3, 1, "password = 'x", 3, 2)
+    assert described(IndentationError("wrong", source)) == "IndentationError: wrong (routers.py, line 3)"
 
 
 def test_the_message_of_an_exception_is_not_asked_for_where_that_could_run_a_query(own_models):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -124,11 +125,20 @@ def random_route(facts: Facts) -> Iterator[Problem]:
 
 @lint("router-raised", Level.ERROR)
 def router_raised(facts: Facts) -> Iterator[Problem]:
-    """Asking a router raised: once for each error, whatever the number of models that it was raised for."""
+    """
+    Asking a router raised: once for each error, whatever the number of models that it was raised for.
+
+    Errors that differ only in the name of the model that was asked about are one.
+    """
     raised: dict[str, dict[str, list[str]]] = {}
+    first: dict[str, str] = {}
+    differ: set[str] = set()
     for model in facts.models:
         for action, error in facts.of(model).errors.items():
-            raised.setdefault(error, {}).setdefault(action, []).append(model._meta.label)
+            shown = first.setdefault(_without_names(error, model), error)
+            if shown != error:
+                differ.add(shown)
+            raised.setdefault(shown, {}).setdefault(action, []).append(model._meta.label)
     remedy = "A router should return None for what it has no opinion on."
     if not facts.routers:
         remedy = "No router was asked: first of all they have to be made (router-signature)."
@@ -136,8 +146,19 @@ def router_raised(facts: Facts) -> Iterator[Problem]:
         labels = list(dict.fromkeys(label for found in actions.values() for label in found))
         yield Problem(
             labels[0],
-            f"Asking {_listed(list(actions))} about {_listed(labels)} raised {error}. {remedy}",
+            f"Asking {_listed(list(actions))} about {_listed(labels)} raised {error}"
+            f"{', or the same with another name' if error in differ else ''}. {remedy}",
         )
+
+
+def _without_names(error: str, model: type[Model]) -> str:
+    """An error, of whatever model it tells by its label, its class, its app or its table."""
+    meta = model._meta
+    names = sorted(
+        {meta.label, meta.object_name or "", meta.model_name or "", meta.app_label, meta.db_table}, key=len
+    )
+    pattern = "|".join(re.escape(name) for name in reversed(names) if name)
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "*", error, flags=re.IGNORECASE)
 
 
 def _listed(names: list[str]) -> str:

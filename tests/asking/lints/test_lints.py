@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import connections, router
@@ -688,6 +689,18 @@ class TestRouterRaised:
             "more raised LookupError: no tenant. A router should return None for what it has no opinion "
             "on."
         )
+
+    @pytest.mark.parametrize("name", ["label", "label_lower", "object_name", "app_label", "db_table"])
+    def test_an_error_that_names_the_model_is_one_too(self, route, name):
+        class Wrong(Routes):
+            def db_for_read(self, model, **hints):
+                raise LookupError(f"no route for {getattr(model._meta, name)}")
+
+        route(Wrong(write={"*": HOME}))
+        [(subject, (message,))] = found("router-raised").items()
+        first = getattr(apps.get_model(subject)._meta, name)
+        told = f"raised LookupError: no route for {first}, or the same with another name. A router"
+        assert told in message
 
     def test_each_error_is_one(self, route):
         class Wrong(Routes):
