@@ -228,9 +228,9 @@ def test_the_json_form(routers):
         "reasons": [{"reason": "There is no model 'x.Y'.", "count": 1}],
         "notes": [
             (
-                "Another database would be answered. If other code than the routers had chosen it then (in a "
-                "thread-local or a context variable, as for a customer): that is in no trace, and nothing was "
-                "chosen now."
+                "Another database would be answered. If other code than the routers had chosen it then "
+                "(in a thread-local or a context variable, as for a customer): that is in no trace, and "
+                "nothing was chosen now."
             )
         ],
     }

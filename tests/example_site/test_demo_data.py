@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from django.contrib.auth.models import User as Account
 from django.contrib.contenttypes.models import ContentType
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 
 from example_site.library.models import Book, Review
@@ -75,3 +75,10 @@ def test_a_table_on_the_wrong_database_is_an_error(site):
     with pytest.raises(DatabaseError) as raised:
         Note.objects.using("primary").count()
     assert sqlite_code(raised.value) == sqlite3.SQLITE_ERROR
+
+
+@pytest.mark.parametrize("port", ["busy", "65536", "99999", "-5"])
+def test_what_is_no_port_is_one_sentence_before_anything_is_made(port, capsys):
+    with pytest.raises(CommandError, match=port):
+        call_command("runserver", f"127.0.0.1:{port}", setup=True, use_reloader=False)
+    assert capsys.readouterr().out == ""
