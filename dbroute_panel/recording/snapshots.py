@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Mapping
 from marshal import loads
 from sys import getsizeof
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, WrapperDescriptorType
 from typing import Any, cast
 
 import msgspec
@@ -88,17 +88,25 @@ def described(error: BaseException) -> str:
     """
     name = type(error).__name__
     # Of a SyntaxError its message has the file's name and the line's number, and nothing of the source.
-    telling = type(error) in _OF_SOURCE or all(issubclass(type(one), _TELLING) for one in error.args)
+    telling = type(error) in _OF_SOURCE or all(issubclass(type(one), _TELLING) for one in _arguments(error))
     if not telling:
         return name
-    say = type(error).__str__
-    if type(say) is FunctionType and kind_of(say.__code__.co_filename) == USER:
-        return name
+    say: Any = type(error).__str__
+    if type(say) is not WrapperDescriptorType and (
+        type(say) is not FunctionType or kind_of(say.__code__.co_filename) == USER
+    ):
+        return name  # it is not Python's own, nor a library's function
     try:
         message = without_credentials(say(error))
     except Exception:  # a library's own __str__ may raise
         return name
     return f"{name}: {shortened(message)}" if message else name
+
+
+def _arguments(error: BaseException) -> tuple[Any, ...]:
+    """What an exception was given: a class of the project's may have a property of this name."""
+    given: tuple[Any, ...] = vars(BaseException)["args"].__get__(error)
+    return given
 
 
 def label(model: Any) -> str | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
+import functools
 import sys
 import uuid
 
@@ -224,6 +225,22 @@ def test_a_text_that_the_project_makes_for_an_exception_is_not_asked_for():
             return never()
 
     assert described(Counts("x")) == "Counts"
+
+
+def test_what_an_exception_was_given_is_read_without_the_projects_code():
+    class Keeps(Exception):
+        @property
+        def args(self):
+            return never()
+
+    assert described(Keeps("x")) == "Keeps: x"
+
+
+def test_a_text_that_another_object_of_the_projects_makes_is_not_asked_for():
+    class Says(Exception):
+        __str__ = functools.cache(lambda self: never())
+
+    assert described(Says("x")) == "Says"
 
 
 def test_a_message_that_is_very_long_is_cut():
