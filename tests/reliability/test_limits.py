@@ -130,6 +130,19 @@ def test_a_list_of_execute_wrappers_has_ours_in_it(site):
     ]
 
 
+def test_a_list_of_execute_wrappers_that_is_emptied_records_nothing_until_the_next_connect(site):
+    connection = connections["primary"]
+    connection.ensure_connection()
+    connection.execute_wrappers.clear()
+    with trace("limits", keep=False) as t:
+        Tag.objects.using("primary").count()
+    assert t.queries == []
+    connection.close()
+    with trace("limits", keep=False) as t:
+        Tag.objects.using("primary").count()
+    assert [query.alias for query in t.queries] == ["primary"]
+
+
 def test_a_query_that_a_router_runs_on_another_thread_is_not_within_its_decision(site, settings):
     def count():
         Tag.objects.using("primary").count()
