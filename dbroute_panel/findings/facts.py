@@ -38,6 +38,10 @@ HOUSEKEEPING = frozenset(
 """Models that Django itself writes beside the user's data, by design without the user's transaction."""
 
 
+ERROR_REPORTS = "django/views/debug.py"
+"""The file of Django's error page and of its mail to the administrators, as a callsite has it."""
+
+
 class Span:
     """One transaction of the trace: ``end`` is its commit or rollback, or None where it was still open."""
 
@@ -120,12 +124,15 @@ class Facts:
 
     def is_after_failure(self, query: Query) -> bool:
         """
-        Whether ``query`` ran after the exception of which Django made the response.
+        Whether ``query`` ran after the exception of which Django made the response, or told of one.
 
         Then it is of Django's error page, or of its mail to the administrators: both show every queryset that
-        is in a frame, so that it is read, whatever the user's code had in mind with it.
+        is in a frame, so that it is read, whatever the user's code had in mind with it. In the trace of a
+        block or test, and where code logs an exception that it has caught, only their own line tells.
         """
-        return self.failed_at is not None and query.id > self.failed_at
+        if self.failed_at is not None and query.id > self.failed_at:
+            return True
+        return query.callsite is not None and query.callsite.file == ERROR_REPORTS
 
     def primary_of(self, alias: str) -> str:
         """The primary of the replica group that ``alias`` is in; itself, where none is declared."""

@@ -29,8 +29,8 @@ MODEL, SCHEMA, DEFERRED, TEMPLATE, THREAD, HANDLER, LIBRARY, USER = range(8, 16)
 Kinds of file. FRAMEWORK is Django, asgiref, this package and the debug toolbar; USER the project, wherever it
 lies; LIBRARY whatever else is installed; PYTHON the standard library and the scripts that installed packages
 start with; the rest are files of these that say more. CONTRIB are Django's own apps, views, middlewares and
-commands, HANDLER what calls those of anybody. In the order of what they tell: up to CONTRIB nothing, up to
-RAW nothing but who sends a query, up to DEFERRED nothing about a callsite.
+commands, HANDLER what calls those of anybody, or shows their variables. In the order of what they tell: up to
+CONTRIB nothing, up to RAW nothing but who sends a query, up to DEFERRED nothing about a callsite.
 """
 
 _TOOLBAR = [spec.origin for spec in (find_spec("debug_toolbar"),) if spec is not None and spec.origin]
@@ -54,6 +54,7 @@ _SPECIAL = {
     f"{DJANGO}core/handlers/base.py": HANDLER,
     f"{DJANGO}core/handlers/exception.py": HANDLER,
     f"{DJANGO}core/management/__init__.py": HANDLER,
+    f"{DJANGO}views/debug.py": HANDLER,
     f"{_folder(__file__)}streams.py": HANDLER,
 }
 _SPECIAL |= {f"{_folder(file)}store.py": OWN for file in _TOOLBAR}

@@ -15,6 +15,7 @@ from typing import Final
 from django.core.handlers.base import BaseHandler
 from django.core.management.base import BaseCommand
 from django.http import HttpRequest
+from django.views.debug import ExceptionReporter
 
 from dbroute_panel.recording.files import COMPILER, CONTRIB, HANDLER, LIBRARY, code_of, kind_of
 
@@ -27,11 +28,13 @@ _CALLERS: Final = frozenset(
         "inner",  # which convert_exception_to_response() makes, around the view and around each middleware
         "execute",  # of ManagementUtility
         *("_steps", "_async_steps", "_call"),  # of our Stream
+        "get_traceback_data",  # of ExceptionReporter, which reads what is in the frames of others
     }
 )
 """Functions in files of the kind HANDLER that call what is not theirs."""
 
 _COMMAND = code_of(BaseCommand.execute)
+_REPORT = code_of(ExceptionReporter.get_traceback_data)
 _PACKAGE = re.compile(r".*[\\/](?:site|dist)-packages[\\/]([^\\/.]+)", re.DOTALL)
 
 Line = tuple[CodeType, int]
@@ -88,7 +91,10 @@ class Libraries:
             command = type(frame.f_locals.get("self")).__module__
             self.entry = self.entry or f"manage.py {command.rpartition('.')[2]}"
         elif kind == HANDLER and code.co_name in _CALLERS:
-            self._end(frame)
+            if code is _REPORT:
+                self._contrib = self._contrib or line
+            else:
+                self._end(frame)
             return True
         return False
 

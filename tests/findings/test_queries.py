@@ -452,11 +452,12 @@ class TestDjangosErrorPage:
             "tests.findings.urls.through",
         ]
 
-        def get(path):
+        def get(path, status=500):
             response = Client(raise_request_exception=False).get(path)
-            assert response.status_code == 500
-            (trace,) = store.traces()
-            return trace
+            assert response.status_code == status
+            kept = [*store.traces()]
+            assert len(kept) < 2
+            return kept[0] if kept else None
 
         return get
 
@@ -470,6 +471,25 @@ class TestDjangosErrorPage:
     def test_what_it_reads_is_not_stale(self, found, get):
         trace = get("/writes/")
         assert [query.operation for query in trace.queries][:2] == ["INSERT", "SELECT"]
+        assert found(trace).codes == set()
+
+    @pytest.mark.parametrize(("path", "own"), [("/fails/", set()), ("/writes/", {"stale-read"})])
+    def test_nor_in_the_trace_of_a_block_or_test(self, found, get, settings, path, own):
+        with trace("a test", keep=False) as t:
+            assert get(path) is None  # the request is in the trace of the block
+        read = [query for query in t.queries if not query.writes]
+        reported = [query for query in read if query.callsite.file == "django/views/debug.py"]
+        assert reported
+        # The project's own page for errors, which Django does not show while DEBUG is on, reads once.
+        assert len(read) - len(reported) == (not settings.DEBUG)
+        assert found(t).codes == (set() if settings.DEBUG else own)
+
+    def test_nor_where_an_exception_was_caught_and_logged(self, found, get, settings):
+        if settings.DEBUG:  # then nothing is mailed, and the trace has no event
+            return
+        trace = get("/logs/", 200)
+        assert len(trace.queries) > 10
+        assert {one.callsite.file for one in trace.queries} == {"django/views/debug.py"}
         assert found(trace).codes == set()
 
     def test_a_loop_before_the_failure_is_one(self, found, get):

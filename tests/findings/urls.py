@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.http import HttpResponse
 from django.urls import path
 
@@ -37,6 +39,15 @@ def reads_in_a_loop_and_fails(request):
     raise LookupError("no such page")
 
 
+def logs(request):
+    books = [Book.objects.filter(pk=number) for number in range(12)]
+    try:
+        raise LookupError(f"{len(books)} querysets")
+    except LookupError:
+        logging.getLogger("django.request").exception("caught", extra={"request": request})
+    return HttpResponse("as if nothing had happened")
+
+
 def handler500(request):
     """The project's own error page, which has no bearing on what the view did."""
     return HttpResponse(Tag.objects.count(), status=500)
@@ -45,5 +56,6 @@ def handler500(request):
 urlpatterns = [
     path("fails/", fails),
     path("writes/", writes_and_fails),
+    path("logs/", logs, name="logs"),
     path("loop/", reads_in_a_loop_and_fails),
 ]
