@@ -54,8 +54,14 @@ def passed_on(frame: FrameType | None, alias: object, answers: dict[int, int]) -
     pairs = [(of, by) for of, by in lookups.pairs if _leads_to(of, names, connections)]
     if len(pairs) != sum(_leads_to(load, names, connections) for load in lookups.loads):
         return None
-    keys = [names.get(by.value) if by.kind == "name" else by.value for _, by in pairs]
-    found = {answers.get(id(key)) for key in keys if key == alias}
+    # A variable that has no value yet has looked up nothing yet.
+    keys = [
+        names[by.value] if by.kind == "name" else by.value
+        for _, by in pairs
+        if by.kind != "name" or by.value in names
+    ]
+    # What else than a string is equal to the alias is for its own code to say, which is not asked.
+    found = {answers.get(id(key)) for key in keys if type(key) is not str or key == alias}
     return found.pop() if len(found) == 1 else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import django.db
@@ -72,6 +73,14 @@ def beside_another_database():
         cursor.execute("SELECT 1")
 
 
+def before_another_one():
+    db = router.db_for_read(Tag)
+    with connections[db].cursor() as cursor:
+        cursor.execute("SELECT 1")
+    other = "archive"
+    assert connections[other]
+
+
 def of_an_outer_function():
     db = router.db_for_read(Tag)
 
@@ -84,7 +93,15 @@ def of_an_outer_function():
 
 @pytest.mark.parametrize(
     "function",
-    [by_a_variable, by_an_attribute, kept, imported_here, beside_another_database, of_an_outer_function],
+    [
+        by_a_variable,
+        by_an_attribute,
+        kept,
+        imported_here,
+        beside_another_database,
+        before_another_one,
+        of_an_outer_function,
+    ],
 )
 def test_an_answer_that_looked_the_connection_up(ask, function):
     ask(Home())
@@ -125,6 +142,24 @@ def by_what_is_worked_out():
         cursor.execute("SELECT 1")
 
 
+class Key:
+    """Whether it is equal to an alias is for its own code to say, which nobody is to ask."""
+
+    def __eq__(self, other):
+        raise AssertionError
+
+    def __hash__(self):
+        raise AssertionError
+
+
+def beside_another_kind_of_key():
+    db, other = router.db_for_read(Tag), Key()
+    with connections[db].cursor() as cursor:
+        cursor.execute("SELECT 1")
+    with suppress(TypeError):
+        connections[other]
+
+
 def in_a_loop():
     db = router.db_for_read(Tag)
     with connections[db].cursor():
@@ -163,6 +198,7 @@ def by_one_of_two_answers():
         by_a_constant_of_the_module,
         by_both,
         by_what_is_worked_out,
+        beside_another_kind_of_key,
         in_a_loop,
         of_a_parameter,
         by_one_of_two_answers,
