@@ -20,7 +20,6 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -190,7 +189,7 @@ class RoutingPanel(Panel):
     def content(self) -> str:
         """The trace as far as it is known now; an explanation if it is gone."""
         if not apps.is_installed("dbroute_panel"):  # nor are its templates
-            return format_html("<p>{}</p>", _("Add 'dbroute_panel' to INSTALLED_APPS."))
+            return _("Add 'dbroute_panel' to INSTALLED_APPS.")
         trace_id = self._noted.get("trace_id", "")
         trace = (recording.find(trace_id) or get_store().get(trace_id)) if trace_id else None
         if trace is None:

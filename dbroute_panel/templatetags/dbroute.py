@@ -47,6 +47,13 @@ def duration(microseconds: float | None) -> str:
 
 
 @register.filter
+def parts(text: str) -> list[str]:
+    """The parts of a text between which a line may end: each opening bracket is the end of one."""
+    *heads, tail = text.split("(")
+    return [*(f"{head}(" for head in heads), tail]
+
+
+@register.filter
 def at(microseconds: int) -> str:
     """Milliseconds from the start of the trace, with one decimal."""
     return _rounded(microseconds / 1000, 1)

@@ -40,7 +40,8 @@ def test_where_the_admin_has_a_theme_it_is_ours_too(page, site):
         THEME,
     )
 
-    assert {one: shown(page, *one[:2]) for one in TAKEN} == {one: THEME[one[2]] for one in TAKEN}
+    for selector, style, variable in TAKEN:  # the admin's links change their colour little by little
+        expect(page.locator(f"#dbroute {selector}").first).to_have_css(style, THEME[variable])
 
 
 @pytest.mark.parametrize(
