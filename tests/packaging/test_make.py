@@ -105,6 +105,7 @@ def test_the_header_of_the_makefile_names_the_public_targets(
         "test-services",
         "demo-services",
         "test-django",
+        "test-libraries",
         "test-matrix",
         "test-fuzz",
         "test-lowest",
