@@ -1141,13 +1141,16 @@ def test_patches_stay_while_somebody_holds_them(owner):
 
 
 def test_what_somebody_else_patched_meanwhile_stays(monkeypatch):
+    # It stays patched at the end, and so by ours too, which theirs calls: of other tests that is the class.
     own = Owner.method
-    with patches(Owner):
-        ours = Owner.method
-        monkeypatch.setattr(Owner, "method", lambda self: f"theirs {ours(self)}")
-    assert Owner().method() == "theirs patched own"
-    monkeypatch.undo()
-    monkeypatch.setattr(Owner, "method", own)
+    try:
+        with patches(Owner):
+            ours = Owner.method
+            monkeypatch.setattr(Owner, "method", lambda self: f"theirs {ours(self)}")
+        assert Owner().method() == "theirs patched own"
+    finally:
+        monkeypatch.undo()
+        Owner.method = own
 
 
 # How much, how fast
