@@ -20,6 +20,7 @@ from dbroute_panel.records import (
     Finding,
     Query,
     Request,
+    SessionWrite,
     Trace,
     Transaction,
 )
@@ -89,6 +90,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     aliases: dict[str, int]
     imported: bool
+    session_writes: tuple[SessionWrite, ...] = ()
 
     @classmethod
     def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
@@ -111,6 +113,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             transactions=kinds[Transaction],
             aliases=dict(aliases),
             imported=imported,
+            session_writes=trace.session_writes,
         )
 
     @property

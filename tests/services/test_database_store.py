@@ -210,6 +210,9 @@ class TestFigures:
         store.save(long)
         assert len(sent) == few <= 12
         assert sum(sent) < 1_000_000
+        assert (
+            store.get("0" * 32) is None
+        )  # opens the connection for reading, to which a backend says this and that
         sent.clear()
         assert store.get(long.id) == long
         assert len(sent) <= 4

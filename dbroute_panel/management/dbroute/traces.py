@@ -22,7 +22,7 @@ from dbroute_panel.stores import Filter, Store, Summary
 
 IN_JSON = (
     *("schema", "id", "name", "kind", "started_at", "duration_us", "request", "databases", "routers"),
-    *("findings", "dropped", "queries", "decisions", "aliases"),
+    *("findings", "dropped", "session_writes", "queries", "decisions", "aliases"),
 )
 """The trace without its events, and the counts that stand for them."""
 

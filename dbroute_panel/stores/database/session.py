@@ -135,17 +135,18 @@ class Session:
                 connection.close()
 
     def _in_words(self, error: Exception) -> str:
-        if is_one_of(error, NO_TABLE) or self._lacks_tables(error):
+        if self._lacks_tables(error):
             return no_tables(self.alias)
         return f"The database {self.alias!r} cannot be used: {one_line(error)}."
 
     def _lacks_tables(self, error: Exception) -> bool:
-        """Whether it is the general error, which is all that SQLite has for this, and there is no table."""
-        if self.connection.vendor != "sqlite" or not is_one_of(error, GENERAL):
+        """Whether a table was missing, by the code of the error, and it is the store's own that is."""
+        if not is_one_of(error, GENERAL if self.connection.vendor == "sqlite" else NO_TABLE):
             return False
         from dbroute_panel.stores.database.models import Part
 
         with suppress(Exception), self.connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")  # PostgreSQL answers nothing more in a transaction that has failed
             return Part._meta.db_table not in self.connection.introspection.table_names(cursor)
         return False
 
