@@ -63,6 +63,13 @@ def test_an_exception_that_ends_a_trace():
     assert event.raised_at is None
 
 
+def test_an_exception_is_there_before_the_trace_has_ended():
+    with trace("t", keep=False) as t:
+        with suppress(LookupError), transaction.atomic("archive"):
+            raise LookupError
+        assert [event.alias for event in t.exceptions] == ["archive"]
+
+
 def test_an_exception_that_leaves_a_block_and_is_caught():
     with trace("t", keep=False) as t, suppress(Trouble), transaction.atomic(using="primary"):
         Tag.objects.create(name="a")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import ast
 import functools
+import sys
 from pathlib import Path
 
 import django
@@ -24,6 +26,7 @@ from dbroute_panel.recording import callers, files
 from dbroute_panel.recording.senders import connecting_for, sender_of
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
+from tests.waiting import PATIENCE_SECONDS
 
 LIBRARY = "/x/site-packages/somebody.py"
 PROJECT = "/x/project/somebody.py"
@@ -722,3 +725,17 @@ def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
     peers, raw = t.queries
     assert (peers.model, peers.decision, peers.route.value) == ("library.Tag", None, "peers")
     assert (raw.decision, raw.route.value) == (None, "cursor")
+
+
+def test_where_no_frame_is_anything_s_of_django_nobody_sends():
+    """A thread that C code started has the project's frames alone, up to the outermost."""
+    over, found = _thread.allocate_lock(), []
+    over.acquire()
+
+    def look():
+        found.append(sender_of(sys._getframe(), object(), object(), "SELECT 1"))
+        over.release()
+
+    _thread.start_new_thread(look, ())
+    assert over.acquire(timeout=PATIENCE_SECONDS)
+    assert found == [(None, None)]
