@@ -11,6 +11,7 @@ WORDS = re.compile(
 )
 MASKS = [
     (WORDS, r"\1: WORDS"),
+    (re.compile(r"(?<=\bdjango/)([\w/]+\.py):\d+"), r"\1:LINE"),  # another one in each release
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+Z)?)?"), "TIME"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import uuid
 from types import ModuleType
 
 import pytest
@@ -25,8 +26,10 @@ def documented(monkeypatch, site, store):
 
     def run(text):
         (block,) = (block for block in BLOCKS if text in block)
-        module = ModuleType("documented")
-        monkeypatch.setitem(sys.modules, "documented", module)
+        # Celery knows a task by the name of its module, for as long as the process lasts.
+        name = f"documented_{uuid.uuid4().hex}"
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
         exec(compile(block, "background-work.md", "exec"), module.__dict__)
         return module
 
