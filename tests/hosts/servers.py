@@ -17,11 +17,15 @@ from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+# A connection that waits for its next request for some seconds, on a busy machine, is not closed meanwhile.
 GUNICORN = [
     *("gunicorn", "example_site.wsgi:application", "--workers=3", "--threads=4", "--worker-class=gthread"),
-    *("--no-control-socket", "--bind=fd://{fd}"),
+    *("--no-control-socket", "--bind=fd://{fd}", "--keep-alive=600"),
 ]
-UVICORN = ["uvicorn", "example_site.asgi:application", "--fd={fd}", "--lifespan=off"]
+UVICORN = [
+    *("uvicorn", "example_site.asgi:application", "--fd={fd}", "--lifespan=off"),
+    "--timeout-keep-alive=600",
+]
 # Django's own server takes no open socket; the port was free a moment ago.
 RUNSERVER = ["example_site", "runserver", "--noreload", "{port}"]
 COMMANDS = {"gunicorn": GUNICORN, "uvicorn": UVICORN, "runserver": RUNSERVER}
