@@ -36,16 +36,24 @@ def main() -> None:
     sent = 0
     while sent < len(wanted):
         sent += asking.send(wanted[sent:])
-    child = int.from_bytes(asking.recv(4), "big")
+    child = told(asking)
     for number in passed_on:
         signal.signal(number, lambda number, frame: os.kill(child, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
-    code = os.waitstatus_to_exitcode(int.from_bytes(asking.recv(4), "big"))
+    code = os.waitstatus_to_exitcode(told(asking))
     if code < 0:
         if -code in passed_on:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
+
+
+def told(asking: _socket.socket) -> int:
+    """A number of the server's: the child's, and then how that has ended."""
+    number = asking.recv(4)
+    if len(number) != 4:
+        raise SystemExit("The server of tests.forking has ended.")
+    return int.from_bytes(number, "big")
 
 
 if __name__ == "__main__":
