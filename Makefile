@@ -11,7 +11,7 @@
 # make test-lowest    the test suite with the lowest versions that pyproject.toml promises, on the oldest Python
 # make screenshots     the pictures in docs/images; ALL=folder puts every page into a folder, to look at
 # make bench   what recording costs, side by side with other tools (some minutes; ARGS=--quick, ARGS=--markdown)
-# make mutants AREA=findings   what the tests notice when the code is changed; also asking, recording (JOBS=4)
+# make mutants AREA=findings   what the tests notice when the code is changed; also inspection, recording (JOBS=4)
 # make docs    the documentation, in .cache/docs/index.html; a warning is an error
 # make messages    the catalogues of translations: new strings in, and compiled (needs gettext)
 # make check   linters, types, layers
@@ -122,7 +122,7 @@ test: $(VENV)/.installed-test
 	@$(BIN)/python -m coverage combine --quiet
 	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total)%"
 	@$(BIN)/python -m coverage report >$(VENV)/.coverage-of-all || { cat $(VENV)/.coverage-of-all; exit 1; }
-	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/asking/*' --fail-under=100 \
+	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/inspection/*' --fail-under=100 \
 	  >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; }
 else
 test: $(VENV)/.installed-test

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dbroute_panel.asking.explain import explain
+    from dbroute_panel.inspection.explain import explain
     from dbroute_panel.recording.traces import trace
 
 __all__ = ["explain", "trace"]
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
 
         return trace
     if name == "explain":
-        from dbroute_panel.asking.explain import explain
+        from dbroute_panel.inspection.explain import explain
 
         return explain
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

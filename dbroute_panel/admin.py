@@ -18,7 +18,7 @@ from django.urls import URLPattern, path
 
 from dbroute_panel import views
 from dbroute_panel.models import Trace
-from dbroute_panel.views.page import Admin, may
+from dbroute_panel.views.rendering import Admin, may
 
 View = Callable[..., HttpResponseBase]
 

@@ -20,14 +20,14 @@ from django.conf import settings
 from django.core import checks
 
 from dbroute_panel import findings
-from dbroute_panel.asking.lint import lint
-from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.inspection.lint import lint
+from dbroute_panel.inspection.lints import LINTS
 from dbroute_panel.keys import KEYS, all_mistakes
 from dbroute_panel.records import Level
 from dbroute_panel.rules import Mistake, Wrong
-from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores import InvalidStoreError, Store, build
+from dbroute_panel.suggestions import did_you_mean
 from dbroute_panel.telemetry import EXTRA, is_installed
 
 FILE_HINT = "Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS']['path']."

@@ -27,7 +27,7 @@ from dbroute_panel.rules import (
     store,
     strings,
 )
-from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.suggestions import did_you_mean
 
 _COUNT = "a whole number from 1"
 _DEFAULT_STORE = {"BACKEND": "dbroute_panel.stores.SQLiteStore", "OPTIONS": {}}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from dbroute_panel.no_rows import NoRows
+from dbroute_panel.managers import NoRows
 
 
 class Trace(models.Model):

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from dbroute_panel.packages import places_of
-from dbroute_panel.spelling import did_you_mean, nearest
+from dbroute_panel.suggestions import did_you_mean, nearest
 
 
 class Wrong(enum.IntEnum):

@@ -29,11 +29,11 @@ from django.db import connections
 from django.test import override_settings
 
 from dbroute_panel import stores
-from dbroute_panel.asking.aside import aside
+from dbroute_panel.inspection.isolation import aside
 from dbroute_panel.stores import sqlite_file
 from dbroute_panel.stores.database import store as database_store
 from dbroute_panel.stores.database.connection import OwnConnection
-from dbroute_panel.views import chain as routers_page
+from dbroute_panel.views import router_chain as routers_page
 from example_site import replication
 from example_site.scenarios import running
 from tests import forking

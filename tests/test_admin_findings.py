@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from dbroute_panel.presentation import documented
 from dbroute_panel.records import Finding, Level
-from dbroute_panel.report import documented
 from dbroute_panel.stores import Filter, MemoryStore
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run

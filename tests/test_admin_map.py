@@ -10,9 +10,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from django.utils.html import escape
 
-from dbroute_panel.asking.aside import aside
-from dbroute_panel.asking.lint import StaticFinding
-from dbroute_panel.asking.map import ModelRoutes, RoutingMap
+from dbroute_panel.inspection.isolation import aside
+from dbroute_panel.inspection.lint import StaticFinding
+from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Level
 from dbroute_panel.stores import StoreError
 from dbroute_panel.views.databases import project_palette

@@ -275,7 +275,7 @@ class TestOneTrace:
 
     def test_htmx_gets_the_detail_alone_and_only_there_is_sql_formatted(self, admin, store, monkeypatch):
         store.save(a_trace(1, aliases=["replica1"] * 20))
-        from dbroute_panel.report import sql
+        from dbroute_panel.presentation import sql
 
         formatted = []
         real = sql.formatted

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from dbroute_panel import trace
-from dbroute_panel.asking.aside import aside
+from dbroute_panel.inspection.isolation import aside
 from dbroute_panel.management.commands.dbroute import Command
 from dbroute_panel.records import Action, Callsite, InstanceRef, Settled
 from example_site.library.models import Book, Person

@@ -12,9 +12,9 @@ from django.db import router
 from django.test import Client
 
 from dbroute_panel import trace
+from dbroute_panel.presentation import Experience, ShortNames, highlighted
 from dbroute_panel.records import Action, Outcome, Settled, Step
-from dbroute_panel.report import Experience, ShortNames, highlighted
-from dbroute_panel.views import chain as page
+from dbroute_panel.views import router_chain as page
 from dbroute_panel.views.databases import MASK, facts, harmless
 from example_site.library.models import Book
 from example_site.routers import AuthRouter, EverythingRouter, PrimaryReplicaRouter
@@ -85,7 +85,7 @@ class TestChain:
         assert (
             page.router_of(AuthRouter, ShortNames([]), Experience()).path == "example_site.routers.AuthRouter"
         )
-        from tests.asking import routers as real_module
+        from tests.inspection import routers as real_module
 
         assert (
             page.router_of(real_module, ShortNames([]), Experience())

@@ -14,14 +14,14 @@ from django.test import Client
 from django.urls import reverse
 
 from dbroute_panel import explain
-from dbroute_panel.asking import aside as aside_module
-from dbroute_panel.asking.labels import MOST
-from dbroute_panel.asking.question import Question
-from dbroute_panel.asking.subjects import Source, Subject
+from dbroute_panel.inspection import isolation as aside_module
+from dbroute_panel.inspection.arguments import Source, Subject
+from dbroute_panel.inspection.labels import MOST
+from dbroute_panel.inspection.question import Question
 from dbroute_panel.records import Action
 from dbroute_panel.views import offers
-from dbroute_panel.views.calls import as_command, as_python
 from dbroute_panel.views.offers import examples
+from dbroute_panel.views.snippets import as_command, as_python
 from example_site.library.models import Book
 from tests.benchmarks.counting import calls
 from tests.test_admin_map import Failing

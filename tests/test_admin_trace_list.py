@@ -10,9 +10,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from dbroute_panel.presentation import Palette, shares_of
 from dbroute_panel.recording import project
 from dbroute_panel.records import Database, Request
-from dbroute_panel.report import Palette, shares_of
 from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
 from dbroute_panel.views.databases import project_palette

@@ -22,11 +22,11 @@ from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.spans import spans_of
 from dbroute_panel.panel.rows import lines_of
+from dbroute_panel.presentation import Index, Listing, Wanted, decided_in, detail_of
+from dbroute_panel.presentation.comparison import Difference, compared
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.records import Action, InstanceRef, Level, Route
 from dbroute_panel.redaction import redacted
-from dbroute_panel.report import Index, Listing, Wanted, decided_in, detail_of
-from dbroute_panel.report.comparison import Difference, compared
 from example_site.library.models import Book, Review
 from example_site.users.models import User
 from tests.traces import a_decision, a_finding, a_query, a_trace

@@ -6,9 +6,9 @@ import pytest
 from django.core import checks
 from django.db import connections
 
-from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.checks import check_database_store, check_settings
 from dbroute_panel.findings import REGISTRY
+from dbroute_panel.inspection.lints import LINTS
 from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import MemoryStore

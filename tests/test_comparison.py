@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dbroute_panel.presentation import Index, compared
+from dbroute_panel.presentation.comparison import Difference
+from dbroute_panel.presentation.matching import Matched, pairs, uses
 from dbroute_panel.records import (
     Action,
     Callsite,
@@ -16,9 +19,6 @@ from dbroute_panel.records import (
     Settled,
     Step,
 )
-from dbroute_panel.report import Index, compared
-from dbroute_panel.report.comparison import Difference
-from dbroute_panel.report.matching import Matched, pairs, uses
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
 OTHER_LINE = Callsite(file="library/views.py", line=99, function="save_book")

@@ -5,32 +5,32 @@ from __future__ import annotations
 import pytest
 
 from dbroute_panel import findings
-from dbroute_panel.asking.lints import LINTS
-from dbroute_panel.report import documents
+from dbroute_panel.inspection.lints import LINTS
+from dbroute_panel.presentation import finding_docs
 
 
 @pytest.fixture
 def no_documents(monkeypatch, tmp_path):
-    monkeypatch.setattr(documents, "FOLDER", tmp_path / "not packed")
-    documents.documented.cache_clear()
+    monkeypatch.setattr(finding_docs, "FOLDER", tmp_path / "not packed")
+    finding_docs.documented.cache_clear()
     yield
     monkeypatch.undo()
-    documents.documented.cache_clear()
+    finding_docs.documented.cache_clear()
 
 
 def test_every_code_has_its_document_and_no_document_is_left_over():
-    assert documents.documented() == {*findings.REGISTRY, *LINTS}
-    assert len(documents.documented()) == 40
+    assert finding_docs.documented() == {*findings.REGISTRY, *LINTS}
+    assert len(finding_docs.documented()) == 40
 
 
 @pytest.mark.parametrize("code", sorted({*findings.REGISTRY, *LINTS}))
 def test_a_document_has_cause_example_and_remedy(code):
-    headings = [block for block in documents.document(code) if block.kind == "heading"]
+    headings = [block for block in finding_docs.document(code) if block.kind == "heading"]
     titles = ["".join(piece.text for piece in block.pieces) for block in headings]
     assert titles[0] == code
     assert {"Cause", "Example", "Remedy"} <= set(titles)
 
 
 def test_without_its_documents_the_tool_has_no_links_and_goes_on(no_documents):
-    assert documents.documented() == frozenset()
-    assert documents.document("stale-read") is None
+    assert finding_docs.documented() == frozenset()
+    assert finding_docs.document("stale-read") is None

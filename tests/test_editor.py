@@ -12,8 +12,8 @@ from django.conf import settings as site_settings
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import lines_of
+from dbroute_panel.presentation import Editor, Index
 from dbroute_panel.records import Callsite
-from dbroute_panel.report import Editor, Index
 from tests.test_trace_filters import PARTIAL, get, parsed, with_class
 from tests.traces import a_decision, a_query, a_trace
 

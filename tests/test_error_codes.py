@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.report import Index, words
+from dbroute_panel.presentation import Index, formatting
 from tests.test_admin_pages import text, url
 from tests.traces import a_query, a_trace
 
@@ -27,7 +27,7 @@ SHOWN = "InternalError: cannot execute CALL (SQLSTATE 25006)"
     ],
 )
 def test_the_message_with_the_code_unless_it_says_it(error, code, said):
-    assert words.failure(a_query(1, error=error, error_code=code)) == said
+    assert formatting.failure(a_query(1, error=error, error_code=code)) == said
 
 
 def test_the_page_of_the_trace(admin, store):

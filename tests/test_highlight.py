@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dbroute_panel.report import highlight, plain_sql
-from dbroute_panel.report import sql as sql_report
+from dbroute_panel.presentation import highlight, plain_sql
+from dbroute_panel.presentation import sql as sql_report
 from tests.benchmarks.counting import calls
 from tests.waiting import no_trap
 

@@ -12,14 +12,14 @@ import pytest
 from django.template.loader import get_template
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.reading import ReadError, read
 from dbroute_panel.exports.spans import spans_of
-from dbroute_panel.recording.document import Writer
-from dbroute_panel.recording.raw import RawCommitHook, RawException, RawQuery
+from dbroute_panel.importing.reader import ReadError, read
+from dbroute_panel.presentation import Index, Listing, Wanted, detail_of, timeline_of, totals_of
+from dbroute_panel.recording.builder import Writer
+from dbroute_panel.recording.captured import RawCommitHook, RawException, RawQuery
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.records import Dropped, HookOutcome, dumps, loads
 from dbroute_panel.redaction import redacted
-from dbroute_panel.report import Index, Listing, Wanted, detail_of, timeline_of, totals_of
 from dbroute_panel.stores.base import Summary
 from tests.test_admin_pages import page_of, text
 from tests.traces import a_decision, a_finding, a_hook, a_query, a_trace, a_transaction, an_exception

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.imports import NotImportedError, PartlyImportedError, put
+from dbroute_panel.importing.importer import NotImportedError, PartlyImportedError, put
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import DatabaseStore, MemoryStore, SQLiteStore, StoreError
 from tests.stores.conftest import store_installed, template, traces

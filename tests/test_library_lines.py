@@ -18,11 +18,11 @@ from django.utils.translation import override
 from dbroute_panel import findings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import lines_of
+from dbroute_panel.presentation import Editor, Index, detail_of, formatting
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.recording.project import installed_folders, relative_to
 from dbroute_panel.records import Callsite, dumps, loads
 from dbroute_panel.redaction import redacted
-from dbroute_panel.report import Editor, Index, detail_of, words
 from tests.test_trace_filters import PARTIAL, get, parsed, with_class
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
 
@@ -57,17 +57,19 @@ def parsed_fragment(html):
 
 
 def test_in_words():
-    assert words.place(LIBRARYS) == WHERE
-    assert words.place(MIDDLEWARES) == "django/contrib/sessions/middleware.py:59"
-    assert words.place(CALLSITE) == "views.py:88"
-    assert words.called_from(LIBRARYS) == ("wagtail/admin/views/generic.py:120 get, in GET wagtailadmin_home")
-    assert words.called_from(MIDDLEWARES) == "django/contrib/sessions/middleware.py:59 process"
-    assert words.called_from(CALLSITE) == "library/views.py:88 save_book"
+    assert formatting.place(LIBRARYS) == WHERE
+    assert formatting.place(MIDDLEWARES) == "django/contrib/sessions/middleware.py:59"
+    assert formatting.place(CALLSITE) == "views.py:88"
+    assert formatting.called_from(LIBRARYS) == (
+        "wagtail/admin/views/generic.py:120 get, in GET wagtailadmin_home"
+    )
+    assert formatting.called_from(MIDDLEWARES) == "django/contrib/sessions/middleware.py:59 process"
+    assert formatting.called_from(CALLSITE) == "library/views.py:88 save_book"
     deep = Callsite(file=f"{'deep/' * 40}x.py", line=1, function="f", entry="GET " + 300 * "x")
-    assert len(words.place(deep)) < 200
-    assert ("deep/x.py:1, in GET xxx") in words.place(deep)
+    assert len(formatting.place(deep)) < 200
+    assert ("deep/x.py:1, in GET xxx") in formatting.place(deep)
     with override("fr"):
-        assert words.place(LIBRARYS).endswith(":120, dans GET wagtailadmin_home")
+        assert formatting.place(LIBRARYS).endswith(":120, dans GET wagtailadmin_home")
 
 
 def test_a_document_has_it_and_one_of_before_has_none(trace):

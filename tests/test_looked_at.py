@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dbroute_panel.report import Wanted
-from dbroute_panel.views.looked_at import LISTINGS, looked_at
+from dbroute_panel.presentation import Wanted
+from dbroute_panel.views.trace_cache import LISTINGS, looked_at
 from tests.traces import a_trace
 
 

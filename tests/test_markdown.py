@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbroute_panel import findings
-from dbroute_panel.asking.lints import LINTS
-from dbroute_panel.report import document, documented
-from dbroute_panel.report.markdown import Block, Piece, blocks, pieces
+from dbroute_panel.inspection.lints import LINTS
+from dbroute_panel.presentation import document, documented
+from dbroute_panel.presentation.markdown import Block, Piece, blocks, pieces
 
 SIGNS = st.text("ab`*[]()#- \n<>&.", max_size=60)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dbroute_panel.asking.map import RoutingMap, dumps, routing_map
+from dbroute_panel.inspection.map import RoutingMap, dumps, routing_map
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from example_site.library.models import Book, Tag
 from example_site.users.models import User

@@ -8,6 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from dbroute_panel.presentation import (
+    Index,
+    Listing,
+    Palette,
+    ShortNames,
+    Wanted,
+    detail_of,
+    detail_of_decision,
+    formatting,
+    totals_of,
+)
+from dbroute_panel.presentation import sql as sql_report
+from dbroute_panel.presentation.rows import FOLDED, PAGE, what
 from dbroute_panel.records import (
     Action,
     Database,
@@ -19,19 +32,6 @@ from dbroute_panel.records import (
     Step,
     TypeRef,
 )
-from dbroute_panel.report import (
-    Index,
-    Listing,
-    Palette,
-    ShortNames,
-    Wanted,
-    detail_of,
-    detail_of_decision,
-    totals_of,
-    words,
-)
-from dbroute_panel.report import sql as sql_report
-from dbroute_panel.report.rows import FOLDED, PAGE, what
 from dbroute_panel.templatetags.dbroute import at, duration, moment, span
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
@@ -553,9 +553,9 @@ class TestTotals:
         assert totals.query_us == pytest.approx(3 * 250.125)
 
     def test_answers_of_any_kind_are_words(self):
-        assert words.answer(TypeRef(type="shards.Shard")) == "<shards.Shard>"
-        assert words.outcome(a_decision(1, answer=None)) == "no answer"
-        assert words.place(None) == ""
+        assert formatting.answer(TypeRef(type="shards.Shard")) == "<shards.Shard>"
+        assert formatting.outcome(a_decision(1, answer=None)) == "no answer"
+        assert formatting.place(None) == ""
 
 
 class TestTimes:

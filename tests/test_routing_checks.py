@@ -8,7 +8,7 @@ import pytest
 from django.core import checks
 from django.core.management import CommandError, call_command
 
-from dbroute_panel.asking.lint import lint
+from dbroute_panel.inspection.lint import lint
 
 pytestmark = pytest.mark.usefixtures("site")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.report import Palette, shares_of
-from dbroute_panel.report.shares import LEAST, WIDTH
+from dbroute_panel.presentation import Palette, shares_of
+from dbroute_panel.presentation.usage_bar import LEAST, WIDTH
 from tests.traces import a_trace
 
 PALETTE = Palette(a_trace().databases)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.spelling import did_you_mean, nearest
+from dbroute_panel.suggestions import did_you_mean, nearest
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils import translation
 from msgspec import structs
 
+from dbroute_panel.presentation import Index, Listing, Wanted, timeline_of
+from dbroute_panel.presentation.brackets import LEVELS
+from dbroute_panel.presentation.columns import Columns
+from dbroute_panel.presentation.timeline import CELLS, HEIGHT, LANES, LOWEST, MOST
 from dbroute_panel.records import Operation, Query, Settled, Transaction
-from dbroute_panel.report import Index, Listing, Wanted, timeline_of
-from dbroute_panel.report.brackets import LEVELS
-from dbroute_panel.report.columns import Columns
-from dbroute_panel.report.timeline import CELLS, HEIGHT, LANES, LOWEST, MOST
 
 from .traces import a_decision, a_long_trace, a_query, a_trace, a_transaction
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.report import Index, Listing, Wanted, groups_page
-from dbroute_panel.report.statements import PAGE
+from dbroute_panel.presentation import Index, Listing, Wanted, groups_page
+from dbroute_panel.presentation.statements import PAGE
 from tests.test_trace_filters import PARTIAL, get, links, parsed, rows, with_class
 from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
 

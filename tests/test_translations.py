@@ -27,8 +27,8 @@ from django.utils.text import Truncator
 
 import dbroute_panel
 from dbroute_panel import exports, findings
-from dbroute_panel.asking.lints.registry import LINTS
 from dbroute_panel.forms.filters import METHODS
+from dbroute_panel.inspection.lints.registry import LINTS
 from dbroute_panel.records import Action, Query, Trace
 from example_site import scenarios
 from example_site.scenarios.running import run

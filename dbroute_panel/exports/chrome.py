@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from dbroute_panel.exports.base import Format
 from dbroute_panel.exports.lanes import Lane, Lanes, Slice
 from dbroute_panel.exports.statement import read
-from dbroute_panel.exports.transactions import Span, Transactions
+from dbroute_panel.exports.transaction_spans import Span, Transactions
 from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, Query, Trace, Transaction
 
 Json = dict[str, Any]

@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 from django.utils.translation import gettext_lazy
 
-from dbroute_panel.exports.attributes import Attribute
 from dbroute_panel.exports.base import Format
+from dbroute_panel.exports.semconv import Attribute
 from dbroute_panel.exports.spans import SCOPE, Span, spans_of
 from dbroute_panel.records import Trace
 

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from dbroute_panel.asked import is_passed_on
-from dbroute_panel.exports.attributes import (
+from dbroute_panel.exports.semconv import (
     NOWHERE,
     Attribute,
     Place,
@@ -35,8 +35,8 @@ from dbroute_panel.exports.attributes import (
     shown,
 )
 from dbroute_panel.exports.statement import read
-from dbroute_panel.exports.transactions import Span as Block
-from dbroute_panel.exports.transactions import Transactions
+from dbroute_panel.exports.transaction_spans import Span as Block
+from dbroute_panel.exports.transaction_spans import Transactions
 from dbroute_panel.records import CommitHook, Decision, ExceptionRaised, Outcome, Query, Trace, Transaction
 
 SCOPE: Final = "dbroute_panel"

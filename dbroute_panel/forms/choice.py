@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
+from dbroute_panel.presentation import DECIDERS, DECISIONS, DURATION, QUERIES, Index, Wanted
 from dbroute_panel.records import Action, Query, Route
-from dbroute_panel.report import DECIDERS, DECISIONS, DURATION, QUERIES, Index, Wanted
 from dbroute_panel.stores import Filter
 
 from .choice import Choice, offer, refuse_unknown

@@ -12,8 +12,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dbroute_panel.asking.question import Question
-from dbroute_panel.asking.subjects import Source, Subject
+from dbroute_panel.inspection.arguments import Source, Subject
+from dbroute_panel.inspection.question import Question
 from dbroute_panel.records import Action
 
 from .choice import Choice, offer

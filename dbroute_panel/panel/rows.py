@@ -17,7 +17,7 @@ import msgspec
 from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
-from dbroute_panel.report import Detail, Editor, Index, Listing, Row, alike, detail_of, words
+from dbroute_panel.presentation import Detail, Editor, Index, Listing, Row, detail_of, formatting, grouping
 
 EVENTS: Final = 100
 """So many events are shown; the page in the admin has them all."""
@@ -126,7 +126,7 @@ class _Lines:
     def kind(self, row: Row) -> Hashable:
         """What is the same for events that are alike: what was found about them, too."""
         codes = tuple(finding.code for finding in self.index.findings_in_row(row.id))
-        return row.id if row.error else (codes, alike.kind(self.index, row))
+        return row.id if row.error else (codes, grouping.kind(self.index, row))
 
     def whole(self, row: Row) -> SafeString:
         detail = detail_of(self.index, self.index.events[row.id], format_sql=False)
@@ -136,7 +136,7 @@ class _Lines:
     def short(self, row: Row, like: int) -> SafeString:
         event = self.index.events[row.id]
         if like:
-            detail = Short(like=like, values=words.cut(alike.values(self.index, event), VALUES))
+            detail = Short(like=like, values=formatting.cut(grouping.values(self.index, event), VALUES))
         else:
             detail = _alone(detail_of(self.index, event, format_sql=False))
         database, level = "", ""
@@ -146,8 +146,8 @@ class _Lines:
             level = self.rendered("_level.html", level=row.level)
         context = {
             "row": row,
-            "why": words.cut(row.why, CELL),
-            "what": words.cut(row.what, CELL),
+            "why": formatting.cut(row.why, CELL),
+            "what": formatting.cut(row.what, CELL),
             "database": database,
             "level": level,
             "detail": detail,
@@ -166,11 +166,11 @@ def _alone(detail: Detail) -> Short:
     return Short(
         settled=_settled(detail),
         facts=_facts(detail),
-        sql=words.cut(sql, SQL),
+        sql=formatting.cut(sql, SQL),
         params=_params(detail),
         codes=tuple(finding.code for finding in detail.findings),
-        error=words.cut(detail.error),
-        site=words.called_from(detail.site) if detail.site else "",
+        error=formatting.cut(detail.error),
+        site=formatting.called_from(detail.site) if detail.site else "",
     )
 
 
@@ -187,10 +187,12 @@ def _facts(detail: Detail) -> tuple[str, ...]:
     if detail.instance is not None:
         given.append(detail.instance)
     return tuple(
-        words.cut(" ".join(filter(None, (fact.name, fact.value, fact.note and f"({fact.note})"))), VALUES)
+        formatting.cut(
+            " ".join(filter(None, (fact.name, fact.value, fact.note and f"({fact.note})"))), VALUES
+        )
         for fact in given[:10]
     )
 
 
 def _params(detail: Detail) -> str:
-    return words.cut(", ".join(detail.params), VALUES)
+    return formatting.cut(", ".join(detail.params), VALUES)

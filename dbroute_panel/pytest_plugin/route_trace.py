@@ -15,17 +15,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dbroute_panel import findings
-from dbroute_panel.asking.difference import difference
-from dbroute_panel.asking.map import loads, routing_map
-from dbroute_panel.asking.subjects import AskError, find_alias
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.inspection.arguments import AskError, find_alias
+from dbroute_panel.inspection.map import loads, routing_map
+from dbroute_panel.inspection.map_diff import difference
+from dbroute_panel.presentation import ShortNames, formatting
+from dbroute_panel.presentation.explain_text import short
+from dbroute_panel.presentation.rows import what
 from dbroute_panel.recording import trace
 from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.records import Decision, Finding, Level, Query
-from dbroute_panel.report import ShortNames, words
-from dbroute_panel.report.rows import what
-from dbroute_panel.report.why import short
-from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.suggestions import did_you_mean
 
 LISTED: Final = 30
 """So many queries, or lines of a difference, are in a failure's message."""
@@ -204,8 +204,8 @@ class RouteTrace(trace):
             decision = decisions.get(query.decision)
             parts = [what(query), short(query, decision, routers)]
             if query.callsite is not None:
-                parts.append(words.called_from(query.callsite))
+                parts.append(formatting.called_from(query.callsite))
             yield f"  #{query.id} " + " | ".join(parts)
-            yield f"      {words.cut(' '.join(query.sql.split()), 200)}"
+            yield f"      {formatting.cut(' '.join(query.sql.split()), 200)}"
         if len(queries) > LISTED:
             yield _("  and %(count)d more") % {"count": len(queries) - LISTED}

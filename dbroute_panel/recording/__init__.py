@@ -10,7 +10,15 @@ from django.core.signals import got_request_exception
 from django.db import router
 from django.db.backends.signals import connection_created
 
-from dbroute_panel.recording import blocks, connections, exceptions, hooks, missing, refusals, routers
+from dbroute_panel.recording import (
+    blocks,
+    connection_errors,
+    connections,
+    exceptions,
+    hooks,
+    refusals,
+    routers,
+)
 from dbroute_panel.recording.requests import should_record
 from dbroute_panel.recording.sessions import follow_with
 from dbroute_panel.recording.traces import deliver_to, find, judge_with, send_with, trace
@@ -40,4 +48,4 @@ def install() -> None:
     hooks.watch()
     refusals.watch()
     got_request_exception.connect(exceptions.on_request_exception, dispatch_uid="dbroute_panel")
-    missing.watch()
+    connection_errors.watch()

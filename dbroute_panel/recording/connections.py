@@ -23,9 +23,9 @@ from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording import transactions
 from dbroute_panel.recording.callers import origin, sent_at_once
+from dbroute_panel.recording.captured import RawQuery
 from dbroute_panel.recording.error_codes import error_code
 from dbroute_panel.recording.lookups import passed_on
-from dbroute_panel.recording.raw import RawQuery
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
 from dbroute_panel.recording.senders import caller_of, is_housekeeping, sender_of
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar

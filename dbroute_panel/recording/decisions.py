@@ -15,9 +15,9 @@ from typing import Any
 
 from django.db.utils import ConnectionRouter
 
-from dbroute_panel.recording.probes import Probe
-from dbroute_panel.recording.raw import Facts, RawDecision
+from dbroute_panel.recording.captured import Facts, RawDecision
 from dbroute_panel.recording.recorder import OWN, Recorder
+from dbroute_panel.recording.router_proxy import Probe
 from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
 from dbroute_panel.recording.ways import asked_at
 from dbroute_panel.records import Action, Outcome, Settled

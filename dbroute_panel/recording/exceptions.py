@@ -17,10 +17,10 @@ from typing import Any
 
 from django.db.transaction import TransactionManagementError
 
+from dbroute_panel.recording.captured import RawException, Seen
 from dbroute_panel.recording.files import DJANGO, USER, kind_of
 from dbroute_panel.recording.libraries import Libraries
 from dbroute_panel.recording.misfits import Misfit, is_as_sql, lock, misfit
-from dbroute_panel.recording.raw import RawException, Seen
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.sites import Site, callsite, meet_libraries, site_of
 from dbroute_panel.recording.snapshots import described

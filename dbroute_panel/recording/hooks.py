@@ -20,7 +20,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from dbroute_panel.recording.raw import RawCommitHook
+from dbroute_panel.recording.captured import RawCommitHook
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.sites import callsite
 from dbroute_panel.recording.snapshots import dotted, scalar

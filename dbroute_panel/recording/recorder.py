@@ -25,8 +25,8 @@ from typing import Any
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
 from dbroute_panel.recording.answers import ALONE, Aliases, Asked, SharedAlias
-from dbroute_panel.recording.probes import Asking
-from dbroute_panel.recording.raw import KINDS, RawDecision, RawEvent, RawException, Seen
+from dbroute_panel.recording.captured import KINDS, RawDecision, RawEvent, RawException, Seen
+from dbroute_panel.recording.router_proxy import Asking
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
 from dbroute_panel.records import Request, SessionWrite

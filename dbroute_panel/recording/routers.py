@@ -14,8 +14,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from dbroute_panel.recording.answers import EACH, SharedAlias
+from dbroute_panel.recording.captured import RawDecision
 from dbroute_panel.recording.decisions import DJANGOS, decide, facts, note_failure, settled, subject
-from dbroute_panel.recording.raw import RawDecision
 from dbroute_panel.recording.recorder import OWN, OWN_APPS, active
 from dbroute_panel.recording.ways import asked_at
 from dbroute_panel.records import Action

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from dbroute_panel.recording.raw import RawDecision, RawQuery
+from dbroute_panel.recording.captured import RawDecision, RawQuery
 from dbroute_panel.recording.recorder import Recorder
 
 HEADER: Final = "Server-Timing"

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from dbroute_panel.conf import panel_settings, replicas
-from dbroute_panel.recording.raw import RawQuery
+from dbroute_panel.recording.captured import RawQuery
 from dbroute_panel.recording.recorder import Recorder, resumed
 from dbroute_panel.records import SessionWrite, Trace
 

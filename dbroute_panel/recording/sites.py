@@ -9,7 +9,7 @@ from typing import Any
 
 from django.template.base import Node
 
-from dbroute_panel.recording import tasks
+from dbroute_panel.recording import async_stack
 from dbroute_panel.recording.files import (
     HANDLER,
     OF_SITES,
@@ -194,4 +194,4 @@ def _awaited(frame: FrameType) -> _Awaiting | None:
     if not arguments or loop is None:
         return None
     awaiting = _Awaiting()
-    return tasks.awaiting(arguments[0], loop, awaiting.meet, awaiting)
+    return async_stack.awaiting(arguments[0], loop, awaiting.meet, awaiting)

@@ -20,10 +20,10 @@ import msgspec
 from asgiref.sync import iscoroutinefunction
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.recording.document import Writer
+from dbroute_panel.recording.builder import Writer
+from dbroute_panel.recording.captured import RawEvent
 from dbroute_panel.recording.exceptions import ended_trace
 from dbroute_panel.recording.hooks import watch_tests
-from dbroute_panel.recording.raw import RawEvent
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
 from dbroute_panel.records import (
     CommitHook,

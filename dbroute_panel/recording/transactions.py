@@ -21,8 +21,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import Atomic
 
 from dbroute_panel.recording.callers import is_own
+from dbroute_panel.recording.captured import RawTransaction
 from dbroute_panel.recording.files import DJANGO
-from dbroute_panel.recording.raw import RawTransaction
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.senders import HOUSEKEEPERS, is_connecting, receiver
 from dbroute_panel.recording.sites import Site, callsite

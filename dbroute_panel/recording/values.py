@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from dbroute_panel import records
-from dbroute_panel.recording.raw import Facts
+from dbroute_panel.recording.captured import Facts
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.secrets import (
     MASK,

@@ -19,11 +19,11 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
 from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Trace
-from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores.base import Filter, InvalidStoreError, Store, StoreError, Summary
 from dbroute_panel.stores.database.store import DatabaseStore
 from dbroute_panel.stores.memory import MemoryStore
 from dbroute_panel.stores.sqlite import SQLiteStore
+from dbroute_panel.suggestions import did_you_mean
 
 __all__ = [
     "DatabaseStore",

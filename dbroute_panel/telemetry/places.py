@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.db import connections
 
-from dbroute_panel.exports.attributes import Place
+from dbroute_panel.exports.semconv import Place
 from dbroute_panel.records import Trace
 
 DEFAULT_PORTS: Final[Mapping[str, int]] = {

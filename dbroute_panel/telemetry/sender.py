@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from dbroute_panel.exports.attributes import Place
+from dbroute_panel.exports.semconv import Place
 from dbroute_panel.exports.spans import SCOPE, Kind, Parent, Span, spans_of
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.redaction import redacted

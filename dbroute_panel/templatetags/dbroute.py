@@ -11,9 +11,9 @@ from django.template.loader import get_template
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 
-from dbroute_panel import report
+from dbroute_panel import presentation
+from dbroute_panel.presentation import Editor
 from dbroute_panel.records import Callsite
-from dbroute_panel.report import Editor
 
 register = template.Library()
 
@@ -100,7 +100,7 @@ def opened_in(site: Callsite | None, editor: Editor | None) -> str:
 @register.filter
 def documented(code: str) -> bool:
     """Whether the documentation has a page about this finding; not about a project's own."""
-    return code in report.documented()
+    return code in presentation.documented()
 
 
 def _number(value: float, unit: str) -> str:

@@ -7,12 +7,12 @@ for. One view serves the page and, to htmx, the part of it that changes (see ``p
 
 from __future__ import annotations
 
-from .chain import routers
 from .compare import compare_traces
 from .finding import finding_page
 from .imports import import_traces
 from .offers import model_labels
 from .replay import replay_trace
+from .router_chain import routers
 from .routing_map import routing_map
 from .sandbox import sandbox
 from .trace import delete_trace, export_trace, trace_page

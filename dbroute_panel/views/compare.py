@@ -9,12 +9,12 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dbroute_panel.presentation import Comparison, compared
+from dbroute_panel.presentation.comparison import Difference, Row
 from dbroute_panel.recording import project
 from dbroute_panel.records import Trace
-from dbroute_panel.report import Comparison, compared
-from dbroute_panel.report.comparison import Difference, Row
 
-from .page import Admin, message, page
+from .rendering import Admin, message, page
 from .trace import stored_trace, unknown_trace
 
 SHOWN: Final = 100

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dbroute_panel.conf import DUMMY, replicas
+from dbroute_panel.presentation import Palette, Swatch
 from dbroute_panel.records import Database
-from dbroute_panel.report import Palette, Swatch
 
 MASK: Final = "***"
 

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from dbroute_panel.exports import FORMATS, Format
 from dbroute_panel.records import Trace
 from dbroute_panel.redaction import redacted
-from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.suggestions import did_you_mean
 
-from .page import Admin, message
+from .rendering import Admin, message
 
 
 def download(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 
-from dbroute_panel.report import document, documented
-from dbroute_panel.spelling import did_you_mean
+from dbroute_panel.presentation import document, documented
+from dbroute_panel.suggestions import did_you_mean
 
-from .page import Admin, message, page
+from .rendering import Admin, message, page
 
 
 def finding_page(admin: Admin, request: HttpRequest, code: str) -> HttpResponseBase:

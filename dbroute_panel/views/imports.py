@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import ImportForm
-from dbroute_panel.imports import NotImportedError, PartlyImportedError, put
+from dbroute_panel.importing.importer import NotImportedError, PartlyImportedError, put
 from dbroute_panel.stores import StoreError, get_store
 
-from .page import Admin, may, page, url_of
+from .rendering import Admin, may, page, url_of
 
 
 def import_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:

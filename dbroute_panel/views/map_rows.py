@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 from django.http import QueryDict
 
-from dbroute_panel.asking.lint import StaticFinding
-from dbroute_panel.asking.map import Mark, ModelRoutes
+from dbroute_panel.inspection.lint import StaticFinding
+from dbroute_panel.inspection.map import Mark, ModelRoutes
+from dbroute_panel.presentation import Palette, Swatch
 from dbroute_panel.records import Action, Level
-from dbroute_panel.report import Palette, Swatch
 
 from .kept_map import KeptMap
 

@@ -11,13 +11,13 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.utils.translation import gettext as _
 
-from dbroute_panel.asking.labels import like, nearest
-from dbroute_panel.asking.subjects import HIDDEN_APPS, all_models
 from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.forms import SandboxForm
+from dbroute_panel.inspection.arguments import HIDDEN_APPS, all_models
+from dbroute_panel.inspection.labels import like, nearest
 from dbroute_panel.records import Action
 
-from .page import Admin, part
+from .rendering import Admin, part
 
 MODELS: Final = ("model", "other_model")
 """The fields that take the label of a model."""

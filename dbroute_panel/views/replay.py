@@ -11,16 +11,16 @@ import msgspec
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 
-from dbroute_panel.asking.aside import TimeUpError, aside
-from dbroute_panel.asking.replay import Change, Reason, Replay, replay
-from dbroute_panel.asking.subjects import AskError
 from dbroute_panel.forms import ReplayForm
+from dbroute_panel.inspection.arguments import AskError
+from dbroute_panel.inspection.isolation import TimeUpError, aside
+from dbroute_panel.inspection.replay import Change, Reason, Replay, replay
+from dbroute_panel.presentation import Palette, ShortNames, Swatch, formatting
 from dbroute_panel.records import Action, Trace
-from dbroute_panel.report import Palette, ShortNames, Swatch, words
 
 from .databases import project_palette
 from .kept_map import todays_routers
-from .page import Admin, page, part, wants_part
+from .rendering import Admin, page, part, wants_part
 from .trace import stored_trace, unknown_trace
 
 PLACES: Final = 5
@@ -137,10 +137,10 @@ def command(trace_id: str, routers: Sequence[str] | None, repeat: int) -> str:
 def _row(change: Change, palette: Palette) -> ChangeRow:
     def said(answer: Any) -> Said:
         if isinstance(answer, bool):
-            return Said(text=words.verdict(change.action, answer))
+            return Said(text=formatting.verdict(change.action, answer))
         # "Class: message", where asking raised, is no alias.
         known = change.action.names_alias and isinstance(answer, str) and palette[answer].known
-        return Said(text=words.answer(answer), database=palette[answer] if known else None)
+        return Said(text=formatting.answer(answer), database=palette[answer] if known else None)
 
     places = tuple(change.callsites.items())
     return ChangeRow(

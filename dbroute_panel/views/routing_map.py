@@ -8,14 +8,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from dbroute_panel.asking.aside import TimeUpError, aside
 from dbroute_panel.forms import MapFilterForm
+from dbroute_panel.inspection.isolation import TimeUpError, aside
 from dbroute_panel.stores import StoreError, get_store
 
 from .databases import project_palette
 from .kept_map import KeptMap, ask_map, keep_map, kept_map, todays_routers
 from .map_rows import MapTable, Wanted, apps_of
-from .page import Admin, may, page, part, query_without, url_of, wants_part, whole
+from .rendering import Admin, may, page, part, query_without, url_of, wants_part, whole
 
 
 def routing_map(admin: Admin, request: HttpRequest) -> HttpResponseBase:

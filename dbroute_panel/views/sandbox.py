@@ -10,16 +10,16 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
-from dbroute_panel.asking.aside import TimeUpError, aside
-from dbroute_panel.asking.question import Answers, Question, ask
-from dbroute_panel.asking.subjects import AskError, Source, find_model
 from dbroute_panel.forms import SandboxForm
-from dbroute_panel.report import Chain, ShortNames, Swatch, detail_of_decision, words
+from dbroute_panel.inspection.arguments import AskError, Source, find_model
+from dbroute_panel.inspection.isolation import TimeUpError, aside
+from dbroute_panel.inspection.question import Answers, Question, ask
+from dbroute_panel.presentation import Chain, ShortNames, Swatch, detail_of_decision, formatting
 
-from .calls import as_command, as_python
 from .databases import project_palette
 from .offers import examples, labels_like, meant, permalink
-from .page import Admin, page, part, wants_part
+from .rendering import Admin, page, part, wants_part
+from .snippets import as_command, as_python
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,16 +101,16 @@ def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> A
         model=decision.model or question.model,
         other=question.other_model or "",
         db=question.db or "",
-        text=_either([words.answer(share.answer) for share in answers.shares])
+        text=_either([formatting.answer(share.answer) for share in answers.shares])
         if named and not failed
-        else words.outcome(decision),
+        else formatting.outcome(decision),
         allowed=bool(decision.answer),
         failed=failed,
         database=None if failed or len(answers.shares) > 1 else swatch(decision.answer),
         chain=detail_of_decision(decision, routers),
         bars=tuple(
             Bar(
-                text=words.answer(share.answer),
+                text=formatting.answer(share.answer),
                 count=share.count,
                 percent=100 * share.count / question.repeat,
                 raised=share.raised,

@@ -14,21 +14,14 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.forms.filters import STATEMENTS
+from dbroute_panel.presentation import Detail, Editor, Index, detail_of, groups_page, statement_of
 from dbroute_panel.recording.project import base_dir, installed_folders
 from dbroute_panel.records import Query, Trace
-from dbroute_panel.report import (
-    Detail,
-    Editor,
-    Index,
-    detail_of,
-    groups_page,
-    statement_of,
-)
 from dbroute_panel.stores import StoreError, get_store
 
 from .download import download, unknown_format
-from .looked_at import LookedAt, looked_at
-from .page import Admin, message, page, part, query_without, url_of, wants_part, whole
+from .rendering import Admin, message, page, part, query_without, url_of, wants_part, whole
+from .trace_cache import LookedAt, looked_at
 from .ways import ways
 
 LONGEST = 150

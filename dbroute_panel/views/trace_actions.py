@@ -19,7 +19,7 @@ from dbroute_panel.forms import TraceFilterForm
 from dbroute_panel.stores import Filter, StoreError, get_store
 
 from .download import download, unknown_format
-from .page import Admin, may, message, page, query_without, url_of
+from .rendering import Admin, may, message, page, query_without, url_of
 
 
 def act(admin: Admin, request: HttpRequest) -> HttpResponseBase:

@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from dbroute_panel.presentation import Palette, Used, shares_of
+from dbroute_panel.presentation.usage_bar import WIDTH
 from dbroute_panel.records import Database, Level
-from dbroute_panel.report import Palette, Used, shares_of
-from dbroute_panel.report.shares import WIDTH
 from dbroute_panel.stores import Summary
 
 NAMED: Final = 3

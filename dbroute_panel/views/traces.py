@@ -15,7 +15,7 @@ from dbroute_panel.forms import TraceFilterForm
 from dbroute_panel.recording import project
 from dbroute_panel.stores import Filter, Store, Summary, get_store
 
-from .page import Admin, may, page, part, query_without, wants_part, whole
+from .rendering import Admin, may, page, part, query_without, wants_part, whole
 from .trace_actions import act
 from .trace_lines import Line
 

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.forms.filters import STATEMENTS
-from dbroute_panel.report import DURATION
+from dbroute_panel.presentation import DURATION
 
-from .page import query_without
+from .rendering import query_without
 
 _OPEN = EventFilterForm.BESIDE
 

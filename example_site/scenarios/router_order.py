@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User as Account
 from django.db import DatabaseError
 
-from dbroute_panel.asking.replay import replay
+from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Trace
 from example_site.library.models import Book
 from example_site.scenarios.across_databases import said_by

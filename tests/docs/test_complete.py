@@ -11,10 +11,10 @@ from django.contrib import admin
 from django.core.management import BaseCommand
 
 from dbroute_panel import records
+from dbroute_panel.cli import SUBCOMMANDS
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.keys import KEYS
 from dbroute_panel.management.commands.dbroute import Command
-from dbroute_panel.management.dbroute import SUBCOMMANDS
 from dbroute_panel.models import Trace
 from dbroute_panel.rules import Wrong
 from dbroute_panel.stores import DatabaseStore, MemoryStore, SQLiteStore

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.reading import ReadError, read
+from dbroute_panel.importing.reader import ReadError, read
 from dbroute_panel.records import Callsite, InstanceRef, Request, dumps
 from dbroute_panel.redaction import redacted
 from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction

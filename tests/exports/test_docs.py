@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dbroute_panel.cli import SUBCOMMANDS
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.csv import COLUMNS
-from dbroute_panel.management.dbroute import SUBCOMMANDS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
 

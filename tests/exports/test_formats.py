@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from dbroute_panel import trace as traced
-from dbroute_panel.asking.replay import replay
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.reading import read
-from dbroute_panel.imports import put
+from dbroute_panel.importing.importer import put
+from dbroute_panel.importing.reader import read
+from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Callsite, dumps
 from dbroute_panel.redaction import redacted
 from dbroute_panel.stores import MemoryStore

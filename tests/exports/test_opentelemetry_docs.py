@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dbroute_panel.exports.attributes import Place
+from dbroute_panel.exports.semconv import Place
 from dbroute_panel.exports.spans import spans_of
 from dbroute_panel.keys import KEYS, all_mistakes
 

@@ -16,7 +16,7 @@ from opentelemetry.semconv.attributes import (
 )
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.attributes import Place
+from dbroute_panel.exports.semconv import Place
 from dbroute_panel.exports.spans import Parent, spans_of
 from dbroute_panel.records import (
     Database,

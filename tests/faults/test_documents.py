@@ -38,7 +38,7 @@ from dbroute_panel.records import (
     dumps,
     loads,
 )
-from tests.commands.conftest import dbroute
+from tests.cli.conftest import dbroute
 from tests.traces import a_query, a_trace
 
 __all__ = ["dbroute"]
@@ -261,7 +261,7 @@ def imported(dbroute, store, file, content):
         assert done.out.count("\n") == 1
         assert done.out.partition(" imported")[0].split()[0] == str(len(here))
         # And nothing that the file holds: it can be read by itself, and every trace of it is here.
-        from dbroute_panel.exports.reading import read
+        from dbroute_panel.importing.reader import read
 
         with file.open("rb") as stream:
             assert {trace.id: trace for trace in read(stream)} in (here, here | {KEPT.id: KEPT})

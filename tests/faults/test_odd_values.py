@@ -30,9 +30,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbroute_panel import stores, trace
-from dbroute_panel.recording import document
-from dbroute_panel.recording.document import Writer
-from dbroute_panel.recording.raw import RawQuery
+from dbroute_panel.recording import builder
+from dbroute_panel.recording.builder import Writer
+from dbroute_panel.recording.captured import RawQuery
 from dbroute_panel.records import dumps, loads
 from example_site.library.models import Book, Tag
 
@@ -489,7 +489,7 @@ def test_an_event_that_cannot_be_written_down_costs_itself_alone(site, monkeypat
             raise ZeroDivisionError
         return real(self, raw)
 
-    monkeypatch.setitem(document.WRITERS, RawQuery, query)
+    monkeypatch.setitem(builder.WRITERS, RawQuery, query)
     with trace("partly", keep=False) as t:
         for number in (1, 2, 3):
             run(f"SELECT {number}")

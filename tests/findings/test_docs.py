@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dbroute_panel.asking.lints import LINTS
 from dbroute_panel.findings import REGISTRY, Facts
+from dbroute_panel.inspection.lints import LINTS
 from dbroute_panel.records import Level
 from example_site.findings import archive_written_in_request
 from tests.traces import a_trace

@@ -26,7 +26,7 @@ from tests.mutants.running import TIMEOUT, Runner
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / ".cache/mutants"
-AREAS = ("findings", "asking", "recording")
+AREAS = ("findings", "inspection", "recording")
 PROMISED = 85
 
 Found = dict[str, str | None]

@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
-from dbroute_panel.recording import callers, files, tasks
+from dbroute_panel.recording import async_stack, callers, files
 from dbroute_panel.recording.callers import origin
 from dbroute_panel.recording.files import kind_of
 from dbroute_panel.recording.recorder import Recorder
@@ -404,14 +404,14 @@ async def test_async_save_is_a_save(recorded):
 
 async def test_without_callsites_nobody_looks_for_tasks(recorded, monkeypatch):
     recorded._recorder.callsites = False
-    monkeypatch.setattr(tasks, "_search", lambda *args: pytest.fail("looked"))
+    monkeypatch.setattr(async_stack, "_search", lambda *args: pytest.fail("looked"))
     await Tag.objects.acount()
     assert {event.callsite for event in recorded.events} == {None}
     assert recorded.queries[0].decision == recorded.decisions[0].id
 
 
 async def test_an_asyncio_that_is_otherwise_inside_costs_the_callsite_only(recorded, monkeypatch):
-    monkeypatch.setattr(tasks, "running", lambda work: 1 / 0)
+    monkeypatch.setattr(async_stack, "running", lambda work: 1 / 0)
     await Tag.objects.using("primary").acount()
     assert recorded.queries[0].callsite is None
 
@@ -456,13 +456,13 @@ def test_whoever_runs_the_loop_does_not_await_all_that_is_in_it(recorded):
 
 async def test_work_that_nobody_awaits_is_not_found():
     loop = asyncio.get_running_loop()
-    assert tasks.awaiting(functools.partial(len), loop, lambda frame: frame) is None
+    assert async_stack.awaiting(functools.partial(len), loop, lambda frame: frame) is None
 
 
 async def test_a_decision_and_its_query_are_searched_for_once(recorded, monkeypatch):
     searches = []
-    original = tasks._search
-    monkeypatch.setattr(tasks, "_search", lambda *args: searches.append(1) or original(*args))
+    original = async_stack._search
+    monkeypatch.setattr(async_stack, "_search", lambda *args: searches.append(1) or original(*args))
     await Tag.objects.acount()
     await Tag.objects.acount()
     assert len(recorded.events) == 4

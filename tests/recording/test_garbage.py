@@ -12,7 +12,7 @@ import weakref
 import pytest
 from django.db import connections, router
 
-from dbroute_panel.asking.explain import explain
+from dbroute_panel.inspection.explain import explain
 from dbroute_panel.recording import recorder
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Tag

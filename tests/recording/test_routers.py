@@ -11,9 +11,9 @@ from django.db import models, router
 from django.db.utils import ConnectionRouter
 from django.utils.functional import SimpleLazyObject
 
-from dbroute_panel.recording import decisions, probes
+from dbroute_panel.recording import decisions, router_proxy
 from dbroute_panel.recording import routers as watching
-from dbroute_panel.recording.raw import KINDS
+from dbroute_panel.recording.captured import KINDS
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import InstanceRef, TypeRef
@@ -169,7 +169,7 @@ def test_routers_that_cannot_be_made_leave_a_decision_without_steps(recorded, mo
 def test_the_time_of_a_step_is_its_routers_own(recorded, ask, monkeypatch):
     """By a clock of this test's own, on which nothing else takes time."""
     now = [0]
-    for module in (watching, decisions, probes):
+    for module in (watching, decisions, router_proxy):
         monkeypatch.setattr(module, "perf_counter_ns", lambda: now[0])
 
     class Slow(Silent):
@@ -433,7 +433,7 @@ def test_an_iterator_need_not_be_iterable_itself(site, monkeypatch, recording):
 def test_a_router_that_another_thread_takes_away_at_its_turn_is_passed_over():
     """It is looked for in the list when it was not met before, and is in it no more."""
     left = iter([Says("primary"), Silent()])
-    found, _ = probes.Asking().watched([HasNothing()], left, None)
+    found, _ = router_proxy.Asking().watched([HasNothing()], left, None)
     assert list(found) == [None, None]
 
 
@@ -975,7 +975,7 @@ def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkey
             raise LookupError("no such shard")
 
     ask(Raises())
-    monkeypatch.setattr(probes, "described", lambda error: 1 / 0)
+    monkeypatch.setattr(router_proxy, "described", lambda error: 1 / 0)
     with pytest.raises(LookupError, match="no such shard"):
         router.db_for_read(Book)
     [decision] = recorded.decisions

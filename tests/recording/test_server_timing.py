@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbroute_panel.middleware import TraceMiddleware
-from dbroute_panel.recording.raw import RawDecision, RawQuery
+from dbroute_panel.recording.captured import RawDecision, RawQuery
 from dbroute_panel.recording.recorder import Recorder, active
 from dbroute_panel.recording.server_timing import LONGEST, appended
 from dbroute_panel.records import Action

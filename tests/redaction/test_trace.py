@@ -7,7 +7,7 @@ from django.utils.translation import override
 from msgspec.structs import replace
 
 from dbroute_panel import findings
-from dbroute_panel.asking.replay import replay
+from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import (
     Action,
     Database,

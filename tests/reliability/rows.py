@@ -22,7 +22,7 @@ ROWS = [
         (
             "tests/recording/test_connections.py",
             "tests/recording/test_housekeeping.py",
-            "tests/recording/test_missing.py",
+            "tests/recording/test_connection_errors.py",
         ),
     ),
     Row("The same seed gives the same answers", ("tests/recording/test_same_answers.py",)),
@@ -63,7 +63,7 @@ ROWS = [
         "File modes, headers, downloads, hostile queries",
         ("tests/security/test_files.py", "tests/security/test_responses.py"),
     ),
-    Row("Asking routers: sandbox, map, replay, lint", ("tests/asking",)),
+    Row("Asking routers: sandbox, map, replay, lint", ("tests/inspection",)),
     Row("Findings, each with what must not be one", ("tests/findings",)),
     Row("Stores: several processes, full, foreign, older", ("tests/stores",)),
     Row("Export and import", ("tests/exports", "tests/test_admin_import.py")),
@@ -82,7 +82,7 @@ ROWS = [
         ),
     ),
     Row("The panel of the debug toolbar", ("tests/test_panel.py",)),
-    Row("The command", ("tests/commands",)),
+    Row("The command", ("tests/cli",)),
     Row("The pytest plugin", ("tests/test_pytest_plugin.py",)),
     Row(
         "Settings and checks", ("tests/test_conf.py", "tests/test_checks.py", "tests/test_routing_checks.py")

@@ -88,7 +88,7 @@ with ThreadPoolExecutor(1) as pool:
         pool.submit(count, "primary").result()
 found["pool"] = [of(first), of(between), of(second)]
 from django.db import router
-from dbroute_panel.asking import chain, guard
+from dbroute_panel.inspection import chain, guard
 
 class InAPool:
     def db_for_read(self, model, **hints):

@@ -48,7 +48,7 @@ def test_a_router_that_looks_at_its_caller_finds_us(site, settings):
     router.db_for_read(Book)
     with trace("limits", keep=False):
         router.db_for_read(Book)
-    assert callers == ["django.db.utils", "dbroute_panel.recording.probes"]
+    assert callers == ["django.db.utils", "dbroute_panel.recording.router_proxy"]
 
 
 def test_a_pool_of_threads_that_copies_no_context_records_nothing(site):

@@ -128,7 +128,7 @@ def test_a_report_is_counted_by_paths(report):
 
 
 def test_paths_have_the_names_of_the_report():
-    assert dotted("tests/asking/") == "tests.asking"
+    assert dotted("tests/inspection/") == "tests.inspection"
     assert dotted("tests/a/test_b.py::TestC::test_d") == "tests.a.test_b.TestC.test_d"
 
 

@@ -34,9 +34,9 @@ from django.test import Client, SimpleTestCase
 from django.urls import path
 
 from dbroute_panel import stores, trace
-from dbroute_panel.asking.map import routing_map
-from dbroute_panel.asking.subjects import AskError, all_models, find_app
 from dbroute_panel.checks import check_database_store, check_settings
+from dbroute_panel.inspection.arguments import AskError, all_models, find_app
+from dbroute_panel.inspection.map import routing_map
 from dbroute_panel.stores import DatabaseStore, Filter, InvalidStoreError, StoreError, build, get_store, keep
 from dbroute_panel.stores.database import alias as alias_module
 from dbroute_panel.stores.database import connection as own

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.db import connections
 
-from dbroute_panel.exports.attributes import Place
+from dbroute_panel.exports.semconv import Place
 from dbroute_panel.records import Database
 from dbroute_panel.telemetry.places import is_mariadb, place, places_of
 from tests.traces import a_trace

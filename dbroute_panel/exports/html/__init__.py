@@ -20,8 +20,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, get_language_bidi, gettext_lazy
 
 from dbroute_panel.exports.base import Format
+from dbroute_panel.presentation import Index, decided_in, timeline_of, totals_of
 from dbroute_panel.records import Trace
-from dbroute_panel.report import Index, decided_in, timeline_of, totals_of
 
 from .lines import lines_of
 

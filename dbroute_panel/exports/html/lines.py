@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
+from dbroute_panel.presentation import Index, Listing, Row, detail_of, formatting, grouping, plain_sql
 from dbroute_panel.records import Event, Query
-from dbroute_panel.report import Index, Listing, Row, alike, detail_of, plain_sql, words
 
 FEW: Final = 300
 """So many events are all shown with everything."""
@@ -108,15 +108,15 @@ class _Lines:
                 return Line(html=html)
         return Short(
             row=row,
-            what=words.cut(row.what, 60),
-            why="" if like else words.cut(row.why, 40),
+            what=formatting.cut(row.what, 60),
+            why="" if like else formatting.cut(row.why, 40),
             like=like,
-            values=words.cut(alike.values(self.index, event), 48) if like else "",
+            values=formatting.cut(grouping.values(self.index, event), 48) if like else "",
         )
 
     def kind(self, row: Row) -> Hashable:
         """What is the same for events that are alike. A finding or an error makes an event one of its own."""
-        return row.id if row.level or row.error else alike.kind(self.index, row)
+        return row.id if row.level or row.error else grouping.kind(self.index, row)
 
     def whole(self, row: Row, event: Event) -> str:
         formatted = self.formatted < FORMATTED

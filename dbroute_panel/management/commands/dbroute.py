@@ -11,12 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
-from dbroute_panel.asking.subjects import AskError
+from dbroute_panel.cli import SUBCOMMANDS, Subcommand
+from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.parser import Parser, WrongArguments
+from dbroute_panel.cli.subcommand import DoesNotHold, UsageError
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.management.dbroute import SUBCOMMANDS, Subcommand
-from dbroute_panel.management.dbroute.console import Console
-from dbroute_panel.management.dbroute.parser import Parser, WrongArguments
-from dbroute_panel.management.dbroute.subcommand import DoesNotHold, UsageError
+from dbroute_panel.inspection.arguments import AskError
 from dbroute_panel.stores import StoreError
 
 

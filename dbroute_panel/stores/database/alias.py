@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db.utils import load_backend
 
 from dbroute_panel.conf import DUMMY, replicas
-from dbroute_panel.spelling import did_you_mean
 from dbroute_panel.stores.base import InvalidStoreError
 from dbroute_panel.stores.database.selection import CONTAINS
+from dbroute_panel.suggestions import did_you_mean
 
 APP: Final = "dbroute_panel.stores.database"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from dbroute_panel.no_rows import NoRows
+from dbroute_panel.managers import NoRows
 
 
 class Trace(models.Model):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dbroute_panel.asking.map import routing_map
-from dbroute_panel.asking.replay import replay
+from dbroute_panel.inspection.map import routing_map
+from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Action, InstanceRef
 from tests.benchmarks.work.timed import timed
 from tests.traces import a_decision, a_trace

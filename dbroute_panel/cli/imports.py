@@ -1,0 +1,71 @@
+"""``dbroute import``: put exported traces into this store, losslessly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.lookup import opened
+from dbroute_panel.cli.subcommand import DoesNotHold, Subcommand, UsageError, one_line
+from dbroute_panel.importing.importer import NotImportedError, UnreadableError, put
+
+
+def arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", help=_("As 'dbroute export' wrote it (json, ndjson); '-' is stdin.")
+    )
+
+
+def run(console: Console, options: dict[str, Any]) -> None:
+    name = str(options["file"])
+    with opened() as store, readable(name) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            done = put(
+                file,
+                store,
+                name=name,
+                progress=lambda: console.progress(file.tell() // 1024, size // 1024, "kB"),
+            )
+        except UnreadableError as error:
+            raise UsageError(str(error)) from error
+        except NotImportedError as error:
+            raise DoesNotHold(str(error)) from error
+    console.line(done.text)
+
+
+@contextmanager
+def readable(name: str) -> Iterator[IO[bytes]]:
+    """The file, as one that can be read twice. Raises ``UsageError``."""
+    try:
+        with sys.stdin.buffer if name == "-" else Path(name).expanduser().open("rb") as file:
+            if file.seekable():
+                yield file
+                return
+            with tempfile.TemporaryFile() as copy:
+                shutil.copyfileobj(file, copy)
+                yield copy
+    except OSError as error:
+        raise UsageError(
+            _("%(name)s cannot be read: %(error)s.")
+            % {"name": name, "error": one_line(error.strerror or error)}
+        ) from error
+
+
+SUBCOMMAND = Subcommand(
+    name="import",
+    help=gettext_lazy("Put exported traces into this store."),
+    arguments=arguments,
+    run=run,
+)

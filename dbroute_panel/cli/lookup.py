@@ -1,0 +1,102 @@
+"""
+How does a command find a trace, and how does it notice that the store cannot be read?
+
+A store never raises while it is read, because a page would break: it logs, and has no traces. A
+command has to say so and fail.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dbroute_panel.cli.subcommand import DoesNotHold, UsageError
+from dbroute_panel.records import Trace
+from dbroute_panel.stores import Filter, Store, Summary, get_store
+from dbroute_panel.stores.base import EVERYTHING
+
+PAGE: Final = 1000
+SHORTEST: Final = 4
+"""So many digits of an id are enough to name a trace, if no other begins with them."""
+
+LOGGER: Final = logging.getLogger("dbroute_panel.stores")
+
+
+class Complaints(logging.Handler):
+    """Collects what the stores log, which would be on ``stderr`` with a traceback otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """The messages of the stores inside the block, as a list that grows."""
+    heard = Complaints()
+    propagate, LOGGER.propagate = LOGGER.propagate, False
+    LOGGER.addHandler(heard)
+    try:
+        yield heard.messages
+    finally:
+        LOGGER.removeHandler(heard)
+        LOGGER.propagate = propagate
+
+
+@contextmanager
+def opened() -> Iterator[Store]:
+    """The configured store. Raises ``DoesNotHold`` before or after the block where it cannot be read."""
+    with complaints() as heard:
+        store = get_store()
+        store.count()
+        raise_first(heard)
+        yield store
+        raise_first(heard)
+
+
+def raise_first(heard: list[str]) -> None:
+    if heard:
+        raise DoesNotHold(heard[0])
+
+
+def all_summaries(store: Store, query: Filter = EVERYTHING) -> Iterator[Summary]:
+    """The summaries that ``query`` selects, newest first, a page at a time in memory."""
+    offset = 0
+    while page := store.summaries(query, offset=offset, limit=PAGE):
+        yield from page
+        offset += len(page)
+
+
+def find(store: Store, trace_id: str) -> Trace:
+    """The trace with this id, or the only one whose id begins so. Raises ``UsageError``."""
+    trace_id = trace_id.strip().lower()
+    if (trace := store.get(trace_id)) is not None:
+        return trace
+    similar = [summary.id for summary in all_summaries(store) if summary.id.startswith(trace_id)]
+    if len(trace_id) >= SHORTEST and len(similar) == 1 and (trace := store.get(similar[0])) is not None:
+        return trace
+    if len(trace_id) >= SHORTEST and similar:
+        raise UsageError(
+            _("%(count)d traces begin with %(id)r: %(ids)s.")
+            % {"count": len(similar), "id": trace_id, "ids": ", ".join(similar[:5])}
+        )
+    raise UsageError(_("No trace %(id)r. %(hint)s") % {"id": trace_id, "hint": what_there_is(store)})
+
+
+def what_there_is(store: Store) -> str:
+    count = store.count()
+    if not count:
+        return _("There are no traces yet: record one with 'manage.py dbroute run -- check'.")
+    return ngettext(
+        "'manage.py dbroute traces' shows the one that is there.",
+        "'manage.py dbroute traces' lists the %(count)d that are there.",
+        count,
+    ) % {"count": count}

@@ -1,0 +1,140 @@
+"""``dbroute map``: where is every model read, written and migrated, and is it still so?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from dbroute_panel.cli import output
+from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.subcommand import DoesNotHold, Subcommand, UsageError, add_format, chosen, one_line
+from dbroute_panel.cli.text import Piece, Styled, columns, plain, printable
+from dbroute_panel.inspection.arguments import AskError
+from dbroute_panel.inspection.map import RoutingMap, dumps, loads, marks, routing_map
+from dbroute_panel.inspection.map_diff import difference
+from dbroute_panel.inspection.table import as_csv
+from dbroute_panel.records import Action
+
+
+def arguments(parser: CommandParser) -> None:
+    add_format(parser, "text", "json", "csv")
+    parser.add_argument(
+        "--output", metavar="F", help=_("Write to this file; '-' is the standard output, as without it.")
+    )
+    parser.add_argument(
+        "--check", metavar="F", help=_("Exit with 1 where the map is not what this file (JSON) has.")
+    )
+
+
+def run(console: Console, options: dict[str, Any]) -> None:
+    format_name = chosen(options["format"], WRITERS, _("format"))
+    path = output.output(options["output"])
+    expected = None if options["check"] is None else committed(options["check"])
+    routes = routing_map()
+    if path is not None:
+        output.write(path, [WRITERS[format_name](routes).encode()])
+        count = len(routes.models)
+        console.note(
+            ngettext("The map of %(count)d model: %(path)s", "The map of %(count)d models: %(path)s", count)
+            % {"count": count, "path": path}
+        )
+    elif expected is None and format_name == "text":
+        show(console, routes)
+    elif expected is None:
+        console.bytes([WRITERS[format_name](routes).encode()])
+    if expected is not None:
+        check(console, options["check"], expected, routes)
+
+
+def committed(name: str) -> RoutingMap:
+    """The map in the file ``name``. Raises ``UsageError``."""
+    try:
+        return loads(Path(name).expanduser().read_bytes())
+    except OSError as error:
+        raise UsageError(
+            _("%(name)s cannot be read: %(error)s. To make it: dbroute map --format json --output %(name)s")
+            % {"name": name, "error": one_line(error.strerror or error)}
+        ) from error
+    except AskError as error:
+        raise UsageError(f"{name}: {error}") from error
+
+
+def check(console: Console, name: str, expected: RoutingMap, routes: RoutingMap) -> None:
+    """Print how the map differs from the file ``name``. Raises ``DoesNotHold`` if it does."""
+    lines = difference(expected, routes)
+    for line in lines:
+        console.line(line)
+    if lines:
+        message = ngettext(
+            "The map is not what %(name)s has: %(count)d difference. "
+            "If it is right, write it anew: dbroute map --format json --output %(name)s",
+            "The map is not what %(name)s has: %(count)d differences. "
+            "If they are right, write it anew: dbroute map --format json --output %(name)s",
+            len(lines),
+        )
+        raise DoesNotHold(message % {"name": name, "count": len(lines)})
+    console.note(_("The map is what %(name)s has.") % {"name": name})
+
+
+def show(console: Console, routes: RoutingMap) -> None:
+    """One model a line; what raised is said below."""
+    console.table(table(routes), flexible=range(4))
+    for line in raised(routes):
+        console.line(Styled(line, "ERROR"))
+
+
+def as_text(routes: RoutingMap) -> str:
+    """The same for a file."""
+    lines = ["".join(map(plain, line)).rstrip() for line in columns(table(routes))]
+    return "\n".join([*lines, *map(printable, raised(routes)), ""])
+
+
+def table(routes: RoutingMap) -> list[list[Piece]]:
+    marked = marks()
+    heads = (_("model"), _("read from"), _("written to"), _("migrated on"))
+    rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
+    for label, model in routes.models.items():
+        notes = ", ".join(marked.get(label, ()))
+        migrated = [alias for alias, allowed in model.migrate.items() if allowed]
+        rows.append(
+            [
+                f"{label} ({notes})" if notes else label,
+                aliases(model.read, model.errors, Action.READ),
+                aliases(model.write, model.errors, Action.WRITE),
+                aliases(migrated, model.errors, Action.MIGRATE),
+            ]
+        )
+    return rows
+
+
+def raised(routes: RoutingMap) -> Iterator[str]:
+    """One line for each question that ended in an exception."""
+    for label, model in routes.models.items():
+        for action, error in model.errors.items():
+            yield _("%(model)s: %(action)s raised %(error)s") % {
+                "model": label,
+                "action": action,
+                "error": error,
+            }
+
+
+def aliases(found: list[str], errors: dict[str, str], action: Action) -> Piece:
+    text = ", ".join(found)
+    if action in errors:
+        return Styled(", ".join(filter(None, [text, _("error")])), "ERROR")
+    return text or "-"
+
+
+WRITERS = {"text": as_text, "json": dumps, "csv": as_csv}
+
+SUBCOMMAND = Subcommand(
+    name="map",
+    help=gettext_lazy("Ask the routers where every model is read, written and migrated."),
+    arguments=arguments,
+    run=run,
+)

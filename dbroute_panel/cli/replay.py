@@ -1,0 +1,164 @@
+"""``dbroute replay``: which recorded decisions would be others today, or with other routers?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.lookup import find, opened
+from dbroute_panel.cli.subcommand import (
+    DoesNotHold,
+    Subcommand,
+    UsageError,
+    add_format,
+    chosen,
+    one_line,
+    whole,
+)
+from dbroute_panel.cli.text import Piece, Styled
+from dbroute_panel.importing.reader import ReadError, read
+from dbroute_panel.inspection.replay import Change, Replay, replay
+from dbroute_panel.presentation import formatting
+from dbroute_panel.records import Trace
+
+PLACES: Final = 5
+"""So many callsites of a change are listed."""
+
+
+def arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        "sources",
+        metavar="FILE|ID",
+        nargs="+",
+        help=_("Exported traces (json, ndjson), or ids; '-' is stdin."),
+    )
+    parser.add_argument(
+        "--routers",
+        metavar="ROUTER",
+        nargs="+",
+        help=_("Ask these, in this order, instead of DATABASE_ROUTERS: dotted paths."),
+    )
+    parser.add_argument("--repeat", metavar="N", default=1, help=_("Ask each question 1 to 1000 times."))
+    parser.add_argument("--fail-on-change", action="store_true", help=_("Exit with 1 if a decision changed."))
+    add_format(parser, "text", "json")
+
+
+def run(console: Console, options: dict[str, Any]) -> None:
+    output = chosen(options["format"], ["text", "json"], _("format"))
+    repeat = whole(options["repeat"], "--repeat", least=1)
+    with opened() as store:
+        sources = [source(str(name), store) for name in options["sources"]]
+    found = replay(
+        traces(sources),
+        routers=options["routers"],
+        repeat=repeat,
+        progress=lambda asked: console.progress(asked, None, _("decisions")),
+    )
+    if output == "json":
+        console.json(msgspec.to_builtins(found))
+    else:
+        show(console, found)
+    if options["fail_on_change"] and found.changed:
+        message = ngettext(
+            "%(changed)d of %(asked)d decisions would change.",
+            "%(changed)d of %(asked)d decisions would change.",
+            found.changed,
+        )
+        raise DoesNotHold(message % {"changed": found.changed, "asked": found.asked})
+
+
+def source(name: str, store: Any) -> Path | Trace | None:
+    """The file or the trace that ``name`` names; None for stdin. Raises ``UsageError``."""
+    if name == "-":
+        return None
+    path = Path(name).expanduser()
+    if path.is_file() or path.is_fifo():
+        return path
+    if path.suffix or len(path.parts) > 1 or path.exists():
+        raise UsageError(_("There is no file %(name)r.") % {"name": name})
+    return find(store, name)
+
+
+def traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
+    """One at a time, of files of any size. Raises ``UsageError``."""
+    for found in sources:
+        if isinstance(found, Trace):
+            yield found
+            continue
+        try:
+            if found is None:
+                yield from read(sys.stdin.buffer)
+            else:
+                with found.open("rb") as file:
+                    yield from read(file)
+        except OSError as error:
+            raise UsageError(f"{found or 'stdin'}: {one_line(error.strerror or error)}") from error
+        except ReadError as error:
+            raise UsageError(f"{found or 'stdin'}: {error}") from error
+
+
+def show(console: Console, found: Replay) -> None:
+    counts = {name: getattr(found, name) for name in ("asked", "same", "changed", "not_replayable")}
+    console.line(
+        ngettext(
+            "%(asked)d decision asked again: %(same)d the same, ",
+            "%(asked)d decisions asked again: %(same)d the same, ",
+            found.asked,
+        )
+        % counts,
+        Styled(_("%(changed)d changed") % counts, "WARNING" if found.changed else "SUCCESS"),
+        _(", %(not_replayable)d not replayable.") % counts,
+    )
+    if found.changes:
+        console.line()
+        heads = ("", _("model"), _("question"), _("was"), _("would be"), _("where"))
+        rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
+        for change in found.changes:
+            rows += change_rows(change)
+        console.table(rows, right=[0], flexible=[1, 4, 5])
+    for note in found.notes:
+        console.line()
+        console.line(note)
+    if found.reasons:
+        console.line()
+        console.line(_("Not replayable:"))
+        console.table(
+            [[str(reason.count), reason.reason] for reason in found.reasons], right=[0], indent="  "
+        )
+
+
+def change_rows(change: Change) -> Iterator[list[Piece]]:
+    """One line for the change, with its first callsite, and one for each further callsite."""
+    to = change.to if isinstance(change.to, list) else [change.to]
+    question = f"{change.action} ({change.db})" if isinstance(change.db, str) else str(change.action)
+    several = len(change.callsites) > 1
+    places = [f"{place} ×{n}" if several and n > 1 else place for place, n in change.callsites.items()]
+    if len(places) > PLACES + 1:
+        more = len(places) - PLACES
+        places = [*places[:PLACES], _("and %(count)d more places") % {"count": more}]
+    yield [
+        f"{change.count}×",
+        change.model or "?",
+        question,
+        Styled(formatting.answer(change.before), "WARNING"),
+        Styled(", ".join(map(formatting.answer, to)), "SUCCESS"),
+        places[0] if places else "",
+    ]
+    for place in places[1:]:
+        yield ["", "", "", "", "", place]
+
+
+SUBCOMMAND = Subcommand(
+    name="replay",
+    help=gettext_lazy("Ask today's routers, or others, every recorded question again."),
+    arguments=arguments,
+    run=run,
+)

@@ -1,0 +1,262 @@
+r"""
+Which traces does an exported file hold? Read one at a time, whatever the size of the file.
+
+The file is cut into documents without parsing it: a document ends where its outermost brace is
+closed, outside of strings. Each is then decoded and validated by itself. So a document is all that
+is ever in memory, of an array as of lines, and a mistake is known by its line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Any, Final, NoReturn
+
+import msgspec
+from django.utils.translation import gettext as _
+
+from dbroute_panel.documents import NotUTF8Error, require_utf8
+from dbroute_panel.importing.bounds import wrong
+from dbroute_panel.records import SCHEMA, Trace, loads
+
+CHUNK: Final = 1 << 18
+LONGEST: Final = 60
+"""So many characters of a text of the file's are repeated in a message."""
+LARGEST: Final = 128 << 20
+"""A document of more bytes is taken for something else: a trace of 10,000 events has 6 MB."""
+MAX_DEPTH: Final = 100
+"""Levels of nesting; a trace has eight. How many can be decoded is for the Python and its stack to say."""
+
+SKIPPED_DEPTH: Final = 6
+"""Levels that are skipped at once: the events, an event, its steps, a step, its source, a template."""
+
+_TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
+
+
+def _skipped(depth: int) -> bytes:
+    """What can be skipped at once, in C: anything on one line but what is nested deeper than ``depth``."""
+    inner = rb"|[\[{]" + _skipped(depth - 1) + rb"[\]}]" if depth else b""
+    return rb'(?:[^"\[\]{}\n]++|' + _TEXT + b'"' + inner + rb")*+"
+
+
+_SKIPPED, _SKIPPED_FLAT = re.compile(_skipped(SKIPPED_DEPTH)), re.compile(_skipped(0))
+_BEGUN_TEXT = re.compile(_TEXT + rb"\\?+")
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_ID = re.compile(r"[0-9a-f]{32}")
+_CONSTANT = re.compile(_TEXT + rb'"|(NaN|Infinity)')  # outside of texts
+_BOM = b"\xef\xbb\xbf"
+
+
+class ReadError(ValueError):
+    """
+    The file holds no traces, or a broken one.
+
+    ``line`` counts from 1; ``element``, the place in an array, from 1 too, else it is None;
+    ``reason`` is what is wrong, without them.
+    """
+
+    def __init__(self, reason: str, *, line: int, element: int | None = None) -> None:
+        names = {"line": line, "element": element, "reason": reason}
+        where = _("Line %(line)d: %(reason)s") if element is None else None
+        super().__init__((where or _("Element %(element)d (line %(line)d): %(reason)s")) % names)
+        self.reason = reason
+        self.line = line
+        self.element = element
+
+
+def read(stream: IO[bytes] | IO[str]) -> Iterator[Trace]:
+    """
+    The traces of a file in the formats ``json`` (one document, or an array) and ``ndjson``, in its order.
+
+    Raises ``ReadError`` where it comes to something else; the traces before that have been yielded.
+    """
+    yield from _File(stream).traces()
+
+
+class _File:
+    """What has been read of the file and is not yet done with: ``buffer`` from ``position`` on."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self.stream = stream
+        self.buffer = b""
+        self.position = 0
+        self.line = 1
+        self.element: int | None = None
+        self.ended = False
+
+    def traces(self) -> Iterator[Trace]:
+        while len(self.buffer) < len(_BOM) and not self.ended:
+            self.fill()
+        if self.buffer.startswith(_BOM):
+            self.position = len(_BOM)
+        first = self.peek()
+        if first == b"[":
+            self.position += 1
+            yield from self.array()
+        elif first == b"{":
+            yield from self.lines()
+        elif first:
+            self.fail(_("This is no exported trace: a JSON document or array of documents was expected."))
+
+    def array(self) -> Iterator[Trace]:
+        self.element = 1
+        if self.peek() == b"]":
+            self.position += 1
+        else:
+            while True:
+                yield self.document(one_line=False)
+                mark = self.peek()
+                self.position += 1
+                if mark == b"]":
+                    break
+                if mark != b",":
+                    self.fail(_("After it, a comma or the end of the array was expected."))
+                self.element += 1
+        if self.peek():
+            self.element = None
+            self.fail(_("There is something after the end of the array."))
+
+    def lines(self) -> Iterator[Trace]:
+        """One document, over any number of lines; or several, each on one."""
+        began = self.line
+        yield self.document(one_line=False)
+        several = self.line == began
+        while self.peek():
+            if not several:
+                self.fail(_("There is something after the end of the document."))
+            yield self.document(one_line=True)
+
+    def document(self, *, one_line: bool) -> Trace:
+        if self.peek() != b"{":
+            self.fail(_("A trace document was expected here."))
+        began = self.line
+        document = self.cut(one_line)
+        return self.decoded(document, began)
+
+    def cut(self, one_line: bool) -> bytes:
+        """The bytes of the document that begins here."""
+        began, depth, here = self.line, 1, self.position + 1
+        while depth:
+            here = _end(_SKIPPED if depth <= MAX_DEPTH - SKIPPED_DEPTH else _SKIPPED_FLAT, self.buffer, here)
+            mark = self.buffer[here : here + 1]
+            if mark == b"{" or mark == b"[":  # nested deeper, or over several lines, or not all here yet
+                depth += 1
+                if depth > MAX_DEPTH:
+                    self.fail(_("This is no trace document: it is nested too deeply."), line=began)
+            elif mark == b"}" or mark == b"]":
+                depth -= 1
+            elif mark != b"\n":
+                here = self.more(here, began)
+                continue
+            elif one_line:
+                self.fail(_("The document that begins here is not complete."), line=began)
+            else:
+                self.line += 1
+            here += 1
+        document = self.buffer[self.position : here]
+        self.position = here
+        return document
+
+    def more(self, here: int, began: int) -> int:
+        """Read on in the document of line ``began``: the place in the new buffer of what was at ``here``."""
+        if here < len(self.buffer) and _end(_BEGUN_TEXT, self.buffer, here) < len(self.buffer):
+            self.fail(_("A text in quotes has no end on its line, or holds a control character."))
+        if self.ended:
+            self.fail(_("The document that begins here is not complete."), line=began)
+        if len(self.buffer) - self.position > LARGEST:
+            self.fail(_("The document that begins here is too large to be a trace."), line=began)
+        here -= self.position
+        self.fill()
+        return here
+
+    def peek(self) -> bytes:
+        """The next byte that is no white space; empty at the end of the file."""
+        while True:
+            end = _end(_SPACE, self.buffer, self.position)
+            self.line += self.buffer.count(b"\n", self.position, end)
+            self.position = end
+            if end < len(self.buffer) or self.ended:
+                return self.buffer[end : end + 1]
+            self.fill()
+
+    def fill(self) -> None:
+        """Forget what is done with, and read on: as much as there is, so that the time stays linear."""
+        rest = self.buffer[self.position :]
+        chunk = self.stream.read(max(CHUNK, len(rest)))
+        self.ended = not chunk
+        self.buffer = rest + (chunk.encode(errors="surrogatepass") if isinstance(chunk, str) else chunk)
+        self.position = 0
+
+    def decoded(self, document: bytes, began: int) -> Trace:
+        try:
+            require_utf8(document)
+            schema = msgspec.json.decode(document, type=_Head).schema
+            if schema != SCHEMA:
+                self.fail(_other(schema), line=began)
+            trace = loads(document)
+        except NotUTF8Error as error:
+            self.fail(str(error), line=began + document.count(b"\n", 0, error.position))
+        except msgspec.ValidationError as error:
+            self.fail(_("This is no trace document: %(error)s") % {"error": error}, line=began)
+        except msgspec.DecodeError as error:
+            line = began + _lines_before_mistake(document)
+            self.fail(_("This is no JSON: %(error)s") % {"error": error}, line=line)
+        if not _ID.fullmatch(trace.id):
+            self.fail(
+                _("The id %(id)r is not 32 hexadecimal digits.") % {"id": _quotable(trace.id)}, line=began
+            )
+        if (reason := wrong(trace)) is not None:
+            broken = {"id": trace.id, "reason": reason}
+            self.fail(_("The trace %(id)s: %(reason)s") % broken, line=began)
+        return trace
+
+    def fail(self, reason: str, *, line: int | None = None) -> NoReturn:
+        raise ReadError(reason, line=line or self.line, element=self.element) from None
+
+
+def _end(pattern: re.Pattern[bytes], buffer: bytes, start: int) -> int:
+    """Where that ends which ``pattern`` matches at ``start``."""
+    match = pattern.match(buffer, start)
+    return match.end() if match else start
+
+
+def _lines_before_mistake(document: bytes) -> int:
+    """
+    How many lines of a document that is no JSON come before the one with the mistake.
+
+    msgspec tells the place in words only; the standard library has it as a number, except of the three
+    constants that it takes for numbers. 0 is also returned where the place is not known.
+    """
+    try:
+        json.loads(document.decode(), object_pairs_hook=len, parse_float=len, parse_int=len)
+    except json.JSONDecodeError as error:
+        return error.lineno - 1
+    constants = (found.start() for found in _CONSTANT.finditer(document) if found[1])
+    return document.count(b"\n", 0, next(constants, 0))
+
+
+def _quotable(text: str) -> str:
+    """A text of the file's as a message may repeat it."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+class _Head(msgspec.Struct):
+    """The part of a document that says what the rest is."""
+
+    schema: str
+
+
+def _other(schema: str) -> str:
+    """What to say of a schema that is not ours."""
+    names = {"schema": _quotable(schema), "ours": SCHEMA}
+    family, _slash, version = schema.partition("/")
+    _ours, _slash, known = SCHEMA.partition("/")
+    if family != _ours or not version.isdecimal() or len(version) > LONGEST:
+        return _("This is no trace document: its schema is %(schema)r, not %(ours)r.") % names
+    if int(version) > int(known):
+        return (
+            _("This is a %(schema)s document, which a newer dbroute_panel wrote; this one reads %(ours)s.")
+            % names
+        )
+    return _("This is a %(schema)s document; this dbroute_panel reads %(ours)s.") % names

@@ -1,0 +1,20 @@
+"""What is wrong with the routing itself: one small function a finding, in one registry."""
+
+from __future__ import annotations
+
+from dbroute_panel.inspection.lints import code, contrib, relations, routers, routes, tables
+from dbroute_panel.inspection.lints.registry import LINTS, Facts, Lint, Problem, lint
+
+__all__ = [
+    "LINTS",
+    "Facts",
+    "Lint",
+    "Problem",
+    "code",
+    "contrib",
+    "lint",
+    "relations",
+    "routers",
+    "routes",
+    "tables",
+]

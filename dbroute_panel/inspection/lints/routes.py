@@ -1,0 +1,192 @@
+"""Where models are read and written, held against where their tables are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+
+from django.conf import settings
+from django.db import connections
+from django.db.models import Model
+
+from dbroute_panel.conf import DUMMY
+from dbroute_panel.inspection.arguments import AskError, object_from
+from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
+from dbroute_panel.inspection.map import answers
+from dbroute_panel.records import Action, Level
+
+ASKED = 100
+"""How often a question is asked again to tell the shares of its answers."""
+
+
+LISTED = 4
+"""How many names a message lists."""
+
+
+@lint("route-to-unknown-alias", Level.ERROR)
+def route_to_unknown_alias(facts: Facts) -> Iterator[Problem]:
+    """A model that is read or written on an alias that is not configured."""
+    for model in facts.models:
+        routes = facts.of(model)
+        for verb, aliases in (("read from", routes.read), ("written to", routes.write)):
+            for alias in aliases:
+                if alias not in connections.settings:
+                    yield Problem(
+                        model._meta.label,
+                        f"{model._meta.label} is {verb} {alias!r}, which is not in DATABASES. "
+                        "Configure that alias, or correct the router's answer.",
+                    )
+
+
+@lint("route-without-table", Level.WARNING)
+def route_without_table(facts: Facts) -> Iterator[Problem]:
+    """A managed model that is read or written where ``allow_migrate`` says that its table is not."""
+    for model in facts.models:
+        if not model._meta.managed or model._meta.proxy:
+            continue
+        routes = facts.of(model)
+        for alias in sorted({*routes.read, *routes.write}):
+            home = facts.primary(alias)
+            if home not in facts.databases or Action.MIGRATE in routes.errors:
+                continue
+            if not routes.migrate.get(alias) and not routes.migrate.get(home):
+                yield Problem(
+                    model._meta.label,
+                    f"{model._meta.label} goes to {alias}, but allow_migrate says that its table is not made "
+                    f"there. Allow it on {home}, or route the model to a database that has the table.",
+                )
+
+
+@lint("replica-write-by-fallback", Level.ERROR)
+def replica_write_by_fallback(facts: Facts) -> Iterator[Problem]:
+    """An instance read from a replica that would be saved there: nobody answers ``db_for_write``."""
+    for model in facts.models:
+        for alias in facts.of(model).read:
+            if alias not in facts.primaries:
+                continue
+            try:
+                read = object_from(model, alias)
+            except AskError:
+                continue
+            decision = facts.ask(model, Action.WRITE, instance=read)
+            if decision.answer == alias:
+                yield Problem(
+                    model._meta.label,
+                    f"A {model._meta.label} read from the replica {alias} would be saved there. "
+                    f"Answer db_for_write with {facts.primary(alias)}.",
+                )
+
+
+@lint("empty-default-reachable", Level.ERROR)
+def empty_default_reachable(facts: Facts) -> Iterator[Problem]:
+    """``default`` is ``{}``, and a model falls through to it."""
+    options = connections.settings.get("default", {})
+    if options.get("ENGINE") != DUMMY:
+        return
+    for model in facts.models:
+        routes = facts.of(model)
+        verbs = [
+            verb
+            for verb, aliases in (("read", routes.read), ("written", routes.write))
+            if "default" in aliases
+        ]
+        if verbs:
+            yield Problem(
+                model._meta.label,
+                f"No router claims {model._meta.label}: it is {' and '.join(verbs)} on default, which is "
+                "{}. Let a router answer for it, or configure default.",
+            )
+
+
+@lint("random-route", Level.INFO)
+def random_route(facts: Facts) -> Iterator[Problem]:
+    """
+    Repeated questions that get different answers, with their shares.
+
+    Not where reads are divided among one declared replica group: that is what it is for. No write is.
+    """
+    for model in facts.models:
+        routes = facts.of(model)
+        for action, aliases in ((Action.READ, routes.read), (Action.WRITE, routes.write)):
+            if len(aliases) < 2:
+                continue
+            if action is Action.READ and len({facts.primary(alias) for alias in aliases}) == 1:
+                continue
+            counts = answers(model, action, ASKED)
+            listed = ", ".join(f"{answer} {count * 100 // ASKED} %" for answer, count in counts)
+            replicas = "If these are replicas of one primary, declare them in REPLICAS; else make"
+            yield Problem(
+                model._meta.label,
+                f"{action} gives different answers for {model._meta.label}: {listed} of {ASKED}. "
+                f"{replicas if action is Action.READ else 'Make'} the router decide by the model.",
+            )
+
+
+@lint("router-raised", Level.ERROR)
+def router_raised(facts: Facts) -> Iterator[Problem]:
+    """
+    Asking a router raised: once for each error, whatever the number of models that it was raised for.
+
+    Errors that differ only in the name of the model that was asked about are one.
+    """
+    raised: dict[str, dict[str, list[str]]] = {}
+    first: dict[str, str] = {}
+    differ: set[str] = set()
+    for model in facts.models:
+        for action, error in facts.of(model).errors.items():
+            shown = first.setdefault(_without_names(error, model), error)
+            if shown != error:
+                differ.add(shown)
+            raised.setdefault(shown, {}).setdefault(action, []).append(model._meta.label)
+    remedy = "A router should return None for what it has no opinion on."
+    if not facts.routers:
+        remedy = "No router was asked: first of all they have to be made (router-signature)."
+    for error, actions in raised.items():
+        labels = list(dict.fromkeys(label for found in actions.values() for label in found))
+        yield Problem(
+            labels[0],
+            f"Asking {_listed(list(actions))} about {_listed(labels)} raised {error}"
+            f"{', or the same with another name' if error in differ else ''}. {remedy}",
+        )
+
+
+def _without_names(error: str, model: type[Model]) -> str:
+    """An error, of whatever model it tells by its label, its class, its app or its table."""
+    meta = model._meta
+    names = sorted(
+        {meta.label, meta.object_name or "", meta.model_name or "", meta.app_label, meta.db_table}, key=len
+    )
+    pattern = "|".join(re.escape(name) for name in reversed(names) if name)
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "*", error, flags=re.IGNORECASE)
+
+
+def _listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b, c and 12 more``."""
+    shown = names if len(names) <= LISTED else [*names[: LISTED - 1], f"{len(names) - LISTED + 1} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+@lint("session-read-from-replica", Level.WARNING)
+def session_read_from_replica(facts: Facts) -> Iterator[Problem]:
+    """The model of database sessions, read from a replica: a login may be lost to replication lag."""
+    model = session_model(facts)
+    if model is None:
+        return
+    for alias in facts.of(model).read:
+        if alias in facts.primaries:
+            yield Problem(
+                model._meta.label,
+                f"Sessions are read from the replica {alias}: after a login it may not have the new one, "
+                f"and the visitor is logged out. Read {model._meta.label} from {facts.primary(alias)}.",
+            )
+            return
+
+
+def session_model(facts: Facts) -> type[Model] | None:
+    """The installed model in which ``SESSION_ENGINE`` keeps sessions, or None where it uses none."""
+    try:
+        model = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class()
+    except Exception:  # an engine without a model (files, cookies), or one that cannot be imported
+        return None
+    return model if model in facts.models else None

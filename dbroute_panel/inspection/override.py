@@ -1,0 +1,122 @@
+"""
+Which routers are asked: those of today, or others that are named by their dotted paths.
+
+Others stand in for Django's own list in one context only. It is still ``django.db.router`` that is
+asked, so its rules hold, and a router that asks it again reaches the same others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from typing import Any
+
+from django.db import router
+from django.utils.translation import gettext as _
+
+from dbroute_panel.inspection.arguments import AskError
+from dbroute_panel.inspection.patches import Patches
+from dbroute_panel.recording.snapshots import described, dotted
+from dbroute_panel.suggestions import did_you_mean
+
+_others: ContextVar[list[Any] | None] = ContextVar("dbroute_panel_routers", default=None)
+
+
+def make_routers(paths: Iterable[str]) -> list[Any]:
+    """A new router of each dotted path, made as Django makes those of its setting. Raises ``AskError``."""
+    return [_make(path) for path in paths]
+
+
+@contextmanager
+def standing_in(routers: Sequence[Any] | None) -> Iterator[None]:
+    """Let ``routers`` be the ones that ``django.db.router`` asks in this context; None: those it has."""
+    if routers is None:
+        yield
+        return
+    token = _others.set(list(routers))
+    try:
+        with PATCHES:
+            yield
+    finally:
+        _others.reset(token)
+
+
+class _Routers:
+    """
+    ``django.db.router.routers`` where others may stand in.
+
+    Django keeps its list in the router's ``__dict__`` (a cached property, which settings overrides
+    also assign to); it stays there, and is what every other context sees.
+    """
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self.original
+        if (others := _others.get()) is not None:
+            return others
+        if "routers" not in instance.__dict__:
+            return self.original.__get__(instance, owner)  # puts it there
+        return instance.__dict__["routers"]
+
+    def __set__(self, instance: Any, routers: Any) -> None:
+        instance.__dict__["routers"] = routers
+
+    def __delete__(self, instance: Any) -> None:
+        try:
+            del instance.__dict__["routers"]
+        except KeyError:
+            raise AttributeError("routers") from None
+
+
+PATCHES = Patches(((lambda: (type(router), "routers")), _Routers))
+
+
+def _make(path: str) -> Any:
+    module_path, _dot, name = path.rpartition(".")
+    if not module_path:
+        raise _unknown(path, _("A router is named by its dotted path."))
+    try:
+        module = import_module(module_path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
+            raise _broken(path, error) from error
+        raise _unknown(path, _("There is no module %(module)r.") % {"module": error.name}) from None
+    except Exception as error:
+        raise _broken(path, error) from error
+    try:
+        cls = getattr(module, name)
+    except AttributeError:
+        defined = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise AskError(
+            _("No router %(path)r. The module %(module)r has no %(name)r. %(hint)s")
+            % {
+                "path": path,
+                "module": module_path,
+                "name": name,
+                "hint": did_you_mean(name, defined),
+            }
+        ) from None
+    if not callable(cls):
+        raise AskError(
+            _("%(path)r is no router class but a %(type)s.") % {"path": path, "type": type(cls).__name__}
+        )
+    try:
+        return cls()
+    except Exception as error:
+        raise _broken(path, error) from error
+
+
+def _unknown(path: str, why: str) -> AskError:
+    hint = did_you_mean(path, [dotted(known) for known in router.routers])
+    return AskError(_("No router %(path)r. %(why)s %(hint)s") % {"path": path, "why": why, "hint": hint})
+
+
+def _broken(path: str, error: Exception) -> AskError:
+    return AskError(
+        _("The router %(path)r cannot be made: %(error)s") % {"path": path, "error": described(error)}
+    )

@@ -1,0 +1,270 @@
+"""
+What does a row show once it is opened? Chain, hints, SQL, parameters and place of one event.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from django.utils.translation import gettext_lazy
+
+from dbroute_panel.asked import Asked, asked_about
+from dbroute_panel.records import (
+    Callsite,
+    CommitHook,
+    Decision,
+    Event,
+    ExceptionRaised,
+    Finding,
+    InstanceRef,
+    Outcome,
+    Query,
+    Transaction,
+)
+
+from . import explain_text, formatting, sql
+from .highlight import Piece
+from .index import Index, ShortNames
+from .palette import Swatch
+
+SETS: Final = 10
+
+_OUTCOMES = {
+    Outcome.ANSWERED: gettext_lazy("answered"),
+    Outcome.PASSED: gettext_lazy("passed"),
+    Outcome.NO_METHOD: gettext_lazy("no method"),
+    Outcome.RAISED: gettext_lazy("raised"),
+    Outcome.NOT_ASKED: gettext_lazy("not asked"),
+}
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Another event of the trace."""
+
+    id: int
+    text: str
+
+
+class ChainStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One router: what it said and how long it took."""
+
+    router: str
+    path: str
+    outcome: str
+    label: str
+    answer: str = ""
+    error: str = ""
+    duration_us: float | None = None
+    source: Callsite | None = None
+    traceback: str = ""
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """A hint, an argument or the saved object: ``note`` says where its ``_state.db`` comes from."""
+
+    name: str
+    value: str
+    note: str = ""
+    origin: Link | None = None
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A decision in full: the question, who said what, what settled it, and the objects involved.
+
+    ``id`` is 0 for one that is not of a trace.
+    """
+
+    id: int
+    question: str
+    settled: str
+    steps: tuple[ChainStep, ...]
+    arguments: tuple[Fact, ...]
+    hints: tuple[Fact, ...]
+    duration_us: float
+    parent: Link | None = None
+    site: Callsite | None = None
+
+
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One event in full. ``chain`` is None where no router was asked; ``sql`` is empty for a decision.
+
+    ``about_other``: the question of ``chain`` is not about the query's own model, as ``sentence`` says.
+    """
+
+    id: int
+    kind: str
+    sentence: str = ""
+    chain: Chain | None = None
+    about_other: bool = False
+    database: Swatch | None = None
+    sql: tuple[Piece, ...] = ()
+    statement: str = ""
+    params: tuple[str, ...] = ()
+    params_kept: bool = True
+    many: bool = False
+    instance: Fact | None = None
+    atomic: bool = False
+    transaction: int | None = None
+    rowcount: int | None = None
+    error: str = ""
+    within: Link | None = None
+    site: Callsite | None = None
+    queries: tuple[Link, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    raised_at: Callsite | None = None
+
+    @property
+    def place(self) -> str:
+        """``library/views.py:88``, or "" where it is not known."""
+        return formatting.full_place(self.site) if self.site is not None else ""
+
+    @property
+    def entry(self) -> str:
+        """``, in GET admin:index`` behind a library's line; else ""."""
+        return formatting.with_entry(self.site, "") if self.site is not None else ""
+
+    @property
+    def origin(self) -> str:
+        """``django/db/models/sql/compiler.py:841`` of an exception, or ""."""
+        return formatting.full_place(self.raised_at) if self.raised_at is not None else ""
+
+
+def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
+    """The detail of ``event``; with ``format_sql`` off, its SQL is as sent, and cut sooner."""
+    findings = tuple(index.findings_in_row(event.id))
+    if isinstance(event, Query):
+        return _query(index, event, findings, format_sql)
+    if isinstance(event, Transaction):
+        return Detail(
+            id=event.id,
+            kind="transaction",
+            database=index.palette[event.alias],
+            transaction=event.transaction,
+            site=event.callsite,
+            findings=findings,
+        )
+    if isinstance(event, CommitHook):
+        return Detail(
+            id=event.id,
+            kind="on_commit",
+            sentence=explain_text.hook(event),
+            database=index.palette[event.alias],
+            atomic=event.atomic,
+            transaction=event.transaction,
+            site=event.callsite,
+            findings=findings,
+        )
+    if isinstance(event, ExceptionRaised):
+        return Detail(
+            id=event.id,
+            kind="exception",
+            sentence=explain_text.exception(event),
+            database=index.palette[event.alias] if event.alias is not None else None,
+            atomic=event.alias is not None,
+            transaction=event.transaction,
+            error=event.error,
+            site=event.callsite,
+            raised_at=event.raised_at,
+            findings=findings,
+        )
+    return Detail(
+        id=event.id,
+        kind="decision",
+        chain=detail_of_decision(event, index.routers, index),
+        queries=tuple(_link(index, number) for number in index.queries_of.get(event.id, ())[:SETS]),
+        site=event.callsite,
+        findings=findings,
+    )
+
+
+def _query(index: Index, query: Query, findings: tuple[Finding, ...], format_sql: bool) -> Detail:
+    decision = index.decision_of(query)
+    return Detail(
+        id=query.id,
+        kind="query",
+        sentence=explain_text.ran(query, decision),
+        chain=detail_of_decision(decision, index.routers, index) if decision else None,
+        about_other=decision is not None and asked_about(query, decision) is not Asked.SAME_MODEL,
+        database=index.palette[query.alias],
+        sql=sql.formatted(query.sql) if format_sql else sql.plain(query.sql, 600),
+        statement=query.sql if len(query.sql) <= sql.LONGEST_SHOWN else "",
+        params=_params(query.params, query.many),
+        params_kept=query.params is not None,
+        many=query.many,
+        instance=_fact("", query.instance, index) if query.instance else None,
+        atomic=query.atomic,
+        transaction=query.transaction,
+        # A driver counts the rows of RETURNING as they are fetched: at the time of the record, none were.
+        rowcount=query.rowcount if "RETURNING" not in query.sql[-200:].upper() else None,
+        error=formatting.failure(query),
+        within=_link(index, query.within) if query.within is not None else None,
+        site=query.callsite,
+        findings=findings,
+    )
+
+
+def detail_of_decision(decision: Decision, routers: ShortNames, index: Index | None = None) -> Chain:
+    """A decision in full; without ``index`` (the sandbox) nothing links to other events."""
+    arguments = decision.args or {}
+    return Chain(
+        id=decision.id if index else 0,
+        question=formatting.question(decision),
+        settled=explain_text.settled(decision, routers),
+        steps=tuple(
+            ChainStep(
+                router=routers(step.router),
+                path=step.router,
+                outcome=step.outcome.value,
+                label=str(_OUTCOMES[step.outcome]),
+                answer=formatting.answer(step.answer) if step.outcome is Outcome.ANSWERED else "",
+                error=step.error or "",
+                duration_us=step.duration_us
+                if step.outcome not in (Outcome.NOT_ASKED, Outcome.NO_METHOD)
+                else None,
+                source=step.source,
+                traceback=step.traceback or "",
+            )
+            for step in decision.steps
+        ),
+        arguments=tuple(_fact(name, value, index) for name, value in arguments.items()),
+        hints=tuple(_fact(name, value, index) for name, value in decision.hints.items()),
+        duration_us=decision.duration_us,
+        parent=_link(index, decision.parent) if index and decision.parent is not None else None,
+        site=decision.callsite,
+    )
+
+
+def _fact(name: str, value: Any, index: Index | None) -> Fact:
+    if not isinstance(value, InstanceRef):
+        return Fact(name=name, value=formatting.value(value))
+    origin = _link(index, value.origin) if index and index.decision(value.origin) else None
+    return Fact(
+        name=name, value=formatting.thing(value), note=explain_text.bound(value, index), origin=origin
+    )
+
+
+def _link(index: Index, number: int | None) -> Link:
+    event = index.events.get(number or 0)
+    if isinstance(event, Decision):
+        return Link(number or 0, formatting.question(event))
+    return Link(number or 0, "")
+
+
+def _params(params: tuple[Any, ...] | dict[str, Any] | None, many: bool) -> tuple[str, ...]:
+    """One line a parameter; with ``many`` one line a set, the first ``SETS``."""
+    if not params:
+        return ()
+    if isinstance(params, dict):
+        return tuple(f"{name} = {formatting.cut(str(value))}" for name, value in params.items())
+    if many:
+        return tuple(formatting.cut(", ".join(map(str, _flat(one)))) for one in params[:SETS])
+    return tuple(formatting.cut(str(value)) for value in params[:200])
+
+
+def _flat(one: Any) -> list[Any]:
+    if isinstance(one, dict):
+        return [f"{name} = {value}" for name, value in one.items()]
+    return list(one) if isinstance(one, (list, tuple)) else [one]

@@ -1,0 +1,184 @@
+"""Which events does somebody want to see? ``Wanted`` says it, ``Matcher`` tells for each event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
+
+from . import formatting
+from .deciders import decider_of
+from .index import Index
+
+DURATION: Final = "duration"
+"""The order in which what took longest is first."""
+
+
+QUERIES: Final = "queries"
+DECISIONS: Final = "decisions"
+"""The kinds of events that may be wanted alone, as a bar of the timeline counts them."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The filter, and the order; "" means all, and as it happened.
+
+    ``by``: as ``decider_of()`` has it; ``least_us``: a duration; ``questions``: decisions without a query
+    are rows of their own; ``findings``: only rows that a finding is about; ``like``: the id of a query,
+    only those with its statement on its database; ``from_us`` and ``to_us``: only what went on between the
+    two, in microseconds from the trace's start; ``kind``: ``QUERIES`` or ``DECISIONS``, each of which is in
+    one row: that of its first query, if it has any.
+    """
+
+    text: str = ""
+    alias: str = ""
+    route: str = ""
+    by: str = ""
+    model: str = ""
+    action: str = ""
+    least_us: float = 0.0
+    questions: bool = False
+    findings: bool = False
+    like: int = 0
+    from_us: int | None = None
+    to_us: int | None = None
+    kind: str = ""
+    sort: str = ""
+
+    @property
+    def unfolded(self) -> bool:
+        return self.questions or self.findings or bool(self.action) or self.kind == DECISIONS
+
+
+Condition = Callable[[Event, Decision | None], bool]
+
+
+class Matcher:
+    """Whether an event passes a filter: every condition that was given holds."""
+
+    def __init__(self, index: Index, wanted: Wanted) -> None:
+        self.index = index
+        self.wanted = wanted
+        self.text = wanted.text.casefold()
+        like = index.events.get(wanted.like)
+        self.statement = (like.alias, like.sql) if isinstance(like, Query) else None
+        # The same statement runs many times, on the same line: each is searched once.
+        self._sites: dict[Callsite, bool] = {}
+        self._texts: dict[str, bool] = {}
+        conditions: tuple[tuple[object, Condition], ...] = (
+            (wanted.findings, self._found),
+            (wanted.alias, self._alias),
+            (wanted.from_us is not None or wanted.to_us is not None, self._meanwhile),
+            (wanted.kind, self._kind),
+            (wanted.like, self._like),
+            (wanted.route, self._route),
+            (wanted.action, self._action),
+            (wanted.model, self._model),
+            (wanted.least_us, self._duration),
+            (wanted.by, self._by),
+            (wanted.text, self._text),
+        )
+        self.conditions = [condition for given, condition in conditions if given]
+
+    def __call__(self, event: Event) -> bool:
+        if not self.conditions:
+            return True
+        decision: Decision | None = None
+        if isinstance(event, Decision):
+            decision = event
+        elif isinstance(event, Query):
+            decision = self.index.decision_of(event)
+        return all(condition(event, decision) for condition in self.conditions)
+
+    def _found(self, event: Event, decision: Decision | None) -> bool:
+        return self.index.level_of(event.id) is not None
+
+    def _alias(self, event: Event, decision: Decision | None) -> bool:
+        if not isinstance(event, Decision):
+            return event.alias == self.wanted.alias
+        if event.action.names_alias:
+            return str(event.answer) == self.wanted.alias
+        return str((event.args or {}).get("db", "")) == self.wanted.alias
+
+    def _meanwhile(self, event: Event, decision: Decision | None) -> bool:
+        """Whether it went on in the wanted time; with ``questions``, so may the decision in a query's row."""
+        shown: list[Event] = [event]
+        if isinstance(event, Query) and decision is not None:
+            if self.wanted.kind == DECISIONS:
+                shown = [decision]
+            elif self.wanted.questions and not self.wanted.kind:
+                shown.append(decision)
+        first, last = self.wanted.from_us, self.wanted.to_us
+        return any(
+            (last is None or one.at_us < last)
+            and (first is None or one.at_us >= first or one.at_us + getattr(one, "duration_us", 0.0) > first)
+            for one in shown
+        )
+
+    def _kind(self, event: Event, decision: Decision | None) -> bool:
+        if self.wanted.kind == QUERIES:
+            return isinstance(event, Query)
+        return decision is not None and self.index.row_of(decision.id) == event.id
+
+    def _like(self, event: Event, decision: Decision | None) -> bool:
+        return isinstance(event, Query) and (event.alias, event.sql) == self.statement
+
+    def _route(self, event: Event, decision: Decision | None) -> bool:
+        if isinstance(event, Query):
+            return event.route == self.wanted.route
+        return decision is not None and decision.settled_by == self.wanted.route
+
+    def _action(self, event: Event, decision: Decision | None) -> bool:
+        return decision is not None and decision.action == self.wanted.action
+
+    def _model(self, event: Event, decision: Decision | None) -> bool:
+        """Whether it is about the model; a query's row shows its decision, which may be about another one."""
+        if not isinstance(event, (Decision, Query, ExceptionRaised)):
+            return False
+        if event.model == self.wanted.model or decision is None:
+            return event.model == self.wanted.model
+        return decision.model == self.wanted.model and self.index.row_of(decision.id) == event.id
+
+    def _duration(self, event: Event, decision: Decision | None) -> bool:
+        return isinstance(event, (Decision, Query)) and event.duration_us >= self.wanted.least_us
+
+    def _by(self, event: Event, decision: Decision | None) -> bool:
+        return decider_of(event, decision) == self.wanted.by
+
+    def _text(self, event: Event, decision: Decision | None) -> bool:
+        return self._at(event.callsite) or any(map(self._has, _texts(event, decision)))
+
+    def _at(self, site: Callsite | None) -> bool:
+        if site is None:
+            return False
+        known = self._sites.get(site)
+        if known is None:
+            text = f"{site.file}:{site.line} {site.function} {site.template or ''} {site.entry or ''}"
+            known = self._sites[site] = self.text in text.casefold()
+        return known
+
+    def _has(self, text: str) -> bool:
+        known = self._texts.get(text)
+        if known is None:
+            known = self._texts[text] = self.text in text.casefold()
+        return known
+
+
+def _texts(event: Event, decision: Decision | None) -> Iterator[str]:
+    """What the free text filter looks at, beside the place in the code."""
+    if isinstance(event, Query):
+        yield from (event.sql, event.model or "", event.alias, event.error or "")
+    elif isinstance(event, Transaction):
+        yield from (str(event.operation), event.alias)
+    elif isinstance(event, CommitHook):
+        yield from (event.function, event.alias)
+    elif isinstance(event, ExceptionRaised):
+        yield from (event.error, event.alias or "")
+    if decision is not None:
+        yield from (decision.router or "", formatting.question(decision), str(decision.answer))
+        for step in decision.steps:
+            if step.error:
+                yield step.error

@@ -1,0 +1,85 @@
+"""
+Which events of a trace are alike, so that one can stand for the others? And what has each of its own?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, InstanceRef, Query
+
+from . import formatting
+from .index import Index
+from .rows import Row
+
+
+def kind(index: Index, row: Row) -> Hashable:
+    """The same for events of the same line of code, SQL, answers and steps; ``row`` is the event's."""
+    event = index.events[row.id]
+    if isinstance(event, Query):
+        decision = index.decision_of(event)
+        asked = None if decision is None else _asked(decision)
+        saved = event.instance and _without_key(event.instance)
+        return (
+            event.sql,
+            event.route,
+            event.many,
+            event.atomic,
+            event.within,
+            saved,
+            asked,
+            *_place(event, row),
+        )
+    if isinstance(event, Decision):
+        return (_asked(event), event.parent, *_place(event, row))
+    if isinstance(event, CommitHook):
+        return (event.function, event.robust, event.outcome, *_place(event, row))
+    if isinstance(event, ExceptionRaised):
+        return (event.error, event.ended, event.raised_at, *_place(event, row))
+    return (event.operation, *_place(event, row))
+
+
+def _place(event: Event, row: Row) -> tuple[Hashable, ...]:
+    return (row.database.alias if row.database else "", event.callsite)
+
+
+def _asked(decision: Decision) -> Hashable:
+    """The question and who said what."""
+    values = {**(decision.args or {}), **decision.hints}
+    return (
+        decision.action,
+        decision.model,
+        decision.settled_by,
+        repr(decision.answer),
+        tuple((step.router, step.outcome, repr(step.answer), step.error) for step in decision.steps),
+        tuple((name, repr(_without_key(value))) for name, value in values.items()),
+        decision.callsite,
+    )
+
+
+def _without_key(value: Any) -> Any:
+    """An object by all but its key; of what ``values()`` shows the name alone would do, too."""
+    return (value.model, value.state_db, value.adding) if isinstance(value, InstanceRef) else value
+
+
+def values(index: Index, event: Event) -> str:
+    """What an event has of its own: parameters, and the keys of the objects in question."""
+    asked = event if isinstance(event, Decision) else None
+    if isinstance(event, Query):
+        asked = index.decision_of(event)
+    given = [*(asked.args or {}).values(), *asked.hints.values()] if asked is not None else []
+    objects = [formatting.thing(value) for value in given if isinstance(value, InstanceRef)]
+    if isinstance(event, Query):
+        if event.instance is not None:
+            objects.append(formatting.thing(event.instance))
+        if event.params:
+            shown = (
+                [f"{k}={v}" for k, v in event.params.items()]
+                if isinstance(event.params, dict)
+                else event.params
+            )
+            objects.insert(0, ", ".join(map(str, shown)))
+    if not isinstance(event, Decision) and event.transaction is not None:
+        objects.append(f"T{event.transaction}")
+    return "; ".join(dict.fromkeys(objects))

@@ -1,0 +1,294 @@
+"""
+Which lines does the list of events have, and which of them are on this page?
+
+A query is a row, so is a transaction event. Decisions that led to no query come in between; two or
+more in a row are folded into one line, unless somebody asks for questions. First the events are
+cut into units (cheap, all of them), then only the units of one page become ``Row``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from dbroute_panel.asked import is_passed_on
+from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
+
+from . import explain_text, formatting
+from .deciders import Decider
+from .filters import DURATION, Matcher, Wanted
+from .index import Index
+from .palette import Swatch
+
+PAGE: Final = 100
+FOLDED: Final = 100
+"""So many questions of one fold are shown when it is opened."""
+
+_TABLE = re.compile(
+    r"""\b(?:FROM|INTO|UPDATE|TABLE)\s+(?:ONLY\s+|IF\s+(?:NOT\s+)?EXISTS\s+)?((?:["`\[]?[\w$-]+["`\]]?\.)*["`\[]?[\w$-]+)""",
+    re.IGNORECASE,
+)
+_UNQUOTED = str.maketrans("", "", '"`[]')
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One line: ``kind`` is ``query``, ``decision``, ``transaction``, ``on_commit``, ``exception`` or ``fold``.
+
+    Times in microseconds.
+
+    ``anchors``: ids of other events that this row shows too, so that links to them arrive here.
+    """
+
+    id: int
+    kind: str
+    at_us: int
+    what: str
+    database: Swatch | None = None
+    outcome: str = ""
+    why: str = ""
+    by: str = ""
+    duration_us: float | None = None
+    where: str = ""
+    site: str = ""
+    callsite: Callsite | None = None
+    transaction: int | None = None
+    within: int | None = None
+    error: bool = False
+    level: str = ""
+    anchors: tuple[int, ...] = ()
+    count: int = 1
+    more: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its id as text: quick to write, and never with a separator for thousands."""
+        return str(self.id)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one page, of ``units`` rows in all; ``matched`` events passed the filter."""
+
+    rows: tuple[Row, ...]
+    number: int
+    pages: int
+    units: int
+    matched: int
+
+
+class Fold(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The rows inside a fold, ``FOLDED`` at a time.
+
+    ``first`` is the id of the fold's row; ``before`` and ``after`` are ids to ask for, or None.
+    """
+
+    first: int
+    rows: tuple[Row, ...]
+    total: int
+    before: int | None
+    after: int | None
+
+
+Unit = tuple[Event, ...]
+
+
+class Listing:
+    """The units of a trace that pass a filter, and the pages and folds they make."""
+
+    def __init__(self, index: Index, wanted: Wanted | None = None) -> None:
+        self.index = index
+        self.wanted = wanted or Wanted()
+        self.units: list[Unit] = list(_units(index, self.wanted))
+
+    def page_with(self, event: int) -> int | None:
+        """The number of the page that has ``event``; None if it is unknown or the filter hides it."""
+        for place, unit in enumerate(self.units):
+            if any(inside.id == event for inside in unit):
+                return place // PAGE + 1
+        return None
+
+    def page(self, number: int = 1) -> Page:
+        """The rows of page ``number``, from 1; one that is too low or too high is the first or last."""
+        pages = max(1, -(-len(self.units) // PAGE))
+        number = min(max(number, 1), pages)
+        shown = self.units[(number - 1) * PAGE : number * PAGE]
+        return Page(
+            rows=tuple(_row(self.index, unit) for unit in shown),
+            number=number,
+            pages=pages,
+            units=len(self.units),
+            matched=sum(map(len, self.units)),
+        )
+
+    def first(self, events: int) -> Iterator[tuple[Row, tuple[Row, ...]]]:
+        """The rows of the first ``events`` events of the list, each with the rows that are folded into it."""
+        for unit in self.units:
+            if events <= 0:
+                return
+            inside = unit[:events] if len(unit) > 1 else ()
+            yield _row(self.index, unit), tuple(_row(self.index, (event,)) for event in inside)
+            events -= len(unit)
+
+    def fold(self, event: int) -> Fold | None:
+        """The part of a fold that has ``event``; None if it is in none."""
+        unit = next((unit for unit in self.units if len(unit) > 1 and any(e.id == event for e in unit)), None)
+        if unit is None:
+            return None
+        start = next(i for i, inside in enumerate(unit) if inside.id == event) // FOLDED * FOLDED
+        end = start + FOLDED
+        return Fold(
+            first=unit[0].id,
+            rows=tuple(_row(self.index, (inside,)) for inside in unit[start:end]),
+            total=len(unit),
+            before=unit[start - FOLDED].id if start else None,
+            after=unit[end].id if end < len(unit) else None,
+        )
+
+
+def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
+    """In the order that is wanted; by duration, the questions that are folded come at the end."""
+    matches = Matcher(index, wanted)
+    events: Iterable[Event] = index.trace.events
+    if wanted.sort == DURATION:
+        events = sorted(events, key=_duration, reverse=True)  # of equals, the one that came first
+    fold: list[Event] = []
+    for event in events:
+        if isinstance(event, Decision):
+            if event.id in index.queries_of or not matches(event):
+                continue
+            if not wanted.unfolded:
+                fold.append(event)
+                continue
+        elif not matches(event):
+            continue
+        if fold and not wanted.sort:
+            yield tuple(fold)
+            fold = []
+        yield (event,)
+    if fold:
+        yield tuple(fold)
+
+
+def _duration(event: Event) -> float:
+    return event.duration_us if isinstance(event, (Decision, Query)) else -1.0
+
+
+def _row(index: Index, unit: Unit) -> Row:
+    event = unit[0]
+    if len(unit) > 1:
+        return _fold(index, unit)
+    level = index.level_of(event.id)
+    site = event.callsite
+    where, full = formatting.place(site), formatting.end_of(formatting.full_place(site)) if site else ""
+    if isinstance(event, Query):
+        decision = index.decision_of(event)
+        return Row(
+            id=event.id,
+            kind="query",
+            at_us=event.at_us,
+            database=index.palette[event.alias],
+            why=explain_text.short(event, decision, index.routers),
+            by=Decider.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
+            what=what(event),
+            duration_us=event.duration_us,
+            where=where,
+            site=full,
+            callsite=site,
+            transaction=event.transaction,
+            within=event.within,
+            error=event.error is not None,
+            level=level or "",
+            anchors=(decision.id,) if decision and index.row_of(decision.id) == event.id else (),
+        )
+    if isinstance(event, Transaction):
+        return Row(
+            id=event.id,
+            kind="transaction",
+            at_us=event.at_us,
+            database=index.palette[event.alias],
+            what=str(event.operation).upper().replace("_", " "),
+            where=where,
+            site=full,
+            callsite=site,
+            transaction=event.transaction,
+            level=level or "",
+        )
+    if isinstance(event, CommitHook):
+        return Row(
+            id=event.id,
+            kind="on_commit",
+            at_us=event.at_us,
+            database=index.palette[event.alias],
+            why=explain_text.short_hook(event),
+            what=formatting.hook(event),
+            where=where,
+            site=full,
+            callsite=site,
+            transaction=event.transaction,
+            level=level or "",
+        )
+    if isinstance(event, ExceptionRaised):
+        return Row(
+            id=event.id,
+            kind="exception",
+            at_us=event.at_us,
+            database=index.palette[event.alias] if event.alias is not None else None,
+            why=explain_text.short_exception(event),
+            what=formatting.cut(event.error, 120),
+            where=where,
+            site=full,
+            callsite=site,
+            transaction=event.transaction,
+            error=True,
+            level=level or "",
+        )
+    alias = event.answer if event.action.names_alias and isinstance(event.answer, str) else None
+    return Row(
+        id=event.id,
+        kind="decision",
+        at_us=event.at_us,
+        database=index.palette[alias] if alias else None,
+        outcome=formatting.outcome(event),
+        why=explain_text.short_decision(event, index.routers),
+        by=str(event.settled_by),
+        what=formatting.question(event),
+        duration_us=event.duration_us,
+        where=where,
+        site=full,
+        callsite=site,
+        within=event.parent,
+        error=event.settled_by == "error",
+        level=level or "",
+    )
+
+
+def _fold(index: Index, unit: Sequence[Event]) -> Row:
+    questions = [event for event in unit if isinstance(event, Decision)]
+    asked = Counter(f"{decision.action} → {formatting.outcome(decision)}" for decision in questions)
+    levels = [level for event in unit if (level := index.level_of(event.id))]
+    return Row(
+        id=unit[0].id,
+        kind="fold",
+        at_us=unit[0].at_us,
+        what="",
+        duration_us=sum(decision.duration_us for decision in questions),
+        level=max(levels, key=lambda level: level.rank, default=""),
+        error=any(decision.settled_by == "error" for decision in questions),
+        count=len(unit),
+        more=tuple(f"{text} ×{n}" if n > 1 else text for text, n in asked.most_common(3)),
+    )
+
+
+def what(query: Query) -> str:
+    """``UPDATE library_book``: the operation and its first table; without one, how the statement begins."""
+    found = _TABLE.search(query.sql, 0, 20_000)
+    if found:
+        return f"{query.operation} {found[1].translate(_UNQUOTED)}"
+    if query.model:
+        return f"{query.operation} {query.model}".lstrip()
+    return formatting.cut(" ".join(query.sql[:200].split()), 60)

@@ -1,0 +1,258 @@
+"""
+Where is the time, per database? One lane a database and one for the routers, as columns.
+
+The trace's time is cut into equal columns, so that a picture of ten thousand events is no larger than one
+of a few hundred. A bar is as high as the share of its time that was spent; where anything happened at all
+it has at least ``LOWEST``. One long query is one bar over all its columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import ceil
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from dbroute_panel.records import Decision, Query, Settled, Trace, Transaction
+
+from .brackets import Bracket, Brackets
+from .columns import Columns, Tick
+from .filters import DECISIONS, QUERIES
+from .index import end_of
+from .palette import Palette, Swatch
+
+CELLS: Final = 80
+"""So many columns all lanes have together; none has more than ``MOST``."""
+MOST: Final = 60
+
+LANES: Final = 8
+"""So many databases have a lane. Of more, those with the most events have one, and the others are counted."""
+
+HEIGHT: Final = 16
+LOWEST: Final = 4
+TOP: Final = 7
+"""In pixels; above the bars is room for the mark of what failed."""
+BRACKETS: Final = TOP + HEIGHT + 3
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    ``width`` columns from ``x`` on, ``height`` of ``HEIGHT`` high, in which ``count`` events went on.
+
+    ``failed`` of them raised. ``ends`` are microseconds, ``spent_us`` those of them that were spent.
+    The events are queries or, with ``routers``, decisions.
+    """
+
+    x: int
+    width: int
+    height: int
+    ends: tuple[int, int]
+    count: int
+    failed: int
+    spent_us: float
+    routers: bool
+
+    @property
+    def said(self) -> str:
+        """``24 queries, 1 failed``."""
+        if self.routers:
+            said = ngettext("%(n)d decision", "%(n)d decisions", self.count) % {"n": self.count}
+        else:
+            said = ngettext("%(n)d query", "%(n)d queries", self.count) % {"n": self.count}
+        if self.failed:
+            said += ", " + _("%(n)d failed") % {"n": self.failed}
+        return said
+
+    @property
+    def y(self) -> int:
+        return TOP + HEIGHT - self.height
+
+    @property
+    def query(self) -> str:
+        """What the filter of the trace's page has to be to show these events, without the lane."""
+        kind = DECISIONS if self.routers else QUERIES
+        return urlencode({"kind": kind, "from_us": self.ends[0], "to_us": self.ends[1]})
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """One database's bars and the brackets of its transactions; ``database`` is None for the routers."""
+
+    database: Swatch | None
+    count: int
+    failed: int
+    duration_us: float
+    bars: tuple[Bar, ...]
+    brackets: tuple[Bracket, ...] = ()
+
+    @property
+    def query(self) -> str:
+        """What the filter of the trace's page has to be to show this lane."""
+        return urlencode({"db": self.database.alias} if self.database else {"questions": "on"})
+
+    @property
+    def tall(self) -> int:
+        """The height of its picture, in pixels: the bars, and below them the brackets."""
+        return BRACKETS + 4 * self.depth + 2
+
+    @property
+    def depth(self) -> int:
+        """How many brackets lie below each other at most."""
+        return max((bracket.level + 1 for bracket in self.brackets), default=0)
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The lanes of the databases that were used, in order of DATABASES, and the routers' last.
+
+    ``others``: so many more databases were used, and have no lane.
+    """
+
+    lanes: tuple[Lane, ...]
+    duration_us: float
+    columns: int
+    ticks: list[Tick]
+    grid: str
+    others: int = 0
+    brackets_at: int = BRACKETS
+
+    @property
+    def legend(self) -> list[str]:
+        """What the marks mean that are there."""
+        brackets = [bracket for lane in self.lanes for bracket in lane.brackets]
+        said = []
+        if brackets:
+            said.append(_("╞═╡ transaction"))
+        if any(bracket.level for bracket in brackets):
+            said.append(_("below it: savepoints"))
+        if any(bracket.crossed for bracket in brackets):
+            said.append(_("dashed and crossed: rolled back"))
+        if any(lane.failed for lane in self.lanes):
+            said.append(_("▼ failed"))
+        if self.others:
+            others = ngettext(
+                "%(n)d more database with fewer events is not drawn",
+                "%(n)d more databases with fewer events are not drawn",
+                self.others,
+            )
+            said.append(others % {"n": self.others})
+        return said
+
+
+class _Cell(msgspec.Struct):
+    """One column: how many events go on in it, how many of them began before it, and the time spent."""
+
+    count: int = 0
+    earlier: int = 0
+    failed: int = 0
+    spent_us: float = 0.0
+
+
+class _Track:
+    """Counts what is put on it, and the time spent in each column."""
+
+    def __init__(self, columns: Columns, *, routers: bool = False) -> None:
+        self.columns = columns
+        self.routers = routers
+        self.count = self.failed = 0
+        self.duration_us = 0.0
+        self.cells: dict[int, _Cell] = {}
+
+    def put(self, at_us: int, duration_us: float, *, failed: bool, counts_time: bool = True) -> None:
+        self.count += 1
+        self.failed += failed
+        if counts_time:
+            self.duration_us += duration_us
+        end = at_us + duration_us
+        first = self.columns.at(at_us)
+        last = max(first, self.columns.at(ceil(end) - 1))
+        if first == last and at_us >= 0:  # nearly all: all of it is in this column
+            cell = self.cells.get(first)
+            if cell is None:
+                cell = self.cells[first] = _Cell()
+            cell.count += 1
+            cell.failed += failed
+            if counts_time:
+                cell.spent_us += max(0.0, duration_us)
+            return
+        for column in range(first, last + 1):
+            cell = self.cells.setdefault(column, _Cell())
+            cell.count += 1
+            cell.earlier += column > first
+            cell.failed += failed
+            if not counts_time:
+                continue
+            within = min(end, self.columns.edge(column + 1)) - max(at_us, self.columns.edge(column))
+            cell.spent_us += max(0.0, within)
+
+    def bars(self) -> tuple[Bar, ...]:
+        """A column is a bar, together with the next ones as long as nothing else begins in them."""
+        runs: list[list[int]] = []
+        for column, cell in sorted(self.cells.items()):
+            if runs and runs[-1][-1] == column - 1 and cell.earlier == cell.count == 1:
+                runs[-1].append(column)
+            else:
+                runs.append([column])
+        return tuple(self._bar(run) for run in runs)
+
+    def _bar(self, run: list[int]) -> Bar:
+        ends = self.columns.edge(run[0]), self.columns.edge(run[-1] + 1)
+        spent = sum(self.cells[column].spent_us for column in run)
+        return Bar(
+            x=run[0],
+            width=len(run),
+            height=LOWEST + round((HEIGHT - LOWEST) * min(1.0, spent / (ends[1] - ends[0]))),
+            ends=ends,
+            count=self.cells[run[0]].count,
+            failed=self.cells[run[0]].failed,
+            spent_us=spent,
+            routers=self.routers,
+        )
+
+
+def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
+    """The timeline of ``trace``."""
+    palette = palette or Palette(trace.databases)
+    uses = Counter(event.alias for event in trace.events if isinstance(event, (Query, Transaction)))
+    aliases = palette.order({alias for alias, _uses in uses.most_common(LANES)})
+    asked = any(isinstance(event, Decision) for event in trace.events)
+    columns = Columns(end_of(trace), min(MOST, CELLS // max(1, len(aliases) + asked)))
+    tracks = {alias: _Track(columns) for alias in aliases}
+    brackets = {alias: Brackets(columns) for alias in aliases}
+    routers = _Track(columns, routers=True)
+    for event in trace.events:
+        if isinstance(event, Query):
+            if (track := tracks.get(event.alias)) is not None:
+                track.put(event.at_us, event.duration_us, failed=event.error is not None)
+        elif isinstance(event, Transaction):
+            if event.alias in brackets:
+                brackets[event.alias].put(event)
+        elif isinstance(event, Decision):
+            failed = event.settled_by is Settled.ERROR
+            # The time of an inner question is part of the outer's.
+            routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent is None)
+    lanes = [_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
+    if asked:
+        lanes.append(_lane(None, routers))
+    return Timeline(
+        lanes=tuple(lanes),
+        duration_us=columns.end_us,
+        columns=columns.number,
+        ticks=columns.ticks,
+        grid=columns.grid,
+        others=len(uses) - len(aliases),
+    )
+
+
+def _lane(database: Swatch | None, track: _Track, brackets: tuple[Bracket, ...] = ()) -> Lane:
+    return Lane(
+        database=database,
+        count=track.count,
+        failed=track.failed,
+        duration_us=track.duration_us,
+        bars=track.bars(),
+        brackets=brackets,
+    )

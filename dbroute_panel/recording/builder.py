@@ -1,0 +1,315 @@
+"""
+From what a recorder appended to the finished document: the work that the request was spared.
+
+Pure but for what it looks up of the project: its settings, its databases, which models are sessions.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
+
+from dbroute_panel import records
+from dbroute_panel.recording.captured import (
+    KINDS,
+    RawCommitHook,
+    RawDecision,
+    RawEvent,
+    RawException,
+    RawQuery,
+    RawTransaction,
+)
+from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
+from dbroute_panel.recording.recorder import Recorder, complain
+from dbroute_panel.recording.secrets import TEXTLESS, Sessions, without_literals
+from dbroute_panel.recording.sites import Site, Template, place
+from dbroute_panel.recording.snapshots import dotted, parameters, scalar
+from dbroute_panel.recording.statements import read
+from dbroute_panel.recording.values import Names, Values, name_of, text_of
+
+# A member of an enum is found slowly by its class, and these are needed at every event.
+ANSWERED, NOT_ASKED = records.Outcome.ANSWERED, records.Outcome.NOT_ASKED
+ROUTER, EXPLICIT = records.Route.ROUTER, records.Route.EXPLICIT
+CURSOR = records.Route.CURSOR
+ROUTES: dict[str, records.Route] = {
+    records.Settled.INSTANCE: records.Route.INSTANCE,
+    records.Settled.DEFAULT: records.Route.DEFAULT,
+}
+"""By what settled the decision, where no router did."""
+
+
+class Writer:
+    """
+    Makes the records of one recorder.
+
+    ``events`` are its events, where it may have forgotten them. ``only``: which of these, by id; the rest is
+    left out. ``started`` (``perf_counter_ns()``): from when their times count, where that is not the
+    recorder's start.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        events: list[RawEvent] | None = None,
+        *,
+        only: Callable[[int], bool] | None = None,
+        started: int | None = None,
+    ) -> None:
+        self.recorder = recorder
+        self.started = recorder.started if started is None else started
+        self.raw = sorted((recorder.events if events is None else events)[:], key=attrgetter("id"))
+        self.only = only
+        self.unwritten = dict.fromkeys(KINDS.values(), 0)
+        self.sessions = Sessions()
+        self.values = Values(recorder, self.sessions)
+        self.base = base_dir()
+        # What the same line of code leads to again and again is made once, and is then the same object.
+        self.callsites: dict[tuple[int, int, Template | None, str | None], records.Callsite] = {}
+        self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
+        self.statements: dict[tuple[str, str | None], _Statement] = {}
+        self.names = Names()
+        self.no_hints: dict[str, Any] = {}
+        self.paths: dict[int, str] = {}
+        self.routes = {
+            raw.id: ROUTES[raw.settled_by]
+            for raw in self.raw
+            if type(raw) is RawDecision and raw.settled_by in ROUTES
+        }
+
+    def events(self) -> list[records.Event]:
+        """The records, but for what an error of ours costs, which is counted."""
+        written: list[records.Event] = []
+        for raw in self.raw:
+            if self.only is None or self.only(raw.id):
+                try:
+                    written.append(WRITERS[type(raw)](self, raw))
+                except Exception:
+                    self.unwritten[KINDS[type(raw)]] += 1
+                    complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
+        return written
+
+    def trace(self, name: str, kind: str, ended: int | None = None) -> records.Trace:
+        """The document; ``ended`` (``perf_counter_ns()``): until then, else until its last event."""
+        recorder, begin = self.recorder, self.started
+        end = ended or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
+        vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is RawQuery}
+        events = self.events()
+        return records.Trace(
+            id=recorder.trace_id,
+            name=self.values.clean(name),
+            kind=_kind(kind),
+            started_at=_rfc3339(recorder, begin - recorder.started),
+            duration_us=_microseconds(end - begin),
+            request=self.request(),
+            databases=databases(vendors),
+            routers=routers(),
+            events=events,
+            findings=[],
+            session_writes=recorder.session_writes,
+            dropped=records.Dropped(
+                **{kind: lost + self.unwritten[kind] for kind, lost in recorder.dropped.items()}
+            ),
+        )
+
+    def request(self) -> records.Request | None:
+        request = self.recorder.request
+        return request and records.Request(
+            method=text_of(request.method),
+            path=self.values.clean(request.path),
+            view=name_of(request.view),
+            status=request.status,
+        )
+
+    # These run for every event: what most of them do not have, or have in common, costs no call.
+
+    def decision(self, raw: RawDecision) -> records.Decision:
+        values, site = self.values, raw.site
+        return records.Decision(
+            id=raw.id,
+            action=raw.action,
+            at_us=max(0, (raw.start - self.started) // 1000),
+            duration_us=(raw.end - raw.start) / 1000,
+            model=self.names[raw.model],
+            args=None if raw.args is None else values.each(raw.args),
+            hints=self.no_hints if raw.hints is None else values.each(raw.hints),
+            steps=self.steps(raw),
+            settled_by=raw.settled_by,
+            answer=values.one(raw.answer),
+            parent=raw.parent,
+            callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
+        )
+
+    def steps(self, raw: RawDecision) -> tuple[records.Step, ...]:
+        """A step for each router; the first begins with the decision, and each where the one before ended."""
+        values, paths, begun, steps = self.values, self.paths, raw.start, []
+        settled_it = raw.last if raw.settled_by is records.Settled.ROUTER else None
+        for step in raw.steps:
+            router, answer, error, end = step.router, step.answer, step.error, step.end
+            steps.append(
+                records.Step(
+                    router=paths.get(id(router)) or self.path(router),
+                    outcome=ANSWERED if step is settled_it else step.outcome,
+                    answer=None if answer is None else values.one(scalar(answer)),
+                    error=None if error is None else values.error(error),
+                    duration_us=(end - begun) / 1000,
+                )
+            )
+            begun = end
+        steps += [records.Step(router=self.path(router), outcome=NOT_ASKED) for router in raw.routers]
+        return tuple(steps)
+
+    def query(self, raw: RawQuery) -> records.Query:
+        known = self.statements.get((raw.sql, raw.model)) or self.statement(raw)
+        sql, operation, writes, secret = known
+        params, site, rowcount = raw.params, raw.site, raw.rowcount
+        if params is not None:
+            if type(params) is bytes:
+                params = parameters(params, raw.many)
+            if not secret and type(params) is tuple and TEXTLESS.issuperset(map(type, params)):
+                params = self.values.numbers(params)
+            else:
+                secret = secret or self.sessions.are_named(params)
+                params = self.values.parameters(params, raw.many, secret)
+        if secret:
+            sql = without_literals(text_of(raw.sql), raw.vendor)
+        return records.Query(
+            id=raw.id,
+            alias=self.names[raw.alias],
+            at_us=max(0, (raw.start - self.started) // 1000),
+            duration_us=(raw.end - raw.start) / 1000,
+            sql=sql,
+            params=params,
+            many=raw.many,
+            operation=operation,
+            writes=writes,
+            model=self.names[raw.model],
+            route=self.route(raw) if raw.decision is None else self.routes.get(raw.decision, ROUTER),
+            decision=raw.decision,
+            instance=None if raw.saved is None else self.values.instance(raw.saved),
+            atomic=raw.atomic,
+            transaction=raw.transaction,
+            rowcount=rowcount if type(rowcount) is int and rowcount >= 0 else None,
+            error=None if raw.error is None else self.error(raw.error, secret),
+            within=raw.within,
+            error_code=raw.error_code,
+            historical=id(raw.model) in self.recorder.historical,
+            callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
+        )
+
+    def statement(self, raw: RawQuery) -> _Statement:
+        """What all queries with this text and model have in common."""
+        operation, writes = read(raw.sql)
+        secret = self.sessions.concern(raw.model, raw.sql)
+        sql = "" if secret else self.values.clean(raw.sql)
+        known = self.statements[raw.sql, raw.model] = _Statement(sql, operation, writes, secret)
+        return known
+
+    def error(self, raw: tuple[str, str], secret: bool) -> str | None:
+        return text_of(raw[0]) if secret else self.values.error(raw[1])
+
+    def transaction(self, raw: RawTransaction) -> records.Transaction:
+        return records.Transaction(
+            id=raw.id,
+            alias=self.names[raw.alias],
+            at_us=max(0, (raw.start - self.started) // 1000),
+            operation=raw.operation,
+            transaction=raw.transaction,
+            callsite=self.callsite(raw.site),
+            by_orm=raw.by_orm,
+        )
+
+    def commit_hook(self, raw: RawCommitHook) -> records.CommitHook:
+        return records.CommitHook(
+            id=raw.id,
+            at_us=max(0, (raw.start - self.started) // 1000),
+            alias=self.names[raw.alias],
+            function=text_of(raw.function),
+            robust=raw.robust,
+            atomic=raw.atomic,
+            outcome=raw.outcome,
+            transaction=raw.transaction,
+            callsite=self.callsite(raw.site),
+            ended_at_us=None if raw.end is None else max(0, (raw.end - self.started) // 1000),
+        )
+
+    def exception(self, raw: RawException) -> records.ExceptionRaised:
+        return records.ExceptionRaised(
+            id=raw.id,
+            at_us=max(0, (raw.start - self.started) // 1000),
+            error=text_of(raw.error[0]) if self.is_secret(raw) else self.values.error(raw.error[1]),
+            ended=raw.ended,
+            alias=self.names[raw.alias],
+            transaction=raw.transaction,
+            callsite=self.callsite(raw.site),
+            raised_at=self.callsite(raw.raised_at),
+            model=self.names[raw.model],
+            using=self.names[raw.using],
+            other=self.names[raw.other],
+        )
+
+    def is_secret(self, raw: RawException) -> bool:
+        """Whether a query failed with this class, and its message is not kept: it may be that error."""
+        name = raw.error[0]
+        failed = [one for one in self.raw if type(one) is RawQuery and one.error and one.error[0] == name]
+        return any(self.query(query).error == text_of(name) for query in failed)
+
+    def route(self, raw: RawQuery) -> records.Route:
+        """Of a query that no decision sent to its alias."""
+        return raw.told or (EXPLICIT if raw.named else CURSOR)
+
+    def callsite(self, site: Site | None) -> records.Callsite | None:
+        if site is None:
+            return None
+        # By identity, which the raw events keep unique: a code object is slow to hash.
+        key = (id(site[0]), *site[1:])
+        if (known := self.callsites.get(key)) is None:
+            file, line, function = place(site)
+            known = self.callsites[key] = records.Callsite(
+                file=relative_to(file, self.base),
+                line=line,
+                function=text_of(function),
+                template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
+                entry=name_of(site[3]),
+            )
+        self.latest = (site, known)
+        return known
+
+    def path(self, router: Any) -> str:
+        # By identity, too: whether two routers are equal is for their own code to say.
+        if (known := self.paths.get(id(router))) is None:
+            known = self.paths[id(router)] = text_of(dotted(router))
+        return known
+
+
+WRITERS: dict[type, Callable[[Writer, Any], records.Event]] = {
+    RawDecision: Writer.decision,
+    RawQuery: Writer.query,
+    RawTransaction: Writer.transaction,
+    RawCommitHook: Writer.commit_hook,
+    RawException: Writer.exception,
+}
+"""By the class of the event. In the writer they would be a cycle, which keeps the recorder alive."""
+
+
+class _Statement(NamedTuple):
+    """What all queries with the same text have in common. ``sql`` is empty where it is not to be kept."""
+
+    sql: str
+    operation: str
+    writes: bool
+    secret: bool
+
+
+def _microseconds(nanoseconds: int) -> float:
+    return nanoseconds / 1000
+
+
+def _kind(kind: str) -> Literal["request", "block", "command", "task"]:
+    return kind  # type: ignore[return-value]  # checked where the trace begins
+
+
+def _rfc3339(recorder: Recorder, ahead: int) -> str:
+    moment = recorder.started_at + dt.timedelta(microseconds=ahead // 1000)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

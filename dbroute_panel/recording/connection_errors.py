@@ -1,0 +1,142 @@
+"""
+Databases that cannot be reached: what was meant for one that is not configured, or does not answer.
+
+There is no connection yet that could be watched, and no statement. The attempt is noted as a query that
+failed, with no SQL, and the exception stays the very one that Django raises: ``ConnectionDoesNotExist``
+of an unknown alias, ``ImproperlyConfigured`` of a ``default`` left ``{}`` (Django's dummy backend), and what
+a driver raises while it connects.
+
+``django.db.connections`` keeps its identity; its class becomes a subclass of what it was, as the router's
+does. There ``exception_class`` is a function that notes the failure where Django's own lookup calls it, and
+for everybody else (``except connections.exception_class``) the class that it was. A lookup costs no more.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from time import perf_counter_ns
+from types import FrameType
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
+from django.utils.connection import BaseConnectionHandler
+
+from dbroute_panel.recording.callers import origin
+from dbroute_panel.recording.captured import RawQuery
+from dbroute_panel.recording.files import MODEL, QUERYSET, USER, code_of, kind_of
+from dbroute_panel.recording.recorder import OWN, recording
+from dbroute_panel.recording.senders import connecting_for
+from dbroute_panel.recording.snapshots import described, scalar
+
+_LOOKUP = code_of(BaseConnectionHandler.__getitem__)
+
+
+def watch() -> None:
+    """Begin to watch for what cannot be reached; calling it again changes nothing."""
+    handler = type(connections)
+    if not getattr(handler, "is_watched", False):
+        watched = {"is_watched": True, "exception_class": _Raised(connections.exception_class)}
+        connections.__class__ = type(f"Watched{handler.__name__}", (handler,), watched)
+    for backend, names in (
+        (BaseDatabaseWrapper, ["connect"]),
+        (DummyWrapper, ["_cursor", "ensure_connection"]),
+    ):
+        for name in names:
+            method = getattr(backend, name)
+            if not getattr(method, "is_watched", False):
+                setattr(backend, name, _failing(method))
+
+
+class _Raised:
+    """``exception_class`` of the handler of connections; no data descriptor, so that it can still be set."""
+
+    def __init__(self, raised: type[Exception]) -> None:
+        self.raised = raised
+
+    def __get__(self, handler: object, owner: type) -> Callable[..., Exception]:
+        if handler is not None and sys._getframe(1).f_code is _LOOKUP:
+            return partial(_unknown, self.raised)
+        return self.raised
+
+
+def _unknown(raised: type[Exception], *args: Any) -> Exception:
+    error = raised(*args)
+    lookup = sys._getframe(1)  # BaseConnectionHandler.__getitem__(self, alias)
+    # While save() handles the error it wants the connection's state, and meets the same error again.
+    handled = sys.exception()
+    before = None if handled is None else handled.__context__
+    if type(before) is not type(error) or str(before) != str(error):
+        _note(error, lookup.f_locals.get("alias"), "unknown", lookup)
+    return error
+
+
+def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of a backend that notes its failure: on the class, since there is no connection before."""
+
+    @wraps(original)
+    def method(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except Exception as error:
+            _note(error, self.alias, self.vendor, sys._getframe(1), self)
+            raise
+
+    method.is_watched = True  # type: ignore[attr-defined]
+    return method
+
+
+def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connection: object = None) -> None:
+    """Record the attempt, where a trace is active, looking from ``frame`` outwards."""
+    recorder = recording()
+    if recorder is None:
+        return
+    try:
+        source, sender = connecting_for(frame, connection)
+        site, model, _decision, _saving, told = origin(sender or frame, source, recorder)
+        if source is None:
+            model = _model(frame)
+        label = None if model is None else recorder.label(model)
+        if label is not OWN and (event := recorder.draw("query")):
+            now, using = perf_counter_ns(), getattr(source, "using", alias)
+            recorder.events.append(
+                RawQuery(
+                    event,
+                    scalar(alias),
+                    vendor,
+                    "",
+                    None,
+                    False,
+                    label,
+                    recorder.answers.get(id(using)),
+                    label is not None,
+                    False,
+                    None,
+                    recorder.within,
+                    site,
+                    now,
+                    now,
+                    told=told,
+                    error=(type(error).__name__, described(error)),
+                )
+            )
+    except Exception:
+        recorder.lost("query")
+
+
+def _model(frame: FrameType | None) -> Any:
+    """The model whose queryset or object wanted the connection before there was a compiler; else None."""
+    while frame is not None:
+        kind = kind_of(frame.f_code.co_filename)
+        if kind == USER:
+            return None
+        if kind in (QUERYSET, MODEL):
+            me = frame.f_locals.get("self")
+            found = getattr(getattr(me, "queryset", me), "model", None) if kind == QUERYSET else type(me)
+            if found is not None:
+                return found
+        frame = frame.f_back
+    return None

@@ -1,0 +1,149 @@
+"""The routers: the chain as it is asked, their source, and what the stored traces say of each."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import Any, Final
+
+import msgspec
+from django.db import router
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+
+from dbroute_panel.inspection.explain import source_of
+from dbroute_panel.presentation import Experience, Piece, ShortNames, Tally, formatting, highlighted
+from dbroute_panel.recording.project import relative
+from dbroute_panel.recording.snapshots import dotted
+from dbroute_panel.records import Action, Callsite
+from dbroute_panel.stores import Store, get_store
+
+from .databases import places
+from .rendering import Admin, page
+
+NEWEST: Final = 200
+"""So many traces are read, the newest ones,"""
+SECONDS: Final = 1.0
+"""as long as that takes no longer."""
+MODELS: Final = 8
+"""So many of the models that a router answered for are shown at once;"""
+MORE: Final = 92
+"""so many others unfold, and of the rest only the number is told."""
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One of the four methods of a router. ``has``: whether there is one; None where only asking it would
+    tell (``__getattr__``). ``place``: its file without folders, and line. ``models`` are (label, how many
+    answers), the most frequent first; ``beyond``: how many of them are in neither list.
+    """
+
+    action: str
+    has: bool | None
+    source: Callsite | None
+    place: str
+    tally: Tally
+    models: tuple[tuple[str, int], ...]
+    more: tuple[tuple[str, int], ...]
+    beyond: int
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """The source of a class of the router. ``place`` is file and line."""
+
+    name: str
+    place: str
+    pieces: tuple[Piece, ...]
+
+
+class Router(msgspec.Struct, frozen=True, kw_only=True):
+    """One router of the chain. ``sources``: its class, then those from which it has methods."""
+
+    name: str
+    path: str
+    place: str
+    methods: tuple[Method, ...]
+    sources: tuple[Source, ...]
+
+
+def routers(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """GET: the chain. No router is asked."""
+    store = get_store()
+    experience = read(store)
+    chain = list(router.routers)
+    paths = [dotted(each) for each in chain]
+    short = ShortNames(paths)
+    context = {
+        "chain": [router_of(each, short, experience) for each in chain],
+        "places": places(),
+        "experience": experience,
+        "stored": store.count(),
+        "gone": [path for path in experience.routers() if path not in paths],
+    }
+    return page(admin, request, "routers.html", context, title=_("Routers"))
+
+
+def read(store: Store) -> Experience:
+    """What the newest traces say, one at a time in memory."""
+    experience, end = Experience(), time.monotonic() + SECONDS
+    for summary in store.summaries(limit=NEWEST):
+        if (trace := store.get(summary.id)) is not None:
+            experience.add(trace)
+        if time.monotonic() > end:
+            break
+    return experience
+
+
+def router_of(asked: Any, short: ShortNames, experience: Experience) -> Router:
+    path = dotted(asked)
+    sources = [source for cls in classes(asked) if (source := source_of_class(cls)) is not None]
+    return Router(
+        name=short(path),
+        path=path,
+        place=sources[0].place if sources else "",
+        methods=tuple(method_of(asked, action, experience.of(path, action)) for action in Action),
+        sources=tuple(sources),
+    )
+
+
+def method_of(asked: Any, action: Action, tally: Tally) -> Method:
+    models, source = tuple(tally.models.most_common()), source_of(asked, action)
+    return Method(
+        action=action.value,
+        has=has(asked, action),
+        source=source,
+        place=formatting.place(source),
+        tally=tally,
+        models=models[:MODELS],
+        more=models[MODELS : MODELS + MORE],
+        beyond=max(0, len(models) - MODELS - MORE),
+    )
+
+
+def has(asked: Any, action: Action) -> bool | None:
+    """Whether the router has this method, found out without running anything of its own."""
+    if inspect.getattr_static(asked, action.value, None) is not None:
+        return True
+    return None if inspect.getattr_static(asked, "__getattr__", None) is not None else False
+
+
+def classes(asked: Any) -> list[Any]:
+    """The router's class (or the module that is the router), and the classes it has its methods from."""
+    if inspect.ismodule(asked):
+        return [asked]
+    cls = asked if isinstance(asked, type) else type(asked)
+    return [cls, *(base for base in cls.__mro__[1:] if any(action.value in vars(base) for action in Action))]
+
+
+def source_of_class(cls: Any) -> Source | None:
+    """Its source as it is in the file now; None where there is none to be found."""
+    try:
+        lines, first = inspect.getsourcelines(cls)
+        file = inspect.getsourcefile(cls) or ""
+    except (OSError, TypeError, IndexError, SyntaxError):
+        return None
+    return Source(
+        name=cls.__name__ if inspect.ismodule(cls) else cls.__qualname__,
+        place=f"{relative(file)}:{max(first, 1)}",
+        pieces=highlighted("".join(lines)),
+    )
