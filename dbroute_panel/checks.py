@@ -3,8 +3,8 @@ What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace t
 
 Cheap, and run with all checks: nothing of that asks a router, or opens a database. Whether traces can be
 kept in a database is one of Django's database checks, which run where somebody names it (``check
---database``). The numbers are those of ``rules.Wrong``, one a kind of mistake; ``W001``: traces cannot be
-kept; ``W002``: they cannot be sent. The static findings are checks too, but only where they are asked for:
+--database``). The numbers are those of ``conf.MistakeKind``, one a kind of mistake; ``W001``: traces cannot
+be kept; ``W002``: they cannot be sent. The static findings are checks too, but only where they are asked for:
 ``check --tag dbroute`` and ``check --deploy``.
 """
 
@@ -20,12 +20,10 @@ from django.conf import settings
 from django.core import checks
 
 from dbroute_panel import findings
-from dbroute_panel.conf import panel_settings
+from dbroute_panel.conf import SETTINGS, Mistake, MistakeKind, all_mistakes, panel_settings
 from dbroute_panel.inspection.lint import lint
 from dbroute_panel.inspection.lints import LINTS
-from dbroute_panel.keys import KEYS, all_mistakes
 from dbroute_panel.records import Level
-from dbroute_panel.rules import Mistake, Wrong
 from dbroute_panel.stores import InvalidStoreError, Store, build
 from dbroute_panel.suggestions import did_you_mean
 from dbroute_panel.telemetry import EXTRA, is_installed
@@ -64,7 +62,7 @@ def check_database_store(
 
 
 def as_error(mistake: Mistake) -> checks.Error:
-    return checks.Error(mistake.message, hint=mistake.hint, id=f"dbroute_panel.E{mistake.wrong:03}")
+    return checks.Error(mistake.message, hint=mistake.hint, id=f"dbroute_panel.E{mistake.kind:03}")
 
 
 def unknown_codes() -> Iterator[Mistake]:
@@ -77,8 +75,8 @@ def unknown_codes() -> Iterator[Mistake]:
         return
     valid = findings.codes() | LINTS.keys()
     for code in sorted(panel_settings.SILENCED_FINDINGS - valid):
-        yield KEYS["SILENCED_FINDINGS"].mistake(
-            Wrong.VALUE, f"has {code!r}, which no finding has as its code", did_you_mean(code, valid)
+        yield SETTINGS["SILENCED_FINDINGS"].mistake(
+            MistakeKind.VALUE, f"has {code!r}, which no finding has as its code", did_you_mean(code, valid)
         )
 
 
@@ -87,7 +85,7 @@ def check_store() -> Iterator[checks.CheckMessage]:
     try:
         store = _build_store()
     except InvalidStoreError as error:
-        yield as_error(Mistake(Wrong.STORE, f"DBROUTE_PANEL['STORE']: {error}", error.hint))
+        yield as_error(Mistake(MistakeKind.STORE, f"DBROUTE_PANEL['STORE']: {error}", error.hint))
     else:
         if store.alias is None:
             yield from check_problem(store, FILE_HINT)

@@ -7,9 +7,9 @@ from django.core import checks
 from django.db import connections
 
 from dbroute_panel.checks import check_database_store, check_settings
+from dbroute_panel.conf import SETTINGS
 from dbroute_panel.findings import REGISTRY
 from dbroute_panel.inspection.lints import LINTS
-from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import MemoryStore
 from tests.test_conf import MISTAKES, VALID, without_value
@@ -62,7 +62,7 @@ class TestKeys:
         (message,) = found(settings, {key: 1})
         assert message.id == "dbroute_panel.E002"
         assert repr(key) in message.msg
-        assert message.hint == hint or (hint is None and all(repr(name) in message.hint for name in KEYS))
+        assert message.hint == hint or (hint is None and all(repr(name) in message.hint for name in SETTINGS))
 
     @pytest.mark.parametrize(
         ("code", "hint"),

@@ -10,8 +10,7 @@ from django.conf import settings as site_settings
 from django.test import override_settings
 
 from dbroute_panel import recording
-from dbroute_panel.conf import PanelSettings, panel_settings, replicas
-from dbroute_panel.keys import KEYS
+from dbroute_panel.conf import SETTINGS, PanelSettings, panel_settings, replicas
 from tests.threads import together
 
 
@@ -181,19 +180,19 @@ def without_value(row) -> str:
 
 
 class TestReading:
-    @pytest.mark.parametrize("name", KEYS)
+    @pytest.mark.parametrize("name", SETTINGS)
     def test_every_key_has_its_default(self, settings, name):
         settings.DBROUTE_PANEL = {}
         assert getattr(panel_settings, name) == DEFAULTS[name]
 
     def test_the_keys_are_those_of_the_contract(self):
-        assert list(KEYS) == list(DEFAULTS)
+        assert list(SETTINGS) == list(DEFAULTS)
         assert [name for name in vars(PanelSettings) if name.isupper()] == list(DEFAULTS)
 
     def test_no_setting_at_all_is_all_defaults(self, settings):
         settings.DBROUTE_PANEL = {}
         del settings.DBROUTE_PANEL
-        assert {name: getattr(panel_settings, name) for name in KEYS} == DEFAULTS
+        assert {name: getattr(panel_settings, name) for name in SETTINGS} == DEFAULTS
 
     @pytest.mark.parametrize(("name", "value", "expected"), VALID)
     def test_a_valid_value_is_used(self, name, value, expected, caplog):
@@ -265,7 +264,7 @@ class TestFallingBack:
     def test_not_a_dict_is_logged_once_and_all_defaults_used(self, settings, caplog, value):
         settings.DBROUTE_PANEL = value
         with caplog.at_level(logging.ERROR, "dbroute_panel"):
-            assert {name: getattr(panel_settings, name) for name in KEYS} == DEFAULTS
+            assert {name: getattr(panel_settings, name) for name in SETTINGS} == DEFAULTS
         assert len(caplog.records) == 1
         assert f"DBROUTE_PANEL is of type {type(value).__name__}" in caplog.text
 

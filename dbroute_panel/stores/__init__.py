@@ -15,9 +15,8 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from dbroute_panel.conf import panel_settings
+from dbroute_panel.conf import SETTINGS, panel_settings
 from dbroute_panel.credentials import log_handled
-from dbroute_panel.keys import KEYS
 from dbroute_panel.records import Trace
 from dbroute_panel.stores.base import Filter, InvalidStoreError, Store, StoreError, Summary
 from dbroute_panel.stores.database.store import DatabaseStore
@@ -96,7 +95,7 @@ def _build_or_default(wanted: Mapping[str, Any]) -> Store:
         return build(wanted["BACKEND"], wanted["OPTIONS"])
     except InvalidStoreError as error:
         logger.error("%s %s The default store is used instead.", error, error.hint)
-        default = KEYS["STORE"].default
+        default = SETTINGS["STORE"].default
         return build(default["BACKEND"], default["OPTIONS"])
 
 

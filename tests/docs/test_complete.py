@@ -12,16 +12,15 @@ from django.core.management import BaseCommand
 
 from dbroute_panel import records
 from dbroute_panel.cli import SUBCOMMANDS
+from dbroute_panel.conf import SETTINGS, MistakeKind
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.keys import KEYS
 from dbroute_panel.management.commands.dbroute import Command
 from dbroute_panel.models import Trace
-from dbroute_panel.rules import Wrong
 from dbroute_panel.stores import DatabaseStore, MemoryStore, SQLiteStore
 from example_site.scenarios import SCENARIOS
 from tests.docs.pages import PAGES, ROOT, blocks, source
 
-SETTINGS, COMMAND = source("reference/settings.md"), source("reference/command.md")
+SETTINGS_PAGE, COMMAND = source("reference/settings.md"), source("reference/command.md")
 DOCUMENT, ADMIN = source("reference/trace-document.md"), source("reference/admin.md")
 
 
@@ -38,31 +37,31 @@ def first_cells(text: str) -> list[str]:
 
 
 def test_every_setting_has_a_section_and_no_other_has():
-    assert sorted(re.findall(r"^### `(\w+)`$", SETTINGS, re.MULTILINE)) == sorted(KEYS)
+    assert sorted(re.findall(r"^### `(\w+)`$", SETTINGS_PAGE, re.MULTILINE)) == sorted(SETTINGS)
 
 
 def test_the_defaults_are_those_of_the_code():
     shown = ast.literal_eval(ast.parse(blocks("reference/settings.md")[0].text).body[0].value)
-    assert shown == {name: key.default for name, key in KEYS.items()}
+    assert shown == {name: key.default for name, key in SETTINGS.items()}
 
 
 def test_every_check_is_listed():
-    expected = [f"dbroute_panel.E{wrong:03}" for wrong in Wrong] + [
+    expected = [f"dbroute_panel.E{wrong:03}" for wrong in MistakeKind] + [
         "dbroute_panel.E009",
         "dbroute_panel.W001",
         "dbroute_panel.W002",
     ]
-    assert first_cells(section(SETTINGS, "Checks")) == expected
+    assert first_cells(section(SETTINGS_PAGE, "Checks")) == expected
 
 
 def test_every_store_is_listed():
     stores = {f"dbroute_panel.stores.{store.__name__}" for store in (SQLiteStore, MemoryStore, DatabaseStore)}
-    assert set(first_cells(section(SETTINGS, "Where traces go"))) == stores
+    assert set(first_cells(section(SETTINGS_PAGE, "Where traces go"))) == stores
 
 
 def test_every_extra_is_listed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert sorted(first_cells(section(SETTINGS, "Extras"))) == sorted(project["optional-dependencies"])
+    assert sorted(first_cells(section(SETTINGS_PAGE, "Extras"))) == sorted(project["optional-dependencies"])
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from django.db import migrations, models
 from django.test.utils import isolate_apps
 
 from dbroute_panel import trace
+from dbroute_panel.conf import all_mistakes
 from dbroute_panel.findings import REGISTRY
-from dbroute_panel.keys import all_mistakes
 from example_site import replication
 from example_site.library.models import Book, Person, Review, Tag
 from example_site.notes.models import Note

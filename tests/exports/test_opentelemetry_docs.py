@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dbroute_panel.conf import SETTINGS, all_mistakes
 from dbroute_panel.exports.semconv import Place
 from dbroute_panel.exports.spans import spans_of
-from dbroute_panel.keys import KEYS, all_mistakes
 
 TEXT = (Path(__file__).parents[2] / "docs" / "opentelemetry.md").read_text(encoding="utf-8")
 
@@ -37,7 +37,7 @@ def test_the_settings_are_valid():
         exec(compile(block, "docs/opentelemetry.md", "exec"), found)
         assert found["DBROUTE_PANEL"]
         assert list(all_mistakes(found["DBROUTE_PANEL"])) == []
-        assert set(found["DBROUTE_PANEL"]) <= set(KEYS)
+        assert set(found["DBROUTE_PANEL"]) <= set(SETTINGS)
 
 
 def test_the_commands_exist_with_these_options(dbroute_parser):
