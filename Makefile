@@ -132,14 +132,14 @@ endif
 # Two processes for each processor burn it meanwhile; RUNS=1 is the least, ARGS="tests/stores" a part. Without coverage.
 RUNS ?= 5
 test-busy: $(VENV)/.installed-test
-	$(BIN)/python -m tests.busy --runs $(RUNS) $(if $(SEED),--seed $(SEED)) -n $(JOBS) --dist worksteal $(ARGS)
+	$(BIN)/python -m tools.busy --runs $(RUNS) $(if $(SEED),--seed $(SEED)) -n $(JOBS) --dist worksteal $(ARGS)
 
 # Each worker has a Chromium and a site of its own.
 test-browser: $(VENV)/.installed-browser $(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2)
 	$(BIN)/python -m pytest tests/browser -n $(JOBS) $(ARGS)
 
 screenshots: $(VENV)/.installed-browser
-	$(BIN)/python -m tests.browser.screenshots $(ALL)
+	$(BIN)/python -m tools.screenshots $(ALL)
 
 # What the pages are looked at with, and a page that has an htmx of its own.
 $(BROWSER_DIR)/.installed-$(AXE)-$(HTMX2):
@@ -158,14 +158,14 @@ test-servers: $(VENV)/.installed-services
 
 # The short list is for the continuous integration. LABELS="queries cache" takes these of Django's suites instead.
 test-django: $(VENV)/.installed-test
-	$(BIN)/python -m tests.django_suite $(LABELS)
+	$(BIN)/python -m tools.django_suite $(LABELS)
 
 test-django-short: $(VENV)/.installed-test
-	$(BIN)/python -m tests.django_suite --short
+	$(BIN)/python -m tools.django_suite --short
 
 # An environment for each library, made once. It is no part of .ci/run. LABELS="django-reversion" takes this one.
 test-libraries: $(VENV)/.installed-test
-	$(BIN)/python -m tests.libraries $(LABELS)
+	$(BIN)/python -m tools.libraries $(LABELS)
 
 # ARGS="-m 'not slow'" goes to pytest, PAIRS="django60 and absent" to nox -k.
 test-matrix: $(VENV)/.installed-dev
@@ -182,7 +182,7 @@ test-lowest: $(VENV)/.installed-dev
 REPORTS ?= $(wildcard .venv*/.report-of-all.xml) $(wildcard .cache/django-suite/figures-long-*.json) \
   $(wildcard .cache/libraries/figures-*.json)
 reliability: $(VENV)/.installed-test
-	$(BIN)/python -m tests.reliability $(REPORTS)
+	$(BIN)/python -m tools.reliability $(REPORTS)
 
 $(VENV)/.installed-mutants: $(VENV)/.installed-test
 	@echo "Installing mutmut into $(VENV)"
@@ -191,7 +191,7 @@ $(VENV)/.installed-mutants: $(VENV)/.installed-test
 
 # The tables of docs/mutants.md. ARGS=--again takes those that nothing has noticed in the last run.
 mutants: $(VENV)/.installed-mutants
-	@$(BIN)/python -m tests.mutants $(AREA) --jobs $(if $(filter auto,$(JOBS)),1,$(JOBS)) $(ARGS)
+	@$(BIN)/python -m tools.mutants $(AREA) --jobs $(if $(filter auto,$(JOBS)),1,$(JOBS)) $(ARGS)
 
 # The tables of docs/performance.md; fails where a target is missed. In an environment of its own: some tools watch
 # whatever else is installed.
@@ -199,7 +199,7 @@ bench:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench bench-here
 
 bench-here: $(VENV)/.installed-bench
-	@$(BIN)/python -m tests.benchmarks $(ARGS)
+	@$(BIN)/python -m tools.benchmarks $(ARGS)
 
 # Everything anew each time: Sphinx says nothing a second time about a page that it does not read again. The tests
 # run the code of the pages, and say whether something is missing.

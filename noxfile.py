@@ -57,9 +57,9 @@ def tests(session: nox.Session, django: str, toolbar: str) -> None:
 def lowest(session: nox.Session) -> None:
     """pytest with the lowest versions that pyproject.toml promises; of what only tests need, the newest."""
     constraints = Path(session.create_tmp(), "lowest.txt")
-    printed = session.run("python", "-m", "tests.lowest", silent=True)
+    printed = session.run("python", "-m", "tools.lowest", silent=True)
     constraints.write_text(str(printed), encoding="utf-8")
     session.install("--editable", ".[dev]", "--constraint", str(constraints))
-    session.run("python", "-m", "tests.lowest", "--installed")
+    session.run("python", "-m", "tools.lowest", "--installed")
     session.env["DJANGO_SETTINGS_MODULE"] = None
     session.run("python", "-m", "pytest", *session.posargs)

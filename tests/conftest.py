@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """A report (``--junitxml``) says what it is of: see ``tests.reliability``."""
+    """A report (``--junitxml``) says what it is of: see ``tools.reliability``."""
     # Not record_testsuite_property: what that notes in a worker of pytest-xdist does not reach the report.
     report = session.config.stash.get(xml_key, None)
     if report is not None:

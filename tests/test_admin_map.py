@@ -20,9 +20,9 @@ from dbroute_panel.views.kept_map import NAME, KeptMap, ask_map, keep_map, kept_
 from dbroute_panel.views.map_rows import MapTable, Wanted
 from example_site.library.models import Book
 from example_site.variants import swapped
-from tests.benchmarks.counting import calls
 from tests.test_admin_pages import PARTIAL, text, url
 from tests.traces import a_trace
+from tools.benchmarks.counting import calls
 
 asked: list[str] = []
 

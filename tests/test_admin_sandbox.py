@@ -23,9 +23,9 @@ from dbroute_panel.views import offers
 from dbroute_panel.views.offers import examples
 from dbroute_panel.views.snippets import as_command, as_python
 from example_site.library.models import Book
-from tests.benchmarks.counting import calls
 from tests.test_admin_map import Failing
 from tests.test_admin_pages import PARTIAL, text, url
+from tools.benchmarks.counting import calls
 
 BOOK = {"model": "library.Book", "action": "db_for_write", "repeat": "1"}
 asked: list[str] = []

@@ -14,15 +14,15 @@ from types import SimpleNamespace
 import pytest
 
 from tests import waiting
-from tests.busy import burning
-from tests.shuffled import shuffled
 from tests.waiting import no_trap, until
+from tools.busy import burning
+from tools.shuffled import shuffled
 
 ROOT = Path(__file__).resolve().parent.parent
 
 KILLED = """
 import os, signal
-from tests.busy import burning
+from tools.busy import burning
 with burning(2) as burners:
     print(*[burner.pid for burner in burners], flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -9,8 +9,8 @@ import pytest
 
 from dbroute_panel.presentation import highlight, plain_sql
 from dbroute_panel.presentation import sql as sql_report
-from tests.benchmarks.counting import calls
 from tests.waiting import no_trap
+from tools.benchmarks.counting import calls
 
 STATIC = Path(__file__).parent.parent / "static" / "dbroute_panel"
 

@@ -2,7 +2,7 @@
 Waiting for what threads, processes and servers do, on a machine that may have much else to do.
 
 No test measures how long something takes: that is ``make bench``. What is promised of it here is counted
-(``tests.benchmarks.counting``), or told by an event: what came first is known, whenever it came.
+(``tools.benchmarks.counting``), or told by an event: what came first is known, whenever it came.
 """
 
 from __future__ import annotations

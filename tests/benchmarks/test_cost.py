@@ -18,7 +18,7 @@ from django.db import router
 from dbroute_panel import trace
 from dbroute_panel.recording import decisions, routers
 from example_site.library.models import Book
-from tests.benchmarks.counting import calls, untraced
+from tools.benchmarks.counting import calls, untraced
 
 TIMES = 5
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks.counting import calls, instructions
+from tools.benchmarks.counting import calls, instructions
 
 
 def one() -> int:

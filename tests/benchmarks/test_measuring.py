@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.measuring import Results, Series
+from tools.benchmarks.measuring import Results, Series
 
 
 def test_a_series_has_a_middle_and_goes_from_the_least_to_the_most():

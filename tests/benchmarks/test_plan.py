@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import table
-from tests.benchmarks.figures import FIGURES
-from tests.benchmarks.measuring import Results, Series
-from tests.benchmarks.plan import LONG, QUICK, Plan
-from tests.benchmarks.variants import SIDE_BY_SIDE, VARIANTS
+from tools.benchmarks import table
+from tools.benchmarks.figures import FIGURES
+from tools.benchmarks.measuring import Results, Series
+from tools.benchmarks.plan import LONG, QUICK, Plan
+from tools.benchmarks.variants import SIDE_BY_SIDE, VARIANTS
 
 
 class Asked(Results):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import table
-from tests.benchmarks.figures import FIGURES, Figure
-from tests.benchmarks.measuring import Results, Series
-from tests.benchmarks.variants import SIDE_BY_SIDE
+from tools.benchmarks import table
+from tools.benchmarks.figures import FIGURES, Figure
+from tools.benchmarks.measuring import Results, Series
+from tools.benchmarks.variants import SIDE_BY_SIDE
 
 QUICK = Figure(title="a page", unit="ms", read=lambda results: results["page/ms"], most=30, section="Pages")
 FAST = Figure(title="a file", unit="MB/s", read=lambda results: results["file/rate"], least=50)

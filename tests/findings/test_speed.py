@@ -9,8 +9,8 @@ import pytest
 from dbroute_panel import findings
 from dbroute_panel.findings import statements
 from dbroute_panel.records import dumps, loads
-from tests.benchmarks.counting import calls
 from tests.traces import a_busy_trace, a_long_trace
+from tools.benchmarks.counting import calls
 
 AN_EVENT = 16
 """Calls of functions, of all findings together."""

@@ -21,8 +21,8 @@ from dbroute_panel.inspection.map_diff import difference
 from dbroute_panel.inspection.table import as_csv
 from dbroute_panel.records import Action
 from example_site.library.models import Book
-from tests.benchmarks.counting import calls
 from tests.inspection.routers import Among, Constant, Pinning, Silent
+from tools.benchmarks.counting import calls
 
 ALIASES = [
     "archive", "auth_db", "default", "legacy_users", "new_users", "primary", "replica1", "replica2"

@@ -36,7 +36,6 @@ from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Action, InstanceRef, Outcome, Settled, Step, TypeRef
 from example_site.library.models import Book, Person, Tag
 from example_site.notes.models import Note
-from tests.benchmarks.counting import calls
 from tests.errors import recorded
 from tests.inspection.routers import (
     Among,
@@ -52,6 +51,7 @@ from tests.inspection.routers import (
 )
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
 from tests.waiting import PATIENCE_SECONDS
+from tools.benchmarks.counting import calls
 
 HERE = "tests.inspection.routers"
 SITE = "example_site.routers"

@@ -23,7 +23,7 @@ from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Action
 from example_site.library.models import Book
 from example_site.notes.models import Note
-from tests.benchmarks.counting import calls
+from tools.benchmarks.counting import calls
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import django
 import msgspec
 import pytest
 
-from tests.libraries import __main__ as command
-from tests.libraries import places
-from tests.libraries.suites import SUITES
-from tests.watched import comparison
-from tests.watched.sdist import normal, sdist
-from tests.watched.watching import APP, BARE, Order, Run
+from tools.libraries import __main__ as command
+from tools.libraries import places
+from tools.libraries.suites import SUITES
+from tools.watched import comparison
+from tools.watched.sdist import normal, sdist
+from tools.watched.watching import APP, BARE, Order, Run
 
 PROJECT = """
 import pytest
@@ -193,7 +193,7 @@ def test_each_announced_test_has_a_reason_and_a_library():
 
 
 def test_an_unknown_library_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["python -m tests.libraries", "django-nothing"])
+    monkeypatch.setattr(sys, "argv", ["python -m tools.libraries", "django-nothing"])
     with pytest.raises(SystemExit):
         command.main()
     assert "unknown: django-nothing; known are django-multidb-router" in capsys.readouterr().err

@@ -13,8 +13,8 @@ from types import ModuleType
 import django
 import pytest
 
-from tests.lowest import EXTRAS, lowest, main, release
 from tests.packaging.conftest import ROOT
+from tools.lowest import EXTRAS, lowest, main, release
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PYTHON = "Programming Language :: Python :: "
@@ -113,7 +113,7 @@ def test_another_version_than_the_lowest_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     installed = lowest(PROJECT)
-    monkeypatch.setattr("tests.lowest.version", lambda name: f"{installed[name]}.0")
+    monkeypatch.setattr("tools.lowest.version", lambda name: f"{installed[name]}.0")
     assert main(["--installed"]) == 0
     monkeypatch.setitem(installed, "msgspec", "99.1")
     assert main(["--installed"]) == 1

@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel import trace
 from example_site.library.models import Book, Person
-from tests.watched.listener import Listener
+from tools.watched.listener import Listener
 
 ALIASES = ["primary", "replica1", "replica2", "archive"]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.libraries.suites import SUITES
-from tests.reliability import tables
-from tests.reliability.__main__ import DOCUMENT, written
-from tests.reliability.reports import DjangoRun, LibraryRun, Report, ReportError, dotted, read
-from tests.reliability.rows import ROWS, Row
-from tests.watched.comparison import announced
+from tools.libraries.suites import SUITES
+from tools.reliability import tables
+from tools.reliability.__main__ import DOCUMENT, written
+from tools.reliability.reports import DjangoRun, LibraryRun, Report, ReportError, dotted, read
+from tools.reliability.rows import ROWS, Row
+from tools.watched.comparison import announced
 
 ROOT = DOCUMENT.parents[1]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)`")
@@ -103,7 +103,7 @@ def test_each_test_of_a_limit_is_named():
 
 
 def test_the_document_tells_how_many_of_django_s_tests_notice():
-    assert len(announced(ROOT / "tests/django_suite/noticed.toml")) == 1
+    assert len(announced(ROOT / "tools/django_suite/noticed.toml")) == 1
     assert "There is\none: it compares `connection.execute_wrappers`" in TEXT
 
 
@@ -188,8 +188,8 @@ def test_the_runs_of_libraries_are_a_table(tmp_path):
 
 
 def test_the_document_tells_how_many_tests_of_libraries_notice():
-    assert tomllib.loads((ROOT / "tests/libraries/noticed.toml").read_text()) == {}
-    assert "`tests/libraries/noticed.toml` is empty" in TEXT
+    assert tomllib.loads((ROOT / "tools/libraries/noticed.toml").read_text()) == {}
+    assert "`tools/libraries/noticed.toml` is empty" in TEXT
 
 
 def test_the_table_of_libraries_has_each_of_them():

@@ -23,11 +23,11 @@ from dbroute_panel.middleware import TraceMiddleware
 from dbroute_panel.redaction import redacted
 from dbroute_panel.telemetry import sender
 from example_site.library.models import Book, Tag
-from tests.benchmarks.counting import calls
 from tests.exports.protobuf import attributes
 from tests.telemetry.receiver import Receiver, dead_port, silent
 from tests.traces import a_long_trace, a_query, a_trace
 from tests.waiting import PATIENCE_SECONDS, until
+from tools.benchmarks.counting import calls
 
 LIMITS = (sender.END, sender.LAST_TRY)
 

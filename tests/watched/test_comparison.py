@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import django_suite
-from tests.django_suite.suites import LONG, SHORT
-from tests.watched import comparison
-from tests.watched.comparison import Noticed, differences
-from tests.watched.listener import SAVEPOINT, Listener, digest
-from tests.watched.sdist import SdistError, check, sha256_of
-from tests.watched.watching import Heard, Run, Told
+from tools import django_suite
+from tools.django_suite.suites import LONG, SHORT
+from tools.watched import comparison
+from tools.watched.comparison import Noticed, differences
+from tools.watched.listener import SAVEPOINT, Listener, digest
+from tools.watched.sdist import SdistError, check, sha256_of
+from tools.watched.watching import Heard, Run, Told
 
 NOTICED = Path(django_suite.__file__).with_name("noticed.toml")
 

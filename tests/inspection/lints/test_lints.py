@@ -15,9 +15,9 @@ from dbroute_panel.inspection.lints import LINTS, registry
 from dbroute_panel.inspection.map import routing_map
 from dbroute_panel.recording import recorder
 from dbroute_panel.records import Level
-from tests.benchmarks.counting import calls
 from tests.inspection.lints import routers
 from tests.inspection.lints.routers import Routes
+from tools.benchmarks.counting import calls
 
 pytestmark = pytest.mark.usefixtures("site")
 

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from tools.benchmarks.project.models import Book
+
+ROWS = 100
+
+
+def books(request: HttpRequest, queries: int) -> HttpResponse:
+    """So many queries, each for one row, and a page that the debug toolbar can put itself into."""
+    found = 0
+    for number in range(queries):
+        found += Book.objects.get(pk=number % ROWS + 1).pages
+    return HttpResponse(f"<!doctype html><html><head><title>Books</title></head><body>{found}</body></html>")

@@ -1,0 +1,53 @@
+"""What is done with a finished trace: judging it, keeping it, writing it in every format."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from msgspec.structs import replace
+
+from dbroute_panel import findings
+from dbroute_panel.exports import FORMATS
+from dbroute_panel.findings import statements
+from dbroute_panel.records import Trace, dumps, loads
+from dbroute_panel.stores import get_store
+from tests.traces import a_busy_trace
+from tools.benchmarks.work.timed import quickest, timed
+
+
+@cache
+def busy(events: int) -> Trace:
+    """
+    Many models and lines, reads and writes, transactions, with its findings.
+
+    It is as read from a store: no two events share an object, as they do where they are made.
+    """
+    trace = loads(dumps(a_busy_trace(events)))
+    database = next(iter(trace.databases.values()))
+    databases = dict.fromkeys(("primary", "replica1", "replica2"), database)
+    return replace(trace, databases=databases, findings=findings.find(trace))
+
+
+def judged(events: int) -> dict[str, float]:
+    """Milliseconds of all findings, where no SQL of the trace was seen before."""
+
+    def find() -> None:
+        for cached in (statements.tables_read, statements.tables_written, statements.shape):
+            cached.cache_clear()
+        findings.find(trace)
+
+    trace = busy(events)
+    return {"ms": quickest(find)}
+
+
+def stored(events: int) -> dict[str, float]:
+    """Milliseconds of saving and of opening it."""
+    trace, store = busy(events), get_store()
+    return {"save": quickest(lambda: store.save(trace)), "get": quickest(lambda: store.get(trace.id))}
+
+
+def exported(name: str, events: int) -> dict[str, float]:
+    """MB a second, and kB, of a file of one trace."""
+    trace = busy(events)
+    written, seconds = timed(lambda: sum(map(len, FORMATS[name].write([trace]))))
+    return {"rate": written / 1e6 / seconds, "kB": written / 1000}

@@ -1,0 +1,28 @@
+"""How many instructions of Python recording takes: what no load of the machine changes."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from django.test import RequestFactory
+
+import dbroute_panel
+from dbroute_panel import trace
+from tools.benchmarks.counting import instructions
+from tools.benchmarks.work.requests import application
+
+TIMES = 50
+
+
+def counted() -> dict[str, float]:
+    """Of a query of a view with its decision: ``recording``; ``django``, those of Django and the project."""
+    request = RequestFactory().get(f"/books/{TIMES}/")
+
+    def view() -> None:
+        random.seed(1)
+        application()._get_response(request)
+
+    with trace("instructions", kind="request", keep=False):
+        ours, others = instructions(view, str(Path(dbroute_panel.__file__).parent))
+    return {"recording": ours / TIMES, "django": others / TIMES}

@@ -1,0 +1,23 @@
+"""Django's own settings for its tests on SQLite (two databases), with our runner (``tools/watched``)."""
+
+from __future__ import annotations
+
+import sys
+
+from test_sqlite import *  # noqa: F403 - Django's, next to its runtests.py
+
+from tools.watched.watching import APP, ordered
+
+ORDER = ordered()
+TEST_RUNNER = "tools.watched.runner.Runner"
+DBROUTE_PANEL = {
+    "RECORD_PARAMS": True,
+    "STORE": {
+        "BACKEND": "dbroute_panel.stores.SQLiteStore",
+        "OPTIONS": {"path": str(ORDER.file("sqlite3"))},
+    },
+}
+
+if ORDER.variant == APP:
+    # runtests.py reads the settings first, and then sets INSTALLED_APPS to its own list.
+    sys.modules["__main__"].ALWAYS_INSTALLED_APPS.append("dbroute_panel")
