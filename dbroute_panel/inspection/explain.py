@@ -32,7 +32,7 @@ from dbroute_panel.inspection.arguments import (
 from dbroute_panel.inspection.isolation import Stopped
 from dbroute_panel.recording.builder import Writer
 from dbroute_panel.recording.captured import RawDecision
-from dbroute_panel.recording.files import FRAMEWORK, kind_of
+from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
 from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
@@ -181,7 +181,7 @@ def source_of(asked: Any, action: Action) -> Callsite | None:
 def _traceback(error: BaseException) -> str:
     """The traceback from the first frame that is not Django's or ours, as Python prints it."""
     where = error.__traceback__
-    while where is not None and kind_of(where.tb_frame.f_code.co_filename) == FRAMEWORK:
+    while where is not None and classify_file(where.tb_frame.f_code.co_filename) == FRAMEWORK:
         where = where.tb_next
     lines = traceback.format_exception(type(error), error, where or error.__traceback__)
     return without_credentials("".join(lines))

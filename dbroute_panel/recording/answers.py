@@ -13,7 +13,7 @@ import sys
 from sys import getrefcount, intern
 from types import CodeType, SimpleNamespace
 
-from dbroute_panel.recording.sites import Site
+from dbroute_panel.recording.stack import Site
 
 Asked = tuple[CodeType | None, int, int | None, Site | None]
 """

@@ -25,14 +25,14 @@ from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync
 
-from dbroute_panel.recording.files import code_of
+from dbroute_panel.recording.frame_kinds import get_code
 
 Found = TypeVar("Found")
 
 MOST_TASKS = 1000
 """How many tasks are looked at. A query of a busier server than that may lack its callsite."""
 
-_CALL = code_of(SyncToAsync.__call__)
+_CALL = get_code(SyncToAsync.__call__)
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GENERATOR
 
 _latest = threading.local()

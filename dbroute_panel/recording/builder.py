@@ -24,8 +24,8 @@ from dbroute_panel.recording.captured import (
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
 from dbroute_panel.recording.recorder import Recorder, complain
 from dbroute_panel.recording.secrets import TEXTLESS, Sessions, without_literals
-from dbroute_panel.recording.sites import Site, Template, place
 from dbroute_panel.recording.snapshots import dotted, parameters, scalar
+from dbroute_panel.recording.stack import Site, Template, place
 from dbroute_panel.recording.statements import read
 from dbroute_panel.recording.values import Names, Values, name_of, text_of
 

@@ -18,7 +18,7 @@ from django.db.models.query_utils import DeferredAttribute
 from django.db.models.sql.compiler import SQLCompiler
 
 from dbroute_panel.recording.answers import Asked
-from dbroute_panel.recording.files import (
+from dbroute_panel.recording.frame_kinds import (
     HANDLER,
     LIBRARY,
     MODEL,
@@ -30,19 +30,19 @@ from dbroute_panel.recording.files import (
     TEMPLATE,
     THREAD,
     USER,
-    code_of,
-    kind_of,
+    classify_file,
+    get_code,
     meet,
 )
 from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.sites import RENDER, Site, callsite, site_of
+from dbroute_panel.recording.stack import RENDER, Site, find_callsite, site_of
 from dbroute_panel.records import Route
 
-_EXECUTE_SQL = code_of(SQLCompiler.execute_sql)
+_EXECUTE_SQL = get_code(SQLCompiler.execute_sql)
 # How many frames above the execute wrapper the compiler is at work.
 _DEPTHS: Final[dict[type, int]] = {CursorWrapper: 4, CursorDebugWrapper: 5}
 # Since Django 6.1: the objects of one queryset get a deferred field together.
-_FETCH_MANY = code_of(getattr(DeferredAttribute, "fetch_many", None))
+_FETCH_MANY = get_code(getattr(DeferredAttribute, "fetch_many", None))
 _frame = sys._getframe
 
 Origin = tuple[Site | None, Any, int | None, Any, Route | None]
@@ -120,14 +120,14 @@ def origin(  # noqa: C901 - one loop, because it runs for every frame
         except AttributeError:  # a RawQuery does not know its model
             model = _model_of_raw(frame, here)
     if recorder.callsites:
-        site = callsite(frame) if here is None or kind != USER else site_of(here, template)
+        site = find_callsite(frame) if here is None or kind != USER else site_of(here, template)
     return site, model, decision, saving, told
 
 
 def is_own(frame: FrameType | None) -> bool:
     """Whether the toolbar's store is at work in ``frame``, or further out up to the user's code."""
     while frame is not None:
-        kind = kind_of(frame.f_code.co_filename)
+        kind = classify_file(frame.f_code.co_filename)
         if kind == USER:
             return False
         if kind == OWN:
@@ -139,7 +139,7 @@ def is_own(frame: FrameType | None) -> bool:
 def _model_of_raw(frame: FrameType | None, end: FrameType | None) -> Any:
     """The model of ``Model.objects.raw()``, whose iterable or queryset is at work between two frames."""
     while frame is not None and frame is not end:
-        if kind_of(frame.f_code.co_filename) == QUERYSET:
+        if classify_file(frame.f_code.co_filename) == QUERYSET:
             me = frame.f_locals.get("self")
             return getattr(getattr(me, "queryset", me), "model", None)
         frame = frame.f_back

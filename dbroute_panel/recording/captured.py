@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from dbroute_panel.recording.sites import Site
 from dbroute_panel.recording.snapshots import Instance
+from dbroute_panel.recording.stack import Site
 from dbroute_panel.records import Action, HookOutcome, Operation, Outcome, Route, Settled
 
 Facts = tuple[Any, ...]

@@ -27,12 +27,12 @@ from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import origin
 from dbroute_panel.recording.captured import RawQuery
-from dbroute_panel.recording.files import MODEL, QUERYSET, USER, code_of, kind_of
+from dbroute_panel.recording.frame_kinds import MODEL, QUERYSET, USER, classify_file, get_code
+from dbroute_panel.recording.query_source import connecting_for
 from dbroute_panel.recording.recorder import OWN, recording
-from dbroute_panel.recording.senders import connecting_for
 from dbroute_panel.recording.snapshots import described, scalar
 
-_LOOKUP = code_of(BaseConnectionHandler.__getitem__)
+_LOOKUP = get_code(BaseConnectionHandler.__getitem__)
 
 
 def watch() -> None:
@@ -130,7 +130,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
 def _model(frame: FrameType | None) -> Any:
     """The model whose queryset or object wanted the connection before there was a compiler; else None."""
     while frame is not None:
-        kind = kind_of(frame.f_code.co_filename)
+        kind = classify_file(frame.f_code.co_filename)
         if kind == USER:
             return None
         if kind in (QUERYSET, MODEL):

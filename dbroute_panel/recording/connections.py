@@ -26,8 +26,8 @@ from dbroute_panel.recording.callers import origin, sent_at_once
 from dbroute_panel.recording.captured import RawQuery
 from dbroute_panel.recording.error_codes import error_code
 from dbroute_panel.recording.lookups import passed_on
+from dbroute_panel.recording.query_source import caller_of, is_housekeeping, sender_of
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
-from dbroute_panel.recording.senders import caller_of, is_housekeeping, sender_of
 from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
 from dbroute_panel.recording.transactions import begun_by_itself, is_of_a_test, transaction_of
 

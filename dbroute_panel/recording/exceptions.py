@@ -18,12 +18,12 @@ from typing import Any
 from django.db.transaction import TransactionManagementError
 
 from dbroute_panel.recording.captured import RawException, Seen
-from dbroute_panel.recording.files import DJANGO, USER, kind_of
+from dbroute_panel.recording.frame_kinds import DJANGO, USER, classify_file
 from dbroute_panel.recording.libraries import Libraries
 from dbroute_panel.recording.misfits import Misfit, is_as_sql, lock, misfit
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.sites import Site, callsite, meet_libraries, site_of
 from dbroute_panel.recording.snapshots import described
+from dbroute_panel.recording.stack import Site, find_callsite, meet_libraries, site_of
 
 MAX_SEEN = 20
 """Of so many exceptions it is known which they were: more are hardly on their way at once."""
@@ -81,7 +81,7 @@ def will_be_refused(recorder: Recorder, frame: FrameType) -> None:
             place = (frame.f_code, frame.f_lasti, None, "")
             raw = RawException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
             if recorder.callsites:
-                raw.site = callsite(frame)
+                raw.site = find_callsite(frame)
             raw.model, raw.using, raw.other = lock(frame.f_locals)
             recorder.events.append(raw)
             recorder.refusal = id(frame), raw
@@ -198,7 +198,7 @@ def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
     libraries, raised_at = Libraries(), None
     for line in reversed(list(_lines(traceback))):
         code = line.tb_frame.f_code
-        if kind_of(code.co_filename) == USER:
+        if classify_file(code.co_filename) == USER:
             return _site(line), raised_at
         if raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO):
             raised_at = (code, line.tb_lasti, None, "")
@@ -206,7 +206,7 @@ def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
             break
     else:  # what has called the code that the exception comes from goes on
         outer = traceback and traceback.tb_frame.f_back
-        site = callsite(outer)
+        site = find_callsite(outer)
         if site is not None and site[3] is None:
             return site, raised_at
         meet_libraries(outer, libraries)

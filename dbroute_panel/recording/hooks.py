@@ -22,8 +22,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from dbroute_panel.recording.captured import RawCommitHook
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.sites import callsite
 from dbroute_panel.recording.snapshots import dotted, scalar
+from dbroute_panel.recording.stack import find_callsite
 from dbroute_panel.recording.transactions import is_of_a_test, transaction_of
 from dbroute_panel.records import HookOutcome
 
@@ -122,7 +122,7 @@ def _raw(
             bool(robust),
             waits and not is_of_a_test(connection),
             transaction_of(connection, recorder),
-            callsite(frame) if recorder.callsites else None,
+            find_callsite(frame) if recorder.callsites else None,
             HookOutcome.PENDING if waits else HookOutcome.RAN_AT_ONCE,
             None if waits else now,
         )

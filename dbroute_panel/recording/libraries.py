@@ -17,10 +17,10 @@ from django.core.management.base import BaseCommand
 from django.http import HttpRequest
 from django.views.debug import ExceptionReporter
 
-from dbroute_panel.recording.files import COMPILER, CONTRIB, HANDLER, LIBRARY, code_of, kind_of
+from dbroute_panel.recording.frame_kinds import COMPILER, CONTRIB, HANDLER, LIBRARY, classify_file, get_code
 
-VIEW = code_of(BaseHandler._get_response)  # type: ignore[attr-defined]
-ASYNC_VIEW = code_of(BaseHandler._get_response_async)  # type: ignore[attr-defined]
+VIEW = get_code(BaseHandler._get_response)  # type: ignore[attr-defined]
+ASYNC_VIEW = get_code(BaseHandler._get_response_async)  # type: ignore[attr-defined]
 
 _CALLERS: Final = frozenset(
     {
@@ -33,8 +33,8 @@ _CALLERS: Final = frozenset(
 )
 """Functions in files of the kind HANDLER that call what is not theirs."""
 
-_COMMAND = code_of(BaseCommand.execute)
-_REPORT = code_of(ExceptionReporter.get_traceback_data)
+_COMMAND = get_code(BaseCommand.execute)
+_REPORT = get_code(ExceptionReporter.get_traceback_data)
 _PACKAGE = re.compile(r".*[\\/](?:site|dist)-packages[\\/]([^\\/.]+)", re.DOTALL)
 
 Line = tuple[CodeType, int]
@@ -75,7 +75,7 @@ class Libraries:
         ``position``: the instruction, where it is not the one that the frame is at now.
         """
         code = frame.f_code
-        kind = kind_of(code.co_filename)
+        kind = classify_file(code.co_filename)
         line = code, frame.f_lasti if position is None else position
         if kind == LIBRARY:
             self._innermost = self._innermost or line

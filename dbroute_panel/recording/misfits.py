@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Model
 
-from dbroute_panel.recording.files import COMPILER, DJANGO, kind_of
+from dbroute_panel.recording.frame_kinds import COMPILER, DJANGO, classify_file
 from dbroute_panel.recording.snapshots import label, scalar
 
 
 def is_as_sql(code: CodeType) -> bool:
     """Whether ``code`` is that of Django's ``SQLCompiler.as_sql()``, which somebody may have wrapped."""
-    return code.co_qualname == "SQLCompiler.as_sql" and kind_of(code.co_filename) == COMPILER
+    return code.co_qualname == "SQLCompiler.as_sql" and classify_file(code.co_filename) == COMPILER
 
 
 class Misfit(NamedTuple):

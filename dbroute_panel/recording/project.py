@@ -15,7 +15,7 @@ from django.db.utils import load_backend
 
 from dbroute_panel import records
 from dbroute_panel.conf import replicas
-from dbroute_panel.recording.files import DJANGO
+from dbroute_panel.recording.frame_kinds import DJANGO
 from dbroute_panel.recording.snapshots import dotted, scalar
 from dbroute_panel.recording.values import text_of
 

@@ -23,7 +23,7 @@ from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
 from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.files import USER, kind_of
+from dbroute_panel.recording.frame_kinds import USER, classify_file
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 """Exact types that JSON holds as they are."""
@@ -93,7 +93,7 @@ def described(error: BaseException) -> str:
         return name
     say: Any = type(error).__str__
     if type(say) is not WrapperDescriptorType and (
-        type(say) is not FunctionType or kind_of(say.__code__.co_filename) == USER
+        type(say) is not FunctionType or classify_file(say.__code__.co_filename) == USER
     ):
         return name  # it is not Python's own, nor a library's function
     try:

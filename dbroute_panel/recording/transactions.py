@@ -22,11 +22,11 @@ from django.db.transaction import Atomic
 
 from dbroute_panel.recording.callers import is_own
 from dbroute_panel.recording.captured import RawTransaction
-from dbroute_panel.recording.files import DJANGO
+from dbroute_panel.recording.frame_kinds import DJANGO
+from dbroute_panel.recording.query_source import HOUSEKEEPERS, is_connecting, receiver
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.senders import HOUSEKEEPERS, is_connecting, receiver
-from dbroute_panel.recording.sites import Site, callsite
 from dbroute_panel.recording.snapshots import scalar
+from dbroute_panel.recording.stack import Site, find_callsite
 from dbroute_panel.records import Operation
 
 Execute = Callable[..., Any]
@@ -97,7 +97,7 @@ def append(
         elif operation in _ENDS and transaction_of(connection, recorder) == number:
             connection.__dict__[_OPEN] = (recorder.trace_id, None)
         if event and not is_own(frame):
-            site = callsite(frame) if recorder.callsites else None
+            site = find_callsite(frame) if recorder.callsites else None
             raw = RawTransaction(event, start, alias, operation, number, site)
             if operation is Operation.BEGIN:
                 raw.by_orm = _is_of_the_orm(frame)

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from django.db.models.query import QuerySet
 
-from dbroute_panel.recording.files import BY_KINDS, OF_SITES, code_of
+from dbroute_panel.recording.frame_kinds import BY_KINDS, OF_SITES, get_code
 from dbroute_panel.recording.libraries import VIEW
 from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.sites import RENDER, Site, callsite
+from dbroute_panel.recording.stack import RENDER, Site, find_callsite
 
 MOST: Final = 1000
 """So many ways are remembered: somebody may make up code."""
 
-_QUERYSET_DB = code_of(QuerySet.db.fget)  # type: ignore[attr-defined]
+_QUERYSET_DB = get_code(QuerySet.db.fget)  # type: ignore[attr-defined]
 
 Way = tuple[tuple[CodeType, ...], Site, tuple[CodeType, ...], CodeType]
 """
@@ -62,7 +62,7 @@ def asked_at(frame: Any, decision: int, parent: int | None, recorder: Recorder) 
     if not recorder.callsites:
         recorder.asked = None
         return None
-    site = _walked(frame, code) if recorder.same_ways else callsite(frame)
+    site = _walked(frame, code) if recorder.same_ways else find_callsite(frame)
     # Django's methods send the query that they have asked for. Whoever else asks by itself is at work at a
     # line of its own, and may send it at another one.
     recorder.asked = (code if OF_SITES.get(code.co_filename) == 0 else None, decision, parent, site)
@@ -71,7 +71,7 @@ def asked_at(frame: Any, decision: int, parent: int | None, recorder: Recorder) 
 
 def _walked(frame: FrameType, code: CodeType) -> Site | None:
     """The site, found by walking. The way is remembered, if it leads to a view and through no template."""
-    site = callsite(frame)
+    site = find_callsite(frame)
     here: Any = frame
     inner, beyond = [], []
     while here is not None and OF_SITES.get(here.f_code.co_filename) == 0:

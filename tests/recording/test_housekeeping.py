@@ -12,7 +12,7 @@ from django.db.backends.signals import connection_created
 
 from dbroute_panel.recording import connections as watching
 from dbroute_panel.recording import transactions
-from dbroute_panel.recording.senders import receiver
+from dbroute_panel.recording.query_source import receiver
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Tag
 

@@ -31,11 +31,11 @@ ROWS = [
         (
             "tests/recording/test_answers.py",
             "tests/recording/test_links.py",
-            "tests/recording/test_senders.py",
+            "tests/recording/test_query_source.py",
         ),
     ),
     Row("Random programs, against a backend and a router that take notes", ("tests/fuzz",)),
-    Row("Each line of code is the one that asked", ("tests/recording/test_callers.py",)),
+    Row("Each line of code is the one that asked", ("tests/recording/test_stack.py",)),
     Row(
         "Requests: streamed, async, failing",
         ("tests/recording/test_requests.py", "tests/recording/test_traces.py", "tests/test_middleware.py"),

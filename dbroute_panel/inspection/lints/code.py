@@ -12,7 +12,7 @@ from django.db.migrations.operations import RunPython, RunSQL
 from django.db.migrations.operations.base import Operation
 
 from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
-from dbroute_panel.recording.files import USER, kind_of
+from dbroute_panel.recording.frame_kinds import USER, classify_file
 from dbroute_panel.records import Level
 
 
@@ -74,7 +74,7 @@ def _does_nothing(operation: RunPython | RunSQL) -> bool:
 
 def _is_projects(app_label: str) -> bool:
     """Whether the app is the project's own: migrations of installed packages are not theirs to change."""
-    return kind_of(f"{apps.get_app_config(app_label).path}/migrations/__init__.py") == USER
+    return classify_file(f"{apps.get_app_config(app_label).path}/migrations/__init__.py") == USER
 
 
 def _allows(alias: str, app_label: str) -> bool:

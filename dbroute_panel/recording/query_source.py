@@ -20,7 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.query import RawQuery
 
-from dbroute_panel.recording.files import (
+from dbroute_panel.recording.frame_kinds import (
     COMPILER,
     CURSOR,
     HANDLER,
@@ -29,12 +29,12 @@ from dbroute_panel.recording.files import (
     RAW,
     THREAD,
     USER,
-    code_of,
-    kind_of,
+    classify_file,
+    get_code,
     meet,
 )
 
-_WITH_WRAPPERS = code_of(CursorWrapper._execute_with_wrappers)  # type: ignore[attr-defined]
+_WITH_WRAPPERS = get_code(CursorWrapper._execute_with_wrappers)  # type: ignore[attr-defined]
 
 Sender = tuple[Any, FrameType | None]
 """(the compiler or RawQuery that sends a query, the frame where it is at work), or (None, None)."""
@@ -132,7 +132,7 @@ def connecting_for(frame: FrameType | None, connection: object) -> Sender:
     """Who wants a cursor of ``connection``, which connects in ``frame`` for that."""
     here: Any = frame
     while here is not None:
-        kind = kind_of(here.f_code.co_filename)
+        kind = classify_file(here.f_code.co_filename)
         names = here.f_locals if kind in (COMPILER, RAW) else {}
         if kind == COMPILER:
             me = receiver(here)
@@ -174,7 +174,7 @@ def _prepares(frame: FrameType, compiler: object, sql: object) -> bool:
 
 def _is_proxy(frame: FrameType, cursor: object) -> bool:
     """Whether a method of somebody's proxy of ``cursor`` is at work in ``frame``."""
-    return kind_of(frame.f_code.co_filename) in (LIBRARY, USER) and _leads_to(receiver(frame), cursor)
+    return classify_file(frame.f_code.co_filename) in (LIBRARY, USER) and _leads_to(receiver(frame), cursor)
 
 
 def _leads_to(value: object, cursor: object, depth: int = 2) -> bool:

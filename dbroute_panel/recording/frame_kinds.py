@@ -99,7 +99,7 @@ def user_places() -> tuple[str, ...]:
     return tuple(place for name in packages for place in places_of(name))
 
 
-def code_of(function: Any) -> Any:
+def get_code(function: Any) -> Any:
     """
     The code of a function of Django's or asgiref's, by which its frames are known.
 
@@ -128,7 +128,7 @@ BY_KINDS: Final[list[dict[Any, Any]]] = []
 _SENDERS = frozenset({CURSOR, HANDLER, COMPILER, RAW, THREAD, LIBRARY, USER})
 
 
-def kind_of(file: str) -> int:
+def classify_file(file: str) -> int:
     """The kind of a file. Somebody may make up file names: what is known begins again at 20,000."""
     if (kind := _known.get(file)) is None:
         if len(_known) >= 20_000:
@@ -151,12 +151,12 @@ def forget_on_change(*, setting: str, **kwargs: object) -> None:
         forget()
 
 
-setting_changed.connect(forget_on_change, dispatch_uid="dbroute_panel.recording.files")
+setting_changed.connect(forget_on_change, dispatch_uid="dbroute_panel.recording.frame_kinds")
 
 
 def meet(file: str) -> None:
     """Class a file that one of the walks has met for the first time."""
-    kind = kind_of(file)
+    kind = classify_file(file)
     OF_SITES[file] = kind if kind >= TEMPLATE else 0
     OF_TEMPLATES[file] = kind in (TEMPLATE, HANDLER)
     OF_ORIGINS[file] = kind if kind >= MODEL else 0

@@ -23,8 +23,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
 
-from dbroute_panel.recording import callers, files
-from dbroute_panel.recording.senders import connecting_for, sender_of
+from dbroute_panel.recording import callers, frame_kinds
+from dbroute_panel.recording.query_source import connecting_for, sender_of
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from tests.waiting import PATIENCE_SECONDS
@@ -717,7 +717,7 @@ def test_a_view_that_finds_no_database_was_not_called_by_a_compiler(monkeypatch,
 def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
     """On every version of Django: what stands for ``fetch_many()`` has its file."""
     source = "def fetch_many(run):\n    return run()\n"
-    names = made_in(files.DJANGO + "db/models/query_utils.py", source)
+    names = made_in(frame_kinds.DJANGO + "db/models/query_utils.py", source)
     monkeypatch.setattr(callers, "_FETCH_MANY", names["fetch_many"].__code__)
     with trace("test", keep=False) as t, connections["archive"].cursor() as cursor:
         read = Tag.objects.using(router.db_for_read(Tag))

@@ -10,20 +10,20 @@ from typing import Any
 from django.template.base import Node
 
 from dbroute_panel.recording import async_stack
-from dbroute_panel.recording.files import (
+from dbroute_panel.recording.frame_kinds import (
     HANDLER,
     OF_SITES,
     OF_TEMPLATES,
     TEMPLATE,
     THREAD,
     USER,
-    code_of,
-    kind_of,
+    classify_file,
+    get_code,
     meet,
 )
 from dbroute_panel.recording.libraries import ASYNC_VIEW, VIEW, Libraries, ends_the_way
 
-RENDER = code_of(Node.render_annotated)
+RENDER = get_code(Node.render_annotated)
 
 Template = tuple[str, int]
 """(name, line) of a template tag."""
@@ -36,7 +36,7 @@ line of the user's; at one of a library's what Django had called, as ``GET admin
 """
 
 
-def callsite(  # noqa: C901 - one loop, because it runs for every frame
+def find_callsite(  # noqa: C901 - one loop, because it runs for every frame
     frame: FrameType | None,
 ) -> Site | None:
     """
@@ -91,7 +91,7 @@ def meet_libraries(frame: FrameType | None, libraries: Libraries) -> FrameType |
     """Let ``libraries`` meet what there is from ``frame`` outwards; the innermost rendering of a template."""
     template, here = None, frame
     while here is not None and not libraries.meet(here):
-        kind = kind_of(here.f_code.co_filename)
+        kind = classify_file(here.f_code.co_filename)
         if kind == TEMPLATE and here.f_code is RENDER:
             template = template or here
         elif kind == THREAD and (met := _awaited(here)) is not None:
@@ -165,7 +165,7 @@ def _template_site(frame: FrameType | None, entry: str) -> Site | None:
     if frame is None or line is None:
         return None
     file = str(frame.f_locals["self"].origin.name)
-    return (file, line[1], line, None if kind_of(file) == USER else entry)
+    return (file, line[1], line, None if classify_file(file) == USER else entry)
 
 
 class _Awaiting:
@@ -178,7 +178,7 @@ class _Awaiting:
 
     def meet(self, frame: FrameType) -> _Awaiting | None:
         """Itself, as soon as nothing further out matters."""
-        if kind_of(frame.f_code.co_filename) == USER:
+        if classify_file(frame.f_code.co_filename) == USER:
             self.site = site_of(frame, None)
             return self
         self.ended = self.libraries.meet(frame)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from dbroute_panel.recording import files
-from dbroute_panel.recording.files import LIBRARY, PYTHON, USER, kind_of
+from dbroute_panel.recording import frame_kinds
+from dbroute_panel.recording.frame_kinds import LIBRARY, PYTHON, USER, classify_file
 from dbroute_panel.recording.traces import trace
 from tests.recording.installed import install
 
@@ -48,7 +48,7 @@ def called_from(url):
 
 
 def kinds(installed, *names):
-    return [kind_of((installed / name).as_posix()) for name in names]
+    return [classify_file((installed / name).as_posix()) for name in names]
 
 
 def test_the_package_of_the_root_urlconf_is_the_users_where_it_is_installed(site, installed, settings):
@@ -77,9 +77,9 @@ PROGRAM = """
 import json, sys
 import django
 django.setup()
-from dbroute_panel.recording.files import kind_of, LIBRARY, USER
+from dbroute_panel.recording.frame_kinds import classify_file, LIBRARY, USER
 kinds = {LIBRARY: "library", USER: "user"}
-print(json.dumps([kinds.get(kind_of(file)) for file in sys.argv[1:]]))
+print(json.dumps([kinds.get(classify_file(file)) for file in sys.argv[1:]]))
 """
 SETTINGS = """
     INSTALLED_APPS = ["dbroute_panel"]
@@ -141,10 +141,10 @@ def test_libraries_in_a_virtual_environment_inside_of_the_project_are_none_of_it
     settings.ROOT_URLCONF = "backend_.urls"
     (project / "__init__.py").touch()
     inside = f"{project.as_posix()}/"
-    assert inside in files.user_places()
-    assert kind_of(inside + "views.py") == USER
-    assert kind_of(inside + ".venv/lib/python3.11/site-packages/x/views.py") == LIBRARY
-    assert kind_of(inside + "site-packages/views.py") == LIBRARY
+    assert inside in frame_kinds.user_places()
+    assert classify_file(inside + "views.py") == USER
+    assert classify_file(inside + ".venv/lib/python3.11/site-packages/x/views.py") == LIBRARY
+    assert classify_file(inside + "site-packages/views.py") == LIBRARY
 
 
 def test_urls_that_are_a_module_or_a_list_of_patterns(installed, settings):
@@ -162,12 +162,12 @@ def test_django_is_no_users_code_whose_urls_it_may_have(settings):
     import django.db.models.manager
 
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
-    assert kind_of(django.contrib.auth.urls.__file__) == files.CONTRIB
-    assert kind_of(django.db.models.manager.__file__) == files.FRAMEWORK
+    assert classify_file(django.contrib.auth.urls.__file__) == frame_kinds.CONTRIB
+    assert classify_file(django.db.models.manager.__file__) == frame_kinds.FRAMEWORK
 
 
 def test_what_an_installed_package_is_started_with_is_nobodys_line():
     scripts = Path(sysconfig.get_path("scripts"))
-    assert kind_of(str(scripts / "celery")) == PYTHON
-    assert kind_of(str(scripts / "gunicorn.exe" / "__main__.py")) == PYTHON
-    assert kind_of(str(scripts / "nightly.py")) == USER
+    assert classify_file(str(scripts / "celery")) == PYTHON
+    assert classify_file(str(scripts / "gunicorn.exe" / "__main__.py")) == PYTHON
+    assert classify_file(str(scripts / "nightly.py")) == USER

@@ -20,17 +20,17 @@ from django.template.response import TemplateResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
-from dbroute_panel.recording import async_stack, callers, files
+from dbroute_panel.recording import async_stack, callers, frame_kinds
 from dbroute_panel.recording.callers import origin
-from dbroute_panel.recording.files import kind_of
+from dbroute_panel.recording.frame_kinds import classify_file
 from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.sites import callsite, place
+from dbroute_panel.recording.stack import find_callsite, place
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
 from tests.recording import urls
 
-HERE = "tests/recording/test_callers.py"
+HERE = "tests/recording/test_stack.py"
 
 
 def line_of(marker, file=__file__):
@@ -55,18 +55,18 @@ def test_files_are_classed_by_their_names():
 
     import dbroute_panel.conf
 
-    assert kind_of(django.db.models.manager.__file__) == files.FRAMEWORK
-    assert kind_of(asgiref.local.__file__) == files.FRAMEWORK
-    assert kind_of(dbroute_panel.conf.__file__) == files.FRAMEWORK
-    assert kind_of(django.db.backends.sqlite3.schema.__file__) == files.SCHEMA
-    assert kind_of(django.db.models.base.__file__) == files.MODEL
-    assert kind_of(msgspec.__file__) == files.LIBRARY
-    assert kind_of("/usr/lib/python3/dist-packages/x.py") == files.LIBRARY
-    assert kind_of(json.__file__) == files.PYTHON
-    assert kind_of("<frozen importlib._bootstrap>") == files.PYTHON
+    assert classify_file(django.db.models.manager.__file__) == frame_kinds.FRAMEWORK
+    assert classify_file(asgiref.local.__file__) == frame_kinds.FRAMEWORK
+    assert classify_file(dbroute_panel.conf.__file__) == frame_kinds.FRAMEWORK
+    assert classify_file(django.db.backends.sqlite3.schema.__file__) == frame_kinds.SCHEMA
+    assert classify_file(django.db.models.base.__file__) == frame_kinds.MODEL
+    assert classify_file(msgspec.__file__) == frame_kinds.LIBRARY
+    assert classify_file("/usr/lib/python3/dist-packages/x.py") == frame_kinds.LIBRARY
+    assert classify_file(json.__file__) == frame_kinds.PYTHON
+    assert classify_file("<frozen importlib._bootstrap>") == frame_kinds.PYTHON
     for file in (__file__, "<string>", "<console>", urls.__file__, r"C:\project\views.py"):
-        assert kind_of(file) == files.USER
-    assert kind_of(r"C:\python\Lib\site-packages\x\y.py") == files.LIBRARY
+        assert classify_file(file) == frame_kinds.USER
+    assert classify_file(r"C:\python\Lib\site-packages\x\y.py") == frame_kinds.LIBRARY
 
 
 @pytest.mark.toolbar
@@ -74,14 +74,14 @@ def test_the_toolbar_s_files_are_the_framework_s_and_those_of_its_store_the_tool
     import debug_toolbar.panels.sql
     import debug_toolbar.store
 
-    assert kind_of(debug_toolbar.panels.sql.__file__) == files.FRAMEWORK
-    assert kind_of(debug_toolbar.store.__file__) == files.OWN
+    assert classify_file(debug_toolbar.panels.sql.__file__) == frame_kinds.FRAMEWORK
+    assert classify_file(debug_toolbar.store.__file__) == frame_kinds.OWN
 
 
 def test_names_that_somebody_makes_up_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr(files, "_known", made := {})
+    monkeypatch.setattr(frame_kinds, "_known", made := {})
     for number in range(20_001):
-        kind_of(f"<made up {number}>")
+        classify_file(f"<made up {number}>")
     assert len(made) == 1
 
 
@@ -106,7 +106,7 @@ def test_the_innermost_line_counts(recorded):
 
 def test_a_place_is_the_line_that_python_says(site):
     frame = sys._getframe()
-    site_ = callsite(frame)
+    site_ = find_callsite(frame)
     assert place(site_) == (__file__, frame.f_lineno - 1, "test_a_place_is_the_line_that_python_says")
     assert place((frame.f_code, -2, None))[1] == frame.f_code.co_firstlineno
 
@@ -295,7 +295,9 @@ def test_a_nameless_tag_alone_is_no_callsite(recorded):
     assert recorded.queries[0].callsite is None
 
 
-_counting = eval(compile("lambda tags, context: tags.count()", files.DJANGO + "template/made_up.py", "eval"))
+_counting = eval(
+    compile("lambda tags, context: tags.count()", frame_kinds.DJANGO + "template/made_up.py", "eval")
+)
 
 
 # Async
@@ -476,7 +478,7 @@ def test_a_thread_handler_without_its_work_is_passed_by():
     names = {}
     source = "def thread_handler(see, args=None, loop=None):\n    return see()\n"
     exec(compile(source, sync_to_async.__code__.co_filename, "exec"), names)
-    here = names["thread_handler"](lambda: callsite(sys._getframe(1)))
+    here = names["thread_handler"](lambda: find_callsite(sys._getframe(1)))
     assert place(here)[0] == __file__
     assert thread_handler(lambda: 1) == 1
 
@@ -546,7 +548,7 @@ class Sequence(IntegerField):
             cursor.execute("SELECT 7")
         return 7
 """
-    exec(compile(source, files.DJANGO + "db/models/made_up.py", "exec"), names)
+    exec(compile(source, frame_kinds.DJANGO + "db/models/made_up.py", "exec"), names)
 
     class Sequenced(models.Model):  # noqa: DJ008
         number = names["Sequence"]()
@@ -644,6 +646,6 @@ def run(*args):
 
 def test_there_is_nothing_beyond_the_last_frame():
     assert callers._model_of_raw(None, None) is None
-    assert callsite(None) is None
+    assert find_callsite(None) is None
     assert origin(None, None, Recorder("test", "block")) == (None, None, None, None, None)
     assert callers.is_own(None) is False
