@@ -1,10 +1,8 @@
 """
 One event a row, for a spreadsheet or a data frame. It cannot be imported: ``json`` and ``ndjson`` can.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula. What a user of the
-traced site typed may be in any text, so such texts get an apostrophe in front of them, as
-https://owasp.org/www-community/attacks/CSV_Injection says; also after spaces and control characters,
-and for the full-width forms of these characters.
+Any text may hold what a user of the traced site typed, so cells that a spreadsheet would take for formulas
+are escaped.
 """
 
 from __future__ import annotations
@@ -28,10 +26,10 @@ from dbroute_panel.records import (
     Trace,
     Transaction,
 )
-from dbroute_panel.spreadsheet import harmless
+from dbroute_panel.text import escape_formula
 
-ROWS: Final = 200
-"""So many rows are handed over at a time."""
+CHUNK_ROWS: Final = 200
+"""The number of rows in a piece of the file."""
 
 Column = Callable[[Any], Any]
 
@@ -128,44 +126,20 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
 }
 
 COLUMNS: Final = (
-    *(
-        "trace",
-        "started_at",
-        "name",
-        "id",
-        "type",
-        "at_us",
-        "duration_us",
-        "alias",
-        "operation",
-        "model",
-        "route",
-    ),
-    *(
-        "router",
-        "answer",
-        "decision",
-        "decision_model",
-        "within",
-        "writes",
-        "many",
-        "atomic",
-        "transaction",
-        "rowcount",
-        "error",
-    ),
-    *("sql", "params", "instance", "args", "hints", "steps", "file", "line", "function", "template", "entry"),
-    *("hook", "robust", "outcome", "ended_at_us", "ended", "raised_at"),
-    "error_code",
+    *("trace", "started_at", "name", "id", "type", "at_us", "duration_us", "alias", "operation", "model"),
+    *("route", "router", "answer", "decision", "decision_model", "within", "writes", "many", "atomic"),
+    *("transaction", "rowcount", "error", "sql", "params", "instance", "args", "hints", "steps"),
+    *("file", "line", "function", "template", "entry", "hook", "robust", "outcome", "ended_at_us", "ended"),
+    *("raised_at", "error_code"),
 )
 """
 The first row. What an event does not have is empty. ``decision_model`` is what the routers were asked about
-when they gave the alias of a query: where it is not ``model``, nobody was asked about that.
+when they gave the alias of a query: where it is not ``model``, no router was asked about that.
 """
 
 
 def write(traces: Iterable[Trace]) -> Iterator[bytes]:
-    """A row of names, then one for each event. Holds one trace at a time."""
+    """Yield a row of names, then one for each event. Holds one trace at a time."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
@@ -173,22 +147,19 @@ def write(traces: Iterable[Trace]) -> Iterator[bytes]:
         whole = {"trace": trace.id, "started_at": trace.started_at, "name": trace.name}
         models = {decision.id: decision.model for decision in trace.decisions}
         for number, event in enumerate(trace.events, 1):
-            about = models.get(event.decision or 0) if isinstance(event, Query) else None
-            writer.writerow(_row({**whole, "decision_model": about}, event))
-            if number % ROWS == 0:
-                yield _taken(buffer)
-    yield _taken(buffer)
+            decision_model = models.get(event.decision or 0) if isinstance(event, Query) else None
+            writer.writerow(_make_row({**whole, "decision_model": decision_model}, event))
+            if number % CHUNK_ROWS == 0:
+                yield _take(buffer)
+    yield _take(buffer)
 
 
-def _row(whole: Mapping[str, Any], event: Event) -> list[Any]:
-    columns = _COLUMNS[type(event)]
-    cells = dict(whole)
-    for name, column in columns.items():
-        cells[name] = column(event)
-    return [harmless(cells.get(name)) for name in COLUMNS]
+def _make_row(whole: Mapping[str, Any], event: Event) -> list[Any]:
+    cells = {**whole, **{name: read(event) for name, read in _COLUMNS[type(event)].items()}}
+    return [escape_formula(cells.get(name)) for name in COLUMNS]
 
 
-def _taken(buffer: io.StringIO) -> bytes:
+def _take(buffer: io.StringIO) -> bytes:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()

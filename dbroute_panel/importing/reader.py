@@ -16,9 +16,9 @@ from typing import IO, Any, Final, NoReturn
 import msgspec
 from django.utils.translation import gettext as _
 
-from dbroute_panel.documents import NotUTF8Error, require_utf8
 from dbroute_panel.importing.bounds import wrong
 from dbroute_panel.records import SCHEMA, Trace, loads
+from dbroute_panel.text import NotUTF8Error, require_utf8
 
 CHUNK: Final = 1 << 18
 LONGEST: Final = 60

@@ -19,12 +19,12 @@ from django.db import connections, router
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from dbroute_panel.documents import DECODE_ERRORS, NotUTF8Error, require_utf8
 from dbroute_panel.inspection.arguments import AskError, all_models
 from dbroute_panel.inspection.isolation import Stopped
 from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.recording.snapshots import Typed, described, scalar
 from dbroute_panel.records import Action
+from dbroute_panel.text import DECODE_ERRORS, NotUTF8Error, require_utf8
 
 ASKS: Final = 20
 """How often each question about reading and writing is asked: a random answer shows itself."""

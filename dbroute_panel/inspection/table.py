@@ -6,7 +6,7 @@ import csv
 import io
 
 from dbroute_panel.inspection.map import RoutingMap
-from dbroute_panel.spreadsheet import harmless
+from dbroute_panel.text import escape_formula
 
 
 def as_csv(routes: RoutingMap) -> str:
@@ -32,4 +32,4 @@ def as_csv(routes: RoutingMap) -> str:
 
 def _cell(text: str) -> str:
     """Python's csv quotes no carriage return where lines end in a line feed; but readers end a row there."""
-    return str(harmless(text)).replace("\r", "\\r")
+    return str(escape_formula(text)).replace("\r", "\\r")

@@ -19,7 +19,6 @@ import platformdirs
 from django.conf import ENVIRONMENT_VARIABLE, settings
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.records import Trace, dumps, loads
 from dbroute_panel.stores.base import (
     EVERYTHING,
@@ -31,6 +30,7 @@ from dbroute_panel.stores.base import (
     Summary,
 )
 from dbroute_panel.stores.sqlite_file import StoreFile
+from dbroute_panel.text import DECODE_ERRORS
 
 logger = logging.getLogger(__name__)
 

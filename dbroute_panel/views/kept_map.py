@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 from django.db import router
 
-from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.inspection.lint import StaticFinding, lint
 from dbroute_panel.inspection.map import Mark, RoutingMap, marks, routing_map
 from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.stores import Store
+from dbroute_panel.text import DECODE_ERRORS
 
 NAME: Final = "routing-map/1"
 

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.csv import COLUMNS, ROWS, harmless
+from dbroute_panel.exports.csv import CHUNK_ROWS, COLUMNS, escape_formula
 from dbroute_panel.records import Action, InstanceRef, Outcome, Settled, Step
 from tests.traces import a_decision, a_long_trace, a_query, a_trace
 
@@ -105,8 +105,8 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_neutralised(cell):
 @pytest.mark.parametrize(
     "cell", ["", "SELECT 1", "a=1", "1-2", "'x", "ü", '"quoted", and\nmore', 5, -5, 1.5, None]
 )
-def test_what_is_harmless_stays(cell):
-    assert harmless(cell) == cell
+def test_what_is_no_formula_stays(cell):
+    assert escape_formula(cell) == cell
 
 
 def test_texts_keep_their_commas_quotes_and_line_ends():
@@ -115,7 +115,7 @@ def test_texts_keep_their_commas_quotes_and_line_ends():
 
 
 def test_all_events_of_all_traces_are_there_and_in_pieces():
-    traces = [a_long_trace(number, events=ROWS * 3) for number in (1, 2)]
+    traces = [a_long_trace(number, events=CHUNK_ROWS * 3) for number in (1, 2)]
     rows = rows_of(*traces)
     assert [(row["trace"], int(row["id"])) for row in rows] == [
         (trace.id, event.id) for trace in traces for event in trace.events

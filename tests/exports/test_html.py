@@ -10,8 +10,7 @@ import xml.etree.ElementTree as ET
 import html5lib
 import pytest
 
-from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.html import lines
+from dbroute_panel.exports import FORMATS, html
 from dbroute_panel.records import Callsite, Route
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace
 
@@ -143,7 +142,7 @@ def test_10000_events_that_have_nothing_in_common_are_less_than_3_mb_too():
 @pytest.fixture
 def many(monkeypatch):
     """As if there were too many events to show each of them whole."""
-    monkeypatch.setattr(lines, "FEW", 0)
+    monkeypatch.setattr(html, "MAX_FULL_ROWS", 0)
 
 
 def test_a_few_events_are_shown_whole_also_those_that_are_alike():

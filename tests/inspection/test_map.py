@@ -13,13 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dbroute_panel import trace
-from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.inspection.arguments import AskError
 from dbroute_panel.inspection.isolation import Stopped
 from dbroute_panel.inspection.map import ModelRoutes, RoutingMap, answers, dumps, loads, marks, routing_map
 from dbroute_panel.inspection.map_diff import difference
 from dbroute_panel.inspection.table import as_csv
 from dbroute_panel.records import Action
+from dbroute_panel.text import DECODE_ERRORS
 from example_site.library.models import Book
 from tests.inspection.routers import Among, Constant, Pinning, Silent
 from tools.benchmarks.counting import calls

@@ -13,7 +13,6 @@ import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.documents import DECODE_ERRORS
 from dbroute_panel.records import Trace, dumps, loads
 from dbroute_panel.stores.base import (
     EVERYTHING,
@@ -26,6 +25,7 @@ from dbroute_panel.stores.base import (
 from dbroute_panel.stores.database.alias import usable_alias, vendor
 from dbroute_panel.stores.database.connection import OwnConnection
 from dbroute_panel.stores.database.selection import as_bytes, key, where
+from dbroute_panel.text import DECODE_ERRORS
 
 logger = logging.getLogger(__name__)
 
