@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 from _pytest.junitxml import xml_key
 from asgiref.sync import SyncToAsync
+from coverage import Coverage
 from django.conf import settings as site_settings
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
@@ -66,6 +67,19 @@ def pytest_configure(config: pytest.Config) -> None:
             if TOOLBAR
             else "django-debug-toolbar is not installed. To test without it, set DBROUTE_TOOLBAR=absent."
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Pause coverage in tests that are marked ``unmeasured``."""
+    measuring = Coverage.current() if item.get_closest_marker("unmeasured") else None
+    if measuring is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 def pytest_report_header() -> str | None:

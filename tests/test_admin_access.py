@@ -12,6 +12,8 @@ from dbroute_panel.admin import TraceAdmin
 from dbroute_panel.models import Trace
 from tests.traces import a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 ID = a_trace(1).id
 ASK = {"model": "library.Book", "action": "db_for_read", "repeat": "1"}
 PAGES = {

@@ -9,6 +9,8 @@ from django.urls import reverse
 from dbroute_panel.records import Action, Callsite, Database, Outcome, Query, Route, Settled, Step
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
+pytestmark = pytest.mark.unmeasured
+
 PARTIAL = {"HX-Request-Type": "partial"}
 
 

@@ -35,6 +35,8 @@ from example_site.scenarios.running import run
 from tests.security.pages import HERE, PAGES, person, posted, url
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 PACKAGE = Path(dbroute_panel.__file__).parent
 ROOT = PACKAGE.parent
 LANGUAGES = ["de", "fr"]

@@ -14,6 +14,8 @@ from example_site.scenarios import SCENARIOS
 from example_site.scenarios.lagging_replicas import NEW, OLD
 from example_site.scenarios.running import run
 
+pytestmark = pytest.mark.unmeasured
+
 READ, WRITE, RELATION, MIGRATE = Action
 REPLICAS = {"replica1", "replica2"}
 STATIC = ("contrib-split: ", "contenttypes-on-several: ")

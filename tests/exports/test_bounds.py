@@ -16,6 +16,8 @@ from dbroute_panel.records import Callsite, InstanceRef, Request, dumps
 from dbroute_panel.redaction import redacted
 from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
 
+pytestmark = pytest.mark.unmeasured
+
 SAVED = InstanceRef(model="library.Book", pk="42", state_db="replica1", adding=False, origin=1)
 SITE = Callsite(file="views.py", line=88, function="save_book", template=("book.html", 3))
 WHOLE = a_trace(

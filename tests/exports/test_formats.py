@@ -23,6 +23,8 @@ from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
 from tests.traces import a_query, a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 IMPORTABLE = ("json", "ndjson")
 
 

@@ -14,6 +14,8 @@ from dbroute_panel.exports import FORMATS, html
 from dbroute_panel.records import Callsite, Route
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 

@@ -12,6 +12,8 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import dumps
 from tests.traces import a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 MEASURED = """
 import resource, sys, time
 from dbroute_panel.exports import FORMATS

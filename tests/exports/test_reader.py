@@ -17,6 +17,8 @@ from dbroute_panel.importing.reader import ReadError, read
 from dbroute_panel.records import dumps, loads
 from tests.traces import a_decision, a_long_trace, a_query, a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 
 class Drip(io.RawIOBase):
     """A stream that gives a few bytes at a time, as a pipe may."""

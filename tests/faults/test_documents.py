@@ -41,6 +41,8 @@ from dbroute_panel.records import (
 from tests.cli.conftest import dbroute
 from tests.traces import a_query, a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 __all__ = ["dbroute"]
 
 # Records of every kind, with everything that their types allow and JSON can hold.

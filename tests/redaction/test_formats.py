@@ -26,6 +26,8 @@ from dbroute_panel.redaction import redacted
 from tests.redaction.positions import ELSEWHERE, POSITIONS
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
+pytestmark = pytest.mark.unmeasured
+
 # Digits and letters, so that no format has to escape it, and as no id, time or hash in a file has it.
 secrets = st.from_regex(r"[jkqz]{2}[0-9]{3}[jkqz]{3}", fullmatch=True)
 numbers = st.from_regex(r"[2-9]{15}", fullmatch=True).map(int)

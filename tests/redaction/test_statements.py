@@ -15,6 +15,8 @@ from dbroute_panel.redaction import statements, without_literals
 from tests.redaction.positions import ELSEWHERE, POSITIONS, TABLES
 from tests.waiting import no_trap
 
+pytestmark = pytest.mark.unmeasured
+
 VENDORS = ["sqlite", "postgresql", "mysql", "oracle", "microsoft", ""]
 
 

@@ -13,6 +13,8 @@ from django.urls import reverse
 from dbroute_panel.views.kept_map import NAME
 from tests.security.pages import HERE, PAGES, PEOPLE, permissions_of, person, posted, served, url
 
+pytestmark = pytest.mark.unmeasured
+
 SAFE, UNSAFE = ("GET", "HEAD"), ("POST", "PUT", "DELETE")
 OWN = {"auth", "sessions", "contenttypes", "admin", "debug_toolbar"}
 """The apps whose models any page of the admin reads."""

@@ -22,6 +22,8 @@ from tests.security.accounts.models import Basket, Change, KeptSession, Mail
 from tests.security.authtoken.models import Token
 from tests.security.everywhere import documents, everywhere, files
 
+pytestmark = pytest.mark.unmeasured
+
 OLD, NEW, NEWEST = "first horse", "second staple", "third battery"
 DATABASE_CACHE = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cached_things"}

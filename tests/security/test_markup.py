@@ -23,6 +23,8 @@ from tests.security.hostile import SHAPES, attribute, bare, hostile, javascript,
 from tests.security.markup import Page
 from tests.security.pages import HERE, PAGES, posted, url
 
+pytestmark = pytest.mark.unmeasured
+
 STATIC = Path(__file__).resolve().parents[2] / "static" / "dbroute_panel"
 
 

@@ -27,6 +27,8 @@ from tests.security.pages import HERE, PAGES, person, posted, url
 from tests.traces import a_query, a_trace
 from tests.waiting import no_trap
 
+pytestmark = pytest.mark.unmeasured
+
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =cmd|'/c calc'!A1", "＝1")  # noqa: RUF001
 DANGEROUS = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001
 
