@@ -88,7 +88,7 @@ def alternatives(name: str) -> list[str]:
 
 
 def test_the_make_targets_exist() -> None:
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = "".join((ROOT / name).read_text() for name in ("Makefile", "tools/targets.mk"))
     targets = re.findall(r"^\$ make ([\w-]+)", section("Set up and run"), re.MULTILINE)
     assert "test" in targets
     for target in targets:

@@ -24,6 +24,7 @@ CHECKED_OUT = [
     "static",
     "templates",
     "docs",
+    "tools",
 ]
 
 
@@ -90,29 +91,55 @@ def test_make_says_which_python_it_needs(
     assert not (checkout / ".venv").exists()
 
 
-def test_the_header_of_the_makefile_names_the_public_targets(
+def test_an_environment_with_another_python_than_the_one_that_is_asked_for_is_refused(
+    checkout: Path, clean_environment: dict[str, str]
+) -> None:
+    (checkout / ".venv/bin").mkdir(parents=True)
+    (checkout / ".venv/.made").touch()
+    for path, version in ((".venv/bin/python", "3.11"), ("other", "3.13")):
+        (checkout / path).write_text(f"#!/bin/sh\necho {version}\n")
+        (checkout / path).chmod(0o755)
+
+    refused = subprocess.run(
+        ["make", "test", "PYTHON=./other"],
+        cwd=checkout,
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert refused.returncode != 0
+    assert ".venv has Python 3.11 and not ./other: add VENV=.venv-other, or remove .venv." in refused.stderr
+    subprocess.run(["make", "help", "PYTHON=./other"], cwd=checkout, env=clean_environment, check=True)
+
+
+def test_make_help_names_ten_targets_and_where_the_others_are(
     checkout: Path, clean_environment: dict[str, str]
 ) -> None:
     shown = subprocess.run(
         ["make"], cwd=checkout, env=clean_environment, capture_output=True, text=True, check=True
-    ).stdout
+    ).stdout.splitlines()
 
-    assert [line.split()[1] for line in shown.splitlines()] == [
+    assert [line.split()[1] for line in shown if line.startswith("make ")] == [
         "demo",
-        "test",
-        "test-busy",
-        "test-browser",
-        "test-services",
         "demo-services",
-        "test-django",
-        "test-libraries",
+        "test",
+        "test-services",
+        "test-browser",
         "test-matrix",
-        "test-fuzz",
-        "test-lowest",
-        "screenshots",
-        "bench",
-        "mutants",
+        "check",
         "docs",
         "messages",
-        "check",
+        "bench",
     ]
+    assert "tools/targets.mk" in shown[-1]
+
+
+@pytest.mark.parametrize("name", ["Makefile", "tools/targets.mk"])
+def test_every_target_that_is_described_exists(name: str) -> None:
+    text = (ROOT / name).read_text()
+    described = re.findall(r"^# +make ([\w-]+)", text, re.MULTILINE)
+
+    assert len(described) >= 8
+    assert set(described) <= set(re.findall(r"^([\w-]+):", text, re.MULTILINE))
