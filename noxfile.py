@@ -1,11 +1,11 @@
 """
-The test suite on every supported pair of Python and Django, with the debug toolbar and without it.
+Run the test suite on every supported pair of Python and Django, with the debug toolbar and without it.
 
     nox                                            all of it (make test-matrix)
     nox -k "django60 and absent" -- tests/stores   some pairs (python312 ...), and what is given to pytest
     nox -s lowest                                  with the lowest versions promised (make test-lowest)
 
-A Python that is not on this machine is said and left out; where ``CI`` is set it is an error: nox's own rule.
+nox reports a Python that is not installed and leaves it out; where ``CI`` is set, that is an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAIRS = [
     ("3.15", "6.1"),
 ]
 
-# pyenv puts a shim on PATH for every Python, also for one that is not chosen here and would not start.
+# pyenv's shims on PATH do not start a Python that is not chosen here; its folders of versions do.
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 FOUND = [
     str(folder)
@@ -35,27 +35,27 @@ FOUND = [
 os.environ["PATH"] = os.pathsep.join([*FOUND, os.environ.get("PATH", "")])
 
 
-def named(python: str, django: str) -> str:
-    """The name of a pair, which has no dots: -k would take 6.0 for a number."""
+def pair_id(python: str, django: str) -> str:
+    """Return the name of a pair, without dots, because ``-k`` takes 6.0 for a number."""
     return f"python{python}-django{django}".replace(".", "")
 
 
 @nox.session
 @nox.parametrize("toolbar", [nox.param(toolbar, id=toolbar) for toolbar in ("present", "absent")])
-@nox.parametrize("python,django", [nox.param(*pair, id=named(*pair)) for pair in PAIRS])
+@nox.parametrize("python,django", [nox.param(*pair, id=pair_id(*pair)) for pair in PAIRS])
 def tests(session: nox.Session, django: str, toolbar: str) -> None:
-    """pytest with this Django. Without the toolbar, the tests of the panel are left out."""
+    """Run pytest with this Django. Without the toolbar, the tests of the panel are left out."""
     session.install("--editable", ".[dev]", f"Django=={django}.*")
     if toolbar == "absent":
         session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "django-debug-toolbar")
         session.env["DBROUTE_TOOLBAR"] = "absent"
-    session.env["DJANGO_SETTINGS_MODULE"] = None  # somebody else's project may be in the environment
+    session.env["DJANGO_SETTINGS_MODULE"] = None  # the environment may hold those of another project
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
-    """pytest with the lowest versions that pyproject.toml promises; of what only tests need, the newest."""
+    """Run pytest with the lowest versions that pyproject.toml promises; what only tests need is the newest."""
     constraints = Path(session.create_tmp(), "lowest.txt")
     printed = session.run("python", "-m", "tools.lowest", silent=True)
     constraints.write_text(str(printed), encoding="utf-8")

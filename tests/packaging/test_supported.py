@@ -12,6 +12,7 @@ from types import ModuleType
 
 import django
 import pytest
+import yaml
 
 from tests.packaging.conftest import ROOT
 from tools.lowest import EXTRAS, lowest, main, release
@@ -76,6 +77,25 @@ def test_the_pages_name_the_pairs(pairs: list[tuple[str, str]], page: str, betwe
     text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
 
     assert in_words(pairs, between) in text
+
+
+def test_the_workflow_tests_the_pairs(pairs: list[tuple[str, str]]) -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["tests"]["strategy"]["matrix"]
+    named = [(python, version) for python in matrix["python"] for version in matrix["django"]]
+    named += [(each["python"], each["django"]) for each in matrix["include"]]
+
+    assert sorted(named) == sorted(pairs)
+
+
+def test_the_hooks_of_pre_commit_are_the_parts_of_make_check() -> None:
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    parts = re.search(r"^check: (.+)$", makefile, re.MULTILINE)
+    assert parts is not None
+
+    assert [hook["id"] for hook in local["hooks"]] == parts[1].split()
+    assert all(hook["entry"].split()[-1] == hook["id"] for hook in local["hooks"])
 
 
 def test_this_python_is_supported() -> None:
