@@ -55,7 +55,7 @@ def tests(session: nox.Session, django: str, toolbar: str) -> None:
 
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
-    """Run pytest with the lowest versions that pyproject.toml promises; what only tests need is the newest."""
+    """Run pytest with the lowest versions promised to users; what only tests need is the newest."""
     constraints = Path(session.create_tmp(), "lowest.txt")
     printed = session.run("python", "-m", "tools.lowest", silent=True)
     constraints.write_text(str(printed), encoding="utf-8")
