@@ -33,7 +33,7 @@ from dbroute_panel import stores
 from dbroute_panel.inspection.isolation import aside
 from dbroute_panel.stores import sqlite_file
 from dbroute_panel.stores.database import store as database_store
-from dbroute_panel.stores.database.connection import OwnConnection
+from dbroute_panel.stores.database.connection import StoreConnection
 from dbroute_panel.views import router_chain as routers_page
 from example_site import replication
 from example_site.scenarios import running
@@ -150,11 +150,11 @@ def unhurried(monkeypatch) -> None:
     A busy machine is none that does not answer. A test of what becomes of those sets the limit itself.
     """
     monkeypatch.setitem(aside.__kwdefaults__, "seconds", PATIENCE_SECONDS)
-    monkeypatch.setitem(OwnConnection.run.__kwdefaults__, "seconds", PATIENCE_SECONDS)
+    monkeypatch.setitem(StoreConnection.run.__kwdefaults__, "seconds", PATIENCE_SECONDS)
     monkeypatch.setattr(routers_page, "SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(sqlite_file, "TIMEOUT", PATIENCE_SECONDS)
     monkeypatch.setattr(running, "TIMEOUT", PATIENCE_SECONDS)
-    monkeypatch.setattr(database_store, "READ_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(database_store, "READ_TIMEOUT_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -53,7 +53,7 @@ def build(backend: str, options: Mapping[str, Any]) -> Store:
     bundled = [f"{__name__}.{store.__name__}" for store in (SQLiteStore, MemoryStore, DatabaseStore)]
     try:
         store_class = import_string(backend)
-    except Exception as error:  # importing runs somebody's module
+    except Exception as error:  # importing runs a module of the project's
         message = f"The store {backend!r} cannot be imported: {error}"
         raise InvalidStoreError(message, did_you_mean(backend, bundled)) from error
     if not (isinstance(store_class, type) and issubclass(store_class, Store)):

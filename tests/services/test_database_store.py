@@ -24,8 +24,8 @@ from dbroute_panel import stores
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.stores import Filter, StoreError, keep
 from dbroute_panel.stores.database import connection as own
-from dbroute_panel.stores.database import session, wrapper
-from dbroute_panel.stores.database.selection import where
+from dbroute_panel.stores.database import session
+from dbroute_panel.stores.database.store import build_where
 from tests.services.proxy import Proxy
 from tests.stores import databases
 from tests.stores.at_once import run_at_once
@@ -134,7 +134,7 @@ class TestTransactionsOfTheUser:
         assert (result.testsRun, result.failures, result.errors) == (1, [], [])
         assert store.recall("map") == b"one"  # the TestCase did roll back
         assert ids(store.summaries()) == [1]
-        assert store._own._worker.session.connection is None
+        assert store._writer._worker.session.connection is None
 
 
 class TestSeveralProcesses:
@@ -281,7 +281,7 @@ class TestIndexes:
         ],
     )
     def test_a_page_of_the_list_uses_one(self, many, traces, query, index):
-        selected, values = where(query, connections[traces].vendor)
+        selected, values = build_where(query, connections[traces].vendor)
         rows = f"FROM dbroute_panel_store_trace {selected}"
         sql = f"SELECT summary {rows} ORDER BY started DESC, n DESC LIMIT 20"
         with connections[traces].cursor() as cursor:
@@ -348,7 +348,7 @@ class TestTakenAway:
             proxy.cut()
             assert [keep(a_trace(number)) for number in (2, 3, 4)] == [False] * 3
             proxy.restore()
-            store._own._again_at = 0.0  # the pause is over
+            store._writer._retry_at = 0.0  # the pause is over
             assert keep(a_trace(5)) is True
         assert stores.lost == 3
         assert len(caplog.records) == 1
@@ -363,11 +363,11 @@ class TestTakenAway:
         assert stores.lost == 0
 
     def test_one_that_does_not_answer_costs_one_wait(self, store, as_served, proxy, monkeypatch):
-        monkeypatch.setattr(wrapper, "CONNECT_SECONDS", 2)
+        monkeypatch.setattr(session, "CONNECT_TIMEOUT_SECONDS", 2)
         monkeypatch.setattr(own, "PAUSE_SECONDS", (PATIENCE_SECONDS, PATIENCE_SECONDS))
         asked: list[str] = []
-        made = session.made
-        monkeypatch.setattr(session, "made", lambda alias: asked.append(alias) or made(alias))
+        made = session.make_connection
+        monkeypatch.setattr(session, "make_connection", lambda alias: asked.append(alias) or made(alias))
         proxy.freeze()
         assert keep(a_trace(1)) is False
         assert [keep(a_trace(number)) for number in range(2, 50)] == [False] * 48
@@ -380,11 +380,13 @@ class TestTakenAway:
         monkeypatch.setattr(own, "PAUSE_SECONDS", (PATIENCE_SECONDS, PATIENCE_SECONDS))
         proxy.freeze()  # nothing is answered until it is restored
         with pytest.raises(StoreError, match="did not answer within 1 s"):
-            store._own.run(lambda cursor: cursor.execute("SELECT 1"), seconds=1.0)
+            store._writer.run(lambda cursor: cursor.execute("SELECT 1"), seconds=1.0)
         with pytest.raises(StoreError, match="It is tried again in"):
             store.save(a_trace(2))
         proxy.restore()
-        store._own._again_at = 0.0  # the pause is over
+        late = store._writer._late
+        late.join(PATIENCE_SECONDS)
+        store._writer._retry_at = 0.0  # the pause is over
         assert keep(a_trace(3)) is True
         assert ids(store.summaries()) == [3, 1]
 
@@ -439,14 +441,14 @@ class TestLocked:
         monkeypatch.setattr(own, "PAUSE_SECONDS", (0.3, 30.0))
         monkeypatch.setattr(stores, "lost", 0)
         before = threading.active_count()
-        save = store._own.run
-        monkeypatch.setattr(store._own, "run", lambda work, then: save(work, then=then, seconds=1.0))
+        save = store._writer.run
+        monkeypatch.setattr(store._writer, "run", lambda work, then: save(work, then=then, seconds=1.0))
         waits, seen = [], []
         end = time.monotonic() + PATIENCE_SECONDS
         while len(waits) < 4 and time.monotonic() < end:
             assert keep(a_trace(1)) is False
-            if store._own._pause not in waits:
-                waits.append(store._own._pause)
+            if store._writer._pause not in waits:
+                waits.append(store._writer._pause)
             seen.append(self.backends(traces))
             assert threading.active_count() <= before + 1
             time.sleep(0.1)
@@ -454,24 +456,10 @@ class TestLocked:
         assert max(seen) <= 1
         until(lambda: self.backends(traces) == 0)
         locked()
-        store._own._again_at = 0.0  # the pause is over
+        store._writer._retry_at = 0.0  # the pause is over
         assert keep(a_trace(2)) is True
-        assert store._own._pause == 0
+        assert store._writer._pause == 0
         assert ids(store.summaries()) == [2]
-
-    def test_a_server_that_never_answers_again_keeps_no_thread(
-        self, store, as_served, traces, server, monkeypatch
-    ):
-        proxy = Proxy(server["HOST"], int(server["PORT"]))
-        monkeypatch.setitem(connections.settings[traces], "PORT", str(proxy.port))
-        store.save(a_trace(1))
-        worker = store._own._worker
-        proxy.freeze()
-        with pytest.raises(StoreError, match="did not answer within 1 s"):
-            store._own.run(lambda cursor: cursor.execute("SELECT 1"), seconds=1.0)
-        worker.join(PATIENCE_SECONDS)
-        assert not worker.is_alive()
-        proxy.cut()
 
 
 class TestCommands:

@@ -40,7 +40,7 @@ from dbroute_panel.inspection.map import routing_map
 from dbroute_panel.stores import DatabaseStore, Filter, InvalidStoreError, StoreError, build, get_store, keep
 from dbroute_panel.stores.database import alias as alias_module
 from dbroute_panel.stores.database import connection as own
-from dbroute_panel.stores.database import session, wrapper
+from dbroute_panel.stores.database import session
 from dbroute_panel.stores.database import store as store_module
 from tests.stores import databases
 from tests.stores.at_once import ROOT
@@ -170,12 +170,12 @@ class TestWhomItAsks:
     def test_its_context_is_empty(self, store):
         mine = contextvars.ContextVar("mine", default="nothing")
         mine.set("something")
-        assert store._own.run(lambda cursor: mine.get()) == "nothing"
+        assert store._writer.run(lambda cursor: mine.get()) == "nothing"
 
     def test_a_pool_of_the_users_is_left_alone(self, traces, monkeypatch):
         options = {"pool": True, "isolation_level": "serializable"}
         monkeypatch.setitem(connections.settings[traces], "OPTIONS", options)
-        made = wrapper.made(traces)
+        made = session.make_connection(traces)
         assert made.settings_dict["OPTIONS"].keys() <= {"connect_timeout"}
         assert connections.settings[traces]["OPTIONS"] is options
         assert options.keys() == {"pool", "isolation_level"}
@@ -216,7 +216,7 @@ class TestTransactions:
         with pytest.raises(
             StoreError, match="cannot be used: "
         ):  # and not that the store's tables are missing
-            store._own.run(fail)
+            store._writer.run(fail)
         assert store.count() == 1
 
         def fail_in_python(cursor):
@@ -224,7 +224,7 @@ class TestTransactions:
             raise LookupError("no such thing")
 
         with pytest.raises(StoreError, match="cannot be used: no such thing"):
-            store._own.run(fail_in_python)
+            store._writer.run(fail_in_python)
         assert store.count() == 1
 
 
@@ -277,7 +277,7 @@ class TestWhereItWorks:
             assert ids(store.summaries(Filter(alias=alias))) == expected
 
     def test_a_document_larger_than_a_packet_is_kept_in_pieces(self, store, traces):
-        noise = os.urandom(store_module.PART * 3).hex()
+        noise = os.urandom(store_module.PART_BYTES * 3).hex()
         big = a_trace(1, name=noise)
         store.save(big)
         assert store.get(big.id) == big
@@ -285,7 +285,7 @@ class TestWhereItWorks:
             cursor.execute("SELECT count(*), max(length(body)) FROM dbroute_panel_store_part")
             pieces, longest = cursor.fetchone()
         assert pieces > 2
-        assert longest == store_module.PART
+        assert longest == store_module.PART_BYTES
 
     def test_more_aliases_than_one_statement_has(self, store):
         names = [f"tenant{number:03}" for number in range(450)]
@@ -426,14 +426,14 @@ class TestTables:
         assert check_database_store(None, databases=[traces]) == []
 
     def test_checks_open_it_only_where_it_is_named(self, settings, traces, monkeypatch):
-        monkeypatch.setattr(session, "made", lambda alias: pytest.fail("opened"))
+        monkeypatch.setattr(session, "make_connection", lambda alias: pytest.fail("opened"))
         for named in (None, [], ["archive"]):
             assert check_settings(None) == check_database_store(None, databases=named) == []
 
     def test_checks_run_as_django_runs_them_open_it_only_where_it_is_named(self, traces, monkeypatch):
         opened = []
-        original = session.made
-        monkeypatch.setattr(session, "made", lambda alias: opened.append(alias) or original(alias))
+        original = session.make_connection
+        monkeypatch.setattr(session, "make_connection", lambda alias: opened.append(alias) or original(alias))
         call_command("check")
         call_command("check", tags=["dbroute_panel"])
         call_command("check", databases=["archive"])
@@ -505,19 +505,19 @@ class TestConnection:
 
     def test_under_a_test_runner_it_is_closed_at_once(self, store):
         store.save(a_trace(1))
-        assert store._own._worker.session.connection is None
+        assert store._writer._worker.session.connection is None
 
     def test_else_it_stays_open_and_is_used_again(self, store, as_served):
         store.save(a_trace(1))
-        first = store._own._worker.session.connection
+        first = store._writer._worker.session.connection
         assert first is not None
         store.save(a_trace(2))
-        assert store._own._worker.session.connection is first
+        assert store._writer._worker.session.connection is first
 
     def test_it_is_closed_after_a_while_and_its_thread_ends(self, store, as_served, monkeypatch):
         monkeypatch.setattr(own, "IDLE_SECONDS", 0.05)
         store.save(a_trace(1))
-        worker = store._own._worker
+        worker = store._writer._worker
         worker.join(PATIENCE_SECONDS)
         assert not worker.is_alive()
         assert worker.session.connection is None
@@ -526,16 +526,16 @@ class TestConnection:
     def test_it_does_not_end_while_somebody_brings_work(self, store, as_served, monkeypatch):
         monkeypatch.setattr(own, "IDLE_SECONDS", 0.05)
         store.save(a_trace(1))
-        worker = store._own._worker
+        worker = store._writer._worker
         with own._lock:
             time.sleep(0.2)
             assert worker.is_alive()
-            job = worker.take(lambda cursor: "done", None, PATIENCE_SECONDS)
+            job = worker.submit(lambda cursor: "done", None, PATIENCE_SECONDS)
         assert job.result(PATIENCE_SECONDS) == "done"
 
     def test_it_can_be_closed_at_any_time(self, store, as_served):
         store.save(a_trace(1))
-        worker = store._own._worker
+        worker = store._writer._worker
         store.close()
         assert not worker.is_alive()
         assert worker.session.connection is None
@@ -551,7 +551,7 @@ class TestConnection:
         with pytest.raises(StoreError, match="cannot be reached"):
             store.save(a_trace(2))
         monkeypatch.undo()
-        store._own._again_at = 0.0  # the pause is over
+        store._writer._retry_at = 0.0  # the pause is over
         assert ids(store.summaries()) == [1]
 
     def test_an_alias_that_is_gone(self, traces):
@@ -562,7 +562,7 @@ class TestConnection:
 
     def test_work_that_comes_from_its_own_thread_is_done_without_waiting(self, store):
         """A response that nobody closed is delivered where it is collected."""
-        store._own.run(lambda cursor: store.save(a_trace(1)))
+        store._writer.run(lambda cursor: store.save(a_trace(1)))
         store.remember("map", b"after that")
         assert ids(store.summaries()) == [1]
 
@@ -593,7 +593,7 @@ class TestConnection:
         monkeypatch.setattr(own._Worker, "start", refused)
         store.save(a_trace(1))
         assert ids(store.summaries()) == [1]
-        assert store._own._worker is None
+        assert store._writer._worker is None
 
 
 class TestFork:
@@ -628,15 +628,14 @@ class TestFork:
     def test_after_a_fork_that_runs_no_python_hooks_too(self, store, as_served, monkeypatch):
         """As uWSGI forks. Here the process is said to be another: libraries may not survive it in a test."""
         store.save(a_trace(1))
-        parents = store._own._worker
+        parents = store._writer._worker
         monkeypatch.setattr(os, "getpid", lambda: -1)
         store.save(a_trace(2))
-        assert store._own._worker is not parents
+        assert store._writer._worker is not parents
         assert own._abandoned == [parents]
         assert parents.session.connection is not None
         store.close()
         monkeypatch.undo()
-        store._own._left.clear()
         own._abandoned.clear()
         parents.jobs.put(None)
         parents.join(PATIENCE_SECONDS)
@@ -644,7 +643,7 @@ class TestFork:
 
     def test_what_is_the_parents_is_not_closed(self, store, as_served, monkeypatch):
         store.save(a_trace(1))
-        parents = store._own._worker
+        parents = store._writer._worker
         monkeypatch.setattr(own, "_abandoned", [])
         monkeypatch.setattr(os, "getpid", lambda: -1)
         store.close()
@@ -691,13 +690,13 @@ class TestOutOfReach:
     @pytest.fixture
     def attempts(self, monkeypatch):
         made: list[str] = []
-        real = session.made
+        real = session.make_connection
 
         def counted(alias):
             made.append(alias)
             return real(alias)
 
-        monkeypatch.setattr(session, "made", counted)
+        monkeypatch.setattr(session, "make_connection", counted)
         return made
 
     def test_losses_are_counted_and_logged_once_and_it_recovers(
@@ -728,7 +727,7 @@ class TestOutOfReach:
                 store.save(a_trace(1))
             with pytest.raises(StoreError, match=r"It is tried again in \d+ s\."):
                 store.save(a_trace(1))
-            waits.append(round(store._own._again_at - time.monotonic()))
+            waits.append(round(store._writer._retry_at - time.monotonic()))
             clock[0] += waits[-1] + 1
         assert waits == [1, 2, 4, 8, 16, 30, 30]
         assert len(attempts) == 7
@@ -762,9 +761,9 @@ class TestOutOfReach:
             release.wait(PATIENCE_SECONDS)
             late.append(threading.current_thread())
 
-        hung = store._own._worker
+        hung = store._writer._worker
         with pytest.raises(StoreError, match=r"did not answer within 0\.1 s"):
-            store._own.run(slowly, seconds=0.1)
+            store._writer.run(slowly, seconds=0.1)
         with pytest.raises(StoreError, match="It is tried again in 1 s"):
             store.save(a_trace(2))
         for _ in range(3):
@@ -779,6 +778,23 @@ class TestOutOfReach:
         assert hung.session.connection is None
         assert ids(store.summaries()) == [3, 1]
 
+    def test_what_never_ends_is_given_up_after_a_while(self, store, as_served, clock):
+        store.save(a_trace(1))
+        release, holding, became = self.hold(store, 0.1)
+        holding.join(PATIENCE_SECONDS)
+        assert "did not answer" in str(became[0])
+        hung = store._writer._late
+        clock[0] += own.ABANDON_SECONDS - 1
+        with pytest.raises(StoreError, match="has yet to answer"):
+            store.save(a_trace(2))
+        clock[0] += 2
+        store.save(a_trace(3))
+        assert hung.is_alive()
+        assert ids(store.summaries()) == [3, 1]
+        release.set()
+        hung.join(PATIENCE_SECONDS)
+        assert hung.session.connection is None
+
     def hold(self, store, seconds: float) -> tuple[threading.Event, threading.Thread, list[object]]:
         """Something is under way until the event is set; what became of it is in the list."""
         release, began, became = threading.Event(), threading.Event(), []
@@ -789,7 +805,7 @@ class TestOutOfReach:
 
         def run():
             try:
-                became.append(store._own.run(work, seconds=seconds))
+                became.append(store._writer.run(work, seconds=seconds))
             except StoreError as error:
                 became.append(error)
 
@@ -801,33 +817,33 @@ class TestOutOfReach:
     def test_what_could_not_begin_in_time_is_given_up_and_nothing_else(self, store, as_served, monkeypatch):
         monkeypatch.setattr(stores, "lost", 0)
         release, holding, became = self.hold(store, PATIENCE_SECONDS)
-        worker = store._own._worker
+        worker = store._writer._worker
         with pytest.raises(StoreError, match=r"was busy with other traces for 0\.1 s"):
-            store._own.run(lambda cursor: pytest.fail("it was given up"), seconds=0.1)
-        assert store._own._again_at == 0
-        assert store._own._worker is worker
+            store._writer.run(lambda cursor: pytest.fail("it was given up"), seconds=0.1)
+        assert store._writer._retry_at == 0
+        assert store._writer._worker is worker
         release.set()
         holding.join(PATIENCE_SECONDS)
         assert became == [None]
         assert keep(a_trace(1)) is True
-        assert store._own._worker is worker
+        assert store._writer._worker is worker
 
     def test_who_waits_behind_something_that_takes_too_long_gives_it_up(self, store, as_served):
         release, holding, became = self.hold(store, 0.2)
-        worker = store._own._worker
+        worker = store._writer._worker
         with pytest.raises(StoreError, match="did not answer"):
-            store._own.run(lambda cursor: pytest.fail("it was given up"), seconds=0.4)
+            store._writer.run(lambda cursor: pytest.fail("it was given up"), seconds=0.4)
         holding.join(PATIENCE_SECONDS)
         assert "did not answer" in str(became[0])
-        assert store._own._worker is None
-        assert store._own._again_at > 0
+        assert store._writer._worker is None
+        assert store._writer._retry_at > 0
         release.set()
         worker.join(PATIENCE_SECONDS)
 
     def test_a_list_that_takes_long_keeps_no_trace_from_being_saved(self, store, as_served):
         release, began = threading.Event(), threading.Event()
         looking = threading.Thread(
-            target=lambda: store._pages.run(lambda cursor: began.set() or release.wait(PATIENCE_SECONDS))
+            target=lambda: store._reader.run(lambda cursor: began.set() or release.wait(PATIENCE_SECONDS))
         )
         looking.start()
         assert began.wait(PATIENCE_SECONDS)
@@ -840,9 +856,9 @@ class TestOutOfReach:
     @pytest.mark.parametrize("closing", [lambda store: store.close(), lambda store: own._before_fork()])
     def test_closing_keeps_nobody_waiting(self, store, traces, as_served, closing, monkeypatch):
         """Neither another store, nor what is under way, which may need the lock too."""
-        monkeypatch.setattr(own, "FORK_SECONDS", 0.3)
+        monkeypatch.setattr(own, "FORK_TIMEOUT_SECONDS", 0.3)
         release, holding, became = self.hold(store, PATIENCE_SECONDS)
-        worker = store._own._worker
+        worker = store._writer._worker
         ended = threading.Event()
 
         def close():
@@ -853,7 +869,7 @@ class TestOutOfReach:
 
         ending = threading.Thread(target=close)
         ending.start()
-        until(lambda: store._own._worker is not worker)
+        until(lambda: store._writer._worker is not worker)
         other = DatabaseStore(alias=traces)
         other.save(a_trace(1))
         assert holding.is_alive()
@@ -881,9 +897,9 @@ class TestOutOfReach:
             raise IntegrityError("there is one already")
 
         with pytest.raises(StoreError, match="there is one already"):
-            store._own.run(contradicted, seconds=2)
+            store._writer.run(contradicted, seconds=2)
         assert len(tried) == 4
-        assert store._own._again_at == 0
+        assert store._writer._retry_at == 0
 
     def test_only_what_was_done_shows_that_it_is_up(self, store, as_served, clock):
         """A database may accept connections, and answer nothing."""
@@ -891,21 +907,20 @@ class TestOutOfReach:
         for _ in range(4):
             release, holding, _became = self.hold(store, 1.0)
             holding.join(PATIENCE_SECONDS)
-            waits.append(store._own._pause)
+            waits.append(store._writer._pause)
             release.set()
-            (left,) = store._own._left
-            left.join(PATIENCE_SECONDS)
+            store._writer._late.join(PATIENCE_SECONDS)
             clock[0] += 60
         assert waits == [1, 2, 4, 8]
         store.save(a_trace(1))
-        assert store._own._pause == 0
+        assert store._writer._pause == 0
 
     def test_a_timeout_of_the_drivers_is_an_error_like_others(self, store):
         def timed_out(cursor):
             raise TimeoutError("the driver's own")
 
         with pytest.raises(StoreError, match="cannot be used: the driver's own"):
-            store._own.run(timed_out)
+            store._writer.run(timed_out)
 
 
 class TestDocumentation:
@@ -965,7 +980,7 @@ class TestDocumentation:
         result = unittest.TestResult()
         unittest.TestSuite([Asking()]).run(result)
         assert (result.testsRun, result.failures, result.errors) == (1, [], [])
-        store._own.is_up()
+        store._writer.mark_up()
         assert store.count() == 0
 
 

@@ -1,4 +1,4 @@
-"""Can the store be in the database that its option ``alias`` names, and if not, in which?"""
+"""The check of the option ``alias`` of ``DatabaseStore``."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from django.db.utils import load_backend
 
 from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.stores.base import InvalidStoreError
-from dbroute_panel.stores.database.selection import CONTAINS
 from dbroute_panel.suggestions import did_you_mean
 
 APP: Final = "dbroute_panel.stores.database"
+VENDORS: Final = frozenset({"postgresql", "mysql", "sqlite"})
 
 
-def vendor(alias: str) -> str:
-    """Of the database ``alias``: imports its backend, and connects to nothing."""
+def vendor_of(alias: str) -> str:
+    """Return the vendor of the database ``alias``: imports its backend, and connects to nothing."""
     found: str = load_backend(settings.DATABASES[alias]["ENGINE"]).DatabaseWrapper.vendor
     return found
 
 
-def usable_alias(alias: object) -> str:
-    """``alias`` as it can be used; raises ``InvalidStoreError``."""
+def validate_alias(alias: object) -> str:
+    """Return ``alias`` if the store can be there; raise ``InvalidStoreError`` with the next thing to do."""
     replica_of = replicas()
     valid = [
         name for name, database in settings.DATABASES.items() if name not in replica_of and is_real(database)
@@ -41,7 +41,7 @@ def usable_alias(alias: object) -> str:
     if alias in replica_of:
         message = f"The option 'alias' names {alias!r}, which is a replica of {replica_of[alias]!r}."
         raise InvalidStoreError(message, hint)
-    if vendor(alias) not in CONTAINS:
+    if vendor_of(alias) not in VENDORS:
         message = f"The option 'alias' names {alias!r}, which is not PostgreSQL, MySQL or MariaDB."
         raise InvalidStoreError(message, "Use another alias, or another store.")
     if not apps.is_installed(APP):
@@ -51,5 +51,5 @@ def usable_alias(alias: object) -> str:
 
 
 def is_real(database: dict[str, Any]) -> bool:
-    """``{}`` is none, nor is what ``connections`` makes of it."""
+    """Return whether it is a database: ``{}`` is none, nor is what ``connections`` makes of it."""
     return database.get("ENGINE") not in (None, DUMMY)

@@ -1,18 +1,12 @@
 """
-How does the store reach its database without touching a connection of the user's?
+A connection to the store's database that has nothing to do with the user's, on a thread of its own.
 
-By a connection of its own, on a thread of its own. ``connections[alias]`` will not do,
-since saving would then take part in whatever the user's code does there: a trace would be rolled back
-with ``ATOMIC_REQUESTS``, could not be saved in a transaction that PostgreSQL has aborted, or in a block
-that ends on an event loop (Django refuses its connections there); and a request that never needed that
-database would hold a connection to it until the server's limit is reached. So the backend's wrapper is
-made anew from the settings of the alias: it is in no ``connections``, in no pool, and tells neither
-``connection_created`` nor the SQL log of it, because a receiver may run queries, count, or reach for
-``connections[alias]``. The thread belongs to no request and no event loop, its context is empty (so
-nothing of it is recorded), and whoever waits for it can stop waiting when a server does not answer: then the
-server is told beforehand how long it may take, it is hung up on, and until the thread has come back there
-is no other, so that a server in trouble is not sent more and more connections. What is not used is closed
-soon, and under a test runner at once, which could not drop its database otherwise.
+``connections[alias]`` of the caller would make saving take part in whatever the user's code does there: a
+trace would be rolled back with ``ATOMIC_REQUESTS``, and could not be saved in a transaction that PostgreSQL
+has aborted. On a thread that belongs to no request and no event loop a trace can be saved from everywhere
+(Django refuses its connections on an event loop), its context is empty (so nothing of it is recorded), and
+the caller can stop waiting when a server does not answer. Until the thread has come back no other is started,
+so that a server in trouble is not sent more and more connections.
 """
 
 from __future__ import annotations
@@ -38,22 +32,23 @@ from dbroute_panel.stores.database.session import Session, Unreachable, Work, is
 
 T = TypeVar("T")
 
-#: How long somebody waits for what is done on it, other processes' locks and all.
-SECONDS: Final = 10.0
-#: After so long without work the connection is closed and its thread ends.
+#: How long a caller waits for its work, other processes' locks and all.
+WORK_TIMEOUT_SECONDS: Final = 10.0
+#: The connection is closed and its thread ends after this time without work.
 IDLE_SECONDS: Final = 30.0
-#: A database that did not answer is left alone for so long, and twice as long each time, up to the second.
+#: How long a database that did not answer is left alone: first, and at most. It doubles each time.
 PAUSE_SECONDS: Final = (1.0, 30.0)
-
-#: A fork waits so long for what is under way, and then leaves it to the parent.
-FORK_SECONDS: Final = 1.0
+#: How long work that did not end in time keeps others from being tried; then its thread is given up.
+ABANDON_SECONDS: Final = 60.0
+#: How long a fork waits for what is under way; then that is left to the parent.
+FORK_TIMEOUT_SECONDS: Final = 1.0
 
 _lock = threading.RLock()
-_used: weakref.WeakSet[OwnConnection] = weakref.WeakSet()
+_connections: weakref.WeakSet[StoreConnection] = weakref.WeakSet()
 _abandoned: list[_Worker] = []
 
 
-class OwnConnection:
+class StoreConnection:
     """
     A connection of this process to the database ``alias``. Making one opens nothing.
 
@@ -64,143 +59,131 @@ class OwnConnection:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self._worker: _Worker | None = None
-        self._left: list[_Worker] = []  # they were told to end, and may not have ended yet
+        self._late: _Worker | None = None  # it did not end in time, or when it was told to
         self._pause = 0.0
-        self._down = ""
-        self._again_at = 0.0
+        self._reason = ""
+        self._retry_at = 0.0
 
-    def run(self, work: Work[T], *, then: Work[object] | None = None, seconds: float = SECONDS) -> T:
+    def run(
+        self, work: Work[T], *, then: Work[object] | None = None, seconds: float = WORK_TIMEOUT_SECONDS
+    ) -> T:
         """
-        ``work(cursor)`` in a transaction of its own, and again if that met a deadlock.
+        Run ``work(cursor)`` in a transaction, and again if that met a deadlock.
 
-        ``then`` follows in another, once the first is committed; what goes wrong there does not matter.
-        Raises ``StoreError``: at once for a while after the database did not answer, so that not every
-        request waits for it, else after ``seconds`` at the latest.
+        ``then`` follows in another, once the first is committed; its errors are ignored.
+
+        Raises:
+            StoreError: At once for a while after the database did not answer, so that not every request
+                waits for it, else after ``seconds`` at the latest.
         """
         with _lock:
-            if (wait := self._again_at - time.monotonic()) > 0:
-                raise StoreError(f"{self._down} It is tried again in {wait:.0f} s.")
-            worker = self._working()
-            job = worker.take(work, then, seconds)
+            if (wait := self._retry_at - time.monotonic()) > 0:
+                raise StoreError(f"{self._reason} It is tried again in {wait:.0f} s.")
+            worker = self._get_worker()
+            outcome = worker.submit(work, then, seconds)
         if threading.current_thread() is worker:
-            # A response that nobody closed is delivered when it is collected, wherever that is: here too.
+            # A response that was never closed is delivered when it is collected, on any thread: here too.
             return None  # type: ignore[return-value]
         try:
-            return job.result(seconds)
+            return outcome.result(seconds)
         except TimeoutError as error:
             text = f"The database {self.alias!r} did not answer within {seconds:g} s."
-            if job.cancel() and not worker.is_late():
+            if outcome.cancel() and not worker.is_late():
                 text = f"The database {self.alias!r} was busy with other traces for {seconds:g} s."
-            elif self.is_late(worker, text):
-                worker.give_up()
+            else:
+                self.give_up(worker, text)
             raise StoreError(text) from error
 
-    def is_late(self, worker: _Worker, why: str) -> bool:
+    def give_up(self, worker: _Worker, reason: str) -> None:
         """Leave the database alone if ``worker`` is at something for longer than that may take."""
         with _lock:
-            if self._worker is not worker or not worker.is_late():
-                return False
-            self._worker = None
-            self._left.append(worker)
-            self.is_down(why)
-            return True
+            if self._worker is worker and worker.is_late():
+                self._worker, self._late = None, worker
+                worker.jobs.put(None)
+                self.mark_down(reason)
 
-    def is_down(self, why: str) -> None:
+    def mark_down(self, reason: str) -> None:
         """Leave the database alone for a while."""
         first, longest = PAUSE_SECONDS
         self._pause = min(max(first, self._pause * 2), longest)
-        self._down = why
-        self._again_at = time.monotonic() + self._pause
+        self._reason = reason
+        self._retry_at = time.monotonic() + self._pause
 
-    def is_up(self) -> None:
-        self._pause = self._again_at = 0.0
+    def mark_up(self) -> None:
+        self._pause = self._retry_at = 0.0
 
-    def close(self, seconds: float = SECONDS) -> None:
+    def close(self, seconds: float = WORK_TIMEOUT_SECONDS) -> None:
         """Close the connection when what is under way is done. It can still be used afterwards."""
         with _lock:
-            self._drop_those_of_another_process()
+            self._abandon_parents()
             worker, self._worker = self._worker, None
             if worker is None:
                 return
-            self._left.append(worker)
+            self._late = worker
             worker.jobs.put(None)
         # Not under the lock: every request needs it, and perhaps what is under way.
         if threading.current_thread() is not worker:
             worker.join(seconds)
 
-    def leave(self, worker: _Worker) -> bool:
-        """Whether ``worker`` may end: no work came meanwhile."""
-        if not _lock.acquire(blocking=False):
-            return False  # somebody is bringing work, or closing
-        try:
-            if self._worker is worker and worker.jobs.empty():
-                self._worker = None
-            return self._worker is not worker
-        finally:
-            _lock.release()
-
-    def _working(self) -> _Worker:
-        self._drop_those_of_another_process()
+    def _get_worker(self) -> _Worker:
+        self._abandon_parents()
         if self._worker is None:
-            self._left = [worker for worker in self._left if worker.is_alive()]
-            if len(self._left) > 1 or any(worker.is_late() for worker in self._left):
+            if self._late is not None and self._late.blocks_others():
                 raise StoreError(f"The database {self.alias!r} has yet to answer what it was asked before.")
-            self._worker = _Worker(self)
-            _used.add(self)
+            self._worker, self._late = _Worker(self), None
+            _connections.add(self)
         return self._worker
 
-    def _drop_those_of_another_process(self) -> None:
-        """What came along in a fork: the connection is the parent's to close, so it is kept for ever."""
+    def _abandon_parents(self) -> None:
+        """Keep what came along in a fork without using it: its connection is the parent's to close."""
         process = os.getpid()
-        _abandoned.extend(worker for worker in self._left if worker.process != process)
-        self._left = [worker for worker in self._left if worker.process == process]
         if self._worker is not None and self._worker.process != process:
             _abandoned.append(self._worker)
             self._worker = None
+        if self._late is not None and self._late.process != process:
+            _abandoned.append(self._late)
+            self._late = None
 
 
 class _Job(NamedTuple):
-    """What is to be done, and where what became of it is waited for."""
-
     outcome: Future[Any]
     work: Work[Any]
     then: Work[object] | None
     seconds: float
-    taken_at: float
+    submitted_at: float
 
 
 class _Worker(threading.Thread):
     """The thread that has the connection, and does one job after another."""
 
-    def __init__(self, own: OwnConnection) -> None:
-        super().__init__(name=f"dbroute_panel store ({own.alias})", daemon=True)
-        self.own = own
+    def __init__(self, owner: StoreConnection) -> None:
+        super().__init__(name=f"dbroute_panel store ({owner.alias})", daemon=True)
+        self.owner = owner
         self.process = os.getpid()
         self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self.session = Session(own.alias)
+        self.session = Session(owner.alias)
         self.free_since = 0.0
-        self.until = math.inf  # when what is under way should have been done
+        self.deadline = math.inf  # of the job under way
 
     def is_late(self) -> bool:
-        return is_over(self.until)
+        return is_over(self.deadline)
 
-    def give_up(self) -> None:
-        """It ends, and so does what it waits for."""
-        self.jobs.put(None)
-        self.session.hang_up()
+    def blocks_others(self) -> bool:
+        """Return whether no other may be started, because this one is at work and not given up yet."""
+        return self.is_late() and self.is_alive() and time.monotonic() < self.deadline + ABANDON_SECONDS
 
-    def take(self, work: Work[T], then: Work[object] | None, seconds: float) -> Future[T]:
-        """Do ``work`` when what came before is done; the thread begins with the first."""
-        job: Future[T] = Future()
-        self.jobs.put(_Job(job, work, then, seconds, time.monotonic()))
+    def submit(self, work: Work[T], then: Work[object] | None, seconds: float) -> Future[T]:
+        """Do ``work`` when what came before is done; the thread starts with the first."""
+        outcome: Future[T] = Future()
+        self.jobs.put(_Job(outcome, work, then, seconds, time.monotonic()))
         if self.ident is None:
             try:
                 self.start()
-            except RuntimeError:  # at the end of the interpreter no thread begins: then it is done here
-                self.own._worker = None
+            except RuntimeError:  # no thread starts while the interpreter ends: then it is done here
+                self.owner._worker = None
                 self.jobs.put(None)
                 self.run()
-        return job
+        return outcome
 
     def run(self) -> None:
         contextvars.Context().run(self._serve)
@@ -210,8 +193,11 @@ class _Worker(threading.Thread):
             try:
                 job = self.jobs.get(timeout=IDLE_SECONDS)
             except Empty:
-                if self.own.leave(self):
-                    break
+                with _lock:
+                    if self.jobs.empty():
+                        if self.owner._worker is self:
+                            self.owner._worker = None
+                        break
                 continue
             if job is None:
                 break
@@ -222,51 +208,46 @@ class _Worker(threading.Thread):
     def _do(self, job: _Job) -> None:
         if not job.outcome.set_running_or_notify_cancel():
             return
-        if self.session.hung_up:
-            job.outcome.set_exception(StoreError(self.own._down))
-            return
         # It may take as long as it would have taken without what came before.
-        self.until = max(job.taken_at, self.free_since) + job.seconds
+        self.deadline = max(job.submitted_at, self.free_since) + job.seconds
         try:
-            result = self._done(job.work)
+            result = self._run(job.work)
             if job.then is not None:
                 with suppress(StoreError):
-                    self._done(job.then)
+                    self._run(job.then)
         except BaseException as error:  # noqa: BLE001 - it is raised where the job came from
-            outcome = partial(job.outcome.set_exception, error)
+            deliver = partial(job.outcome.set_exception, error)
         else:
-            outcome = partial(job.outcome.set_result, result)
+            deliver = partial(job.outcome.set_result, result)
             if not self.is_late():
-                self.own.is_up()
-        late = f"The database {self.own.alias!r} did not answer within {job.seconds:g} s."
-        # Asked first without the lock: its holder may be waiting for this.
-        if self.is_late() and self.own.is_late(self, late):
-            self.give_up()
-        self.until = math.inf
+                self.owner.mark_up()
+        if self.is_late():
+            late = f"The database {self.owner.alias!r} did not answer within {job.seconds:g} s."
+            self.owner.give_up(self, late)
+        self.deadline = math.inf
         self.free_since = time.monotonic()
-        if hasattr(mail, "outbox"):  # as setup_test_environment() leaves it
+        if hasattr(mail, "outbox"):  # setup_test_environment() was called: its databases will be dropped
             self.session.close()
-        outcome()
+        deliver()
 
-    def _done(self, work: Work[T]) -> T:
+    def _run(self, work: Work[T]) -> T:
         try:
-            return self.session.run(work, self.until)
+            return self.session.run(work, self.deadline)
         except Unreachable as error:
-            if not self.session.hung_up:
-                self.own.is_down(str(error))
+            self.owner.mark_down(str(error))
             raise
 
 
-def _close_all(seconds: float = SECONDS) -> None:
+def _close_all(seconds: float = WORK_TIMEOUT_SECONDS) -> None:
     with _lock:
-        used = list(_used)
-    until = time.monotonic() + seconds
-    for own in used:
-        own.close(max(until - time.monotonic(), 0))
+        used = list(_connections)
+    deadline = time.monotonic() + seconds
+    for connection in used:
+        connection.close(max(deadline - time.monotonic(), 0))
 
 
 def _before_fork() -> None:
-    _close_all(FORK_SECONDS)
+    _close_all(FORK_TIMEOUT_SECONDS)
     _lock.acquire()
 
 

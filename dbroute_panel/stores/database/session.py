@@ -1,9 +1,10 @@
 """
-How is work done over a connection that is nobody's but the store's?
+Work over a private connection, in transactions.
 
-It is opened when there is work, and again when the settings of its alias have changed or the server has
-closed it. Each piece of work is a transaction, of which the server is told how long it may take; what met a
-deadlock is done again.
+The connection is opened when there is work, and again when the settings of its alias have changed or the
+server has closed it. It is made from the settings of the alias by the backend's own wrapper, and is in no
+``connections`` and in no pool. Each piece of work is a transaction, of which the server is told how long it
+may take; what met a deadlock is done again.
 """
 
 from __future__ import annotations
@@ -20,15 +21,23 @@ from django.db.backends.utils import CursorWrapper
 from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.stores.base import StoreError
-from dbroute_panel.stores.database.wrapper import GENERAL, NO_TABLE, TRANSIENT, is_one_of, made
 
 T = TypeVar("T")
 Work = Callable[[CursorWrapper], T]
 
-#: How often something is tried again that contradicts another process's.
-CONFLICTS: Final = 3
-#: Clocks that are read in two threads may differ by so much.
-TOLERANCE: Final = 0.05
+CONNECT_TIMEOUT_SECONDS: Final = 3
+
+#: How often work that contradicts another process's is tried again.
+MAX_CONFLICTS: Final = 3
+#: Clocks that are read in two threads may differ by this.
+CLOCK_TOLERANCE_SECONDS: Final = 0.05
+
+#: Error codes of deadlocks, and of waits for locks that were too long: PostgreSQL's, MySQL's, SQLite's.
+TRANSIENT_CODES: Final = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213, 5, 6})
+#: Error codes of a missing table: PostgreSQL's, MySQL's.
+NO_TABLE_CODES: Final = frozenset({"42P01", "42S02", 1146})
+#: SQLite's error code of a statement that it cannot prepare, also because of a missing table.
+SQLITE_ERROR_CODES: Final = frozenset({1})
 
 #: PostgreSQL's. A trace is worth no waiting for a disk, or for replicas that a commit is made to wait for.
 BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = {milliseconds}"
@@ -39,92 +48,116 @@ _random = random.Random()  # noqa: S311 - how long to wait is no secret; never t
 
 
 class Unreachable(StoreError):
-    """There is no connection to be had."""
+    """No connection can be made."""
+
+
+class _PrivateWrapper:
+    """
+    Mixed into the class of a backend's wrapper, so that nothing of the project's notices the connection.
+
+    It connects as Django does, but sends no ``connection_created``, whose receivers may run queries or count,
+    and logs no SQL.
+    """
+
+    queries_logged = False
+
+    def connect(self: Any) -> None:
+        self.check_settings()
+        self.connection = self.get_new_connection(self.get_connection_params())
+        self.set_autocommit(True)
+        self.init_connection_state()
+
+
+def make_connection(alias: str) -> Any:
+    """
+    Return a wrapper for ``alias``, not yet connected: outside of its pool, and of its isolation level.
+
+    Django's defaults for the level (READ COMMITTED) are what the store's statements are made for.
+    """
+    connection: Any = connections.create_connection(alias)
+    kind = type(connection)
+    connection.__class__ = type(kind.__name__, (_PrivateWrapper, kind), {})
+    options = dict(connection.settings_dict["OPTIONS"])
+    options.pop("pool", None)
+    options.pop("isolation_level", None)
+    if connection.vendor != "sqlite":
+        options.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+    connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
+    return connection
 
 
 class Session:
-    """
-    A connection to the database ``alias``, for one thread; another may hang up on it.
-
-    Making one opens nothing.
-    """
+    """A connection to the database ``alias``, for one thread. Making one opens nothing."""
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.connection: Any = None
         self.opened_for: dict[str, Any] | None = None
-        self.limit = 0  # in seconds, as MySQL knows it
-        self.hung_up = False
+        self.limit_seconds = 0  # as MySQL knows it
 
-    def hang_up(self) -> None:
-        """Whoever waits for the server has an error at once, and nothing is done over it any more."""
-        self.hung_up = True
-        if (connection := self.connection) is not None:
-            connection.hang_up()
-
-    def run(self, work: Work[T], until: float) -> T:
+    def run(self, work: Work[T], deadline: float) -> T:
         """
-        ``work(cursor)`` in a transaction, which should be over at ``until`` (``time.monotonic()``).
+        Run ``work(cursor)`` in a transaction, which should be over at ``deadline`` (``time.monotonic()``).
 
-        Raises ``Unreachable`` if there is no connection to be had, else ``StoreError``.
+        Raises:
+            Unreachable: No connection can be made.
+            StoreError: Anything else went wrong.
         """
         conflicts = 0
         try:
             while True:
                 was_open = self._connect()
                 try:
-                    return self._in_transaction(work, until)
+                    return self._run_in_transaction(work, deadline)
                 except Error as error:
                     conflicts += isinstance(error, IntegrityError)
-                    conflict = isinstance(error, IntegrityError) and conflicts <= CONFLICTS
+                    conflict = isinstance(error, IntegrityError) and conflicts <= MAX_CONFLICTS
                     # One that was open may have been closed by the server meanwhile: try a new one.
-                    again = was_open or conflict or is_one_of(error, TRANSIENT)
-                    if not again or self.hung_up or is_over(until):
+                    again = was_open or conflict or has_code(error, TRANSIENT_CODES)
+                    if not again or is_over(deadline):
                         raise
                     self.close()
                     time.sleep(_random.uniform(0.001, 0.02))
         except StoreError:
             raise
         except Exception as error:
-            text = self._in_words(error)
+            text = self._explain(error)
             self.close()
             raise StoreError(text) from error
 
-    def _in_transaction(self, work: Work[T], until: float) -> T:
+    def _run_in_transaction(self, work: Work[T], deadline: float) -> T:
         with self.connection.cursor() as cursor:
-            self._begin(cursor, until)
+            self._begin(cursor, deadline)
             result = work(cursor)
             cursor.execute("COMMIT")
         return result
 
-    def _begin(self, cursor: CursorWrapper, until: float) -> None:
-        """Whoever waits will hang up, which a server that waits for a lock does not notice."""
-        rest = max(until - time.monotonic(), TOLERANCE)
+    def _begin(self, cursor: CursorWrapper, deadline: float) -> None:
+        """Begin, and tell the server when to end what waits for a lock: it does not notice who gave up."""
+        rest = max(deadline - time.monotonic(), CLOCK_TOLERANCE_SECONDS)
         if self.connection.vendor == "postgresql":
             cursor.execute(BEGIN.format(milliseconds=math.ceil(rest * 1000)))
             return
-        if self.connection.vendor == "mysql" and (limit := math.ceil(rest)) != self.limit:
+        if self.connection.vendor == "mysql" and (limit := math.ceil(rest)) != self.limit_seconds:
             cursor.execute(LIMIT.format(seconds=limit))
-            self.limit = limit
+            self.limit_seconds = limit
         cursor.execute("BEGIN")
 
     def _connect(self) -> bool:
-        """Whether there was a connection already."""
+        """Connect, unless it is connected; return whether it was."""
         try:
             if (given := connections.settings.get(self.alias)) is None:
                 raise ConnectionDoesNotExist("it is no longer in DATABASES")
             if self.connection is not None and self.opened_for == given:
                 return True
             self.close()
-            self.connection = made(self.alias)
+            self.connection = make_connection(self.alias)
             self.opened_for = dict(given)
-            self.limit = 0
+            self.limit_seconds = 0
             self.connection.ensure_connection()
-            if self.hung_up:
-                raise TimeoutError("it took too long to connect")
         except Exception as error:
             self.close()
-            text = f"The database {self.alias!r} cannot be reached: {one_line(error)}."
+            text = f"The database {self.alias!r} cannot be reached: {to_one_line(error)}."
             raise Unreachable(text) from error
         return False
 
@@ -134,14 +167,18 @@ class Session:
             with suppress(Exception):  # it may be broken: then there is nothing left to close
                 connection.close()
 
-    def _in_words(self, error: Exception) -> str:
-        if self._lacks_tables(error):
-            return no_tables(self.alias)
-        return f"The database {self.alias!r} cannot be used: {one_line(error)}."
+    def _explain(self, error: Exception) -> str:
+        if not self._lacks_tables(error):
+            return f"The database {self.alias!r} cannot be used: {to_one_line(error)}."
+        from dbroute_panel.stores.database.apps import StoreConfig
+
+        command = f"manage.py migrate --database={self.alias} {StoreConfig.label}"
+        return f"The database {self.alias!r} has no tables for traces. Make them with {command!r}."
 
     def _lacks_tables(self, error: Exception) -> bool:
-        """Whether a table was missing, by the code of the error, and it is the store's own that is."""
-        if not is_one_of(error, GENERAL if self.connection.vendor == "sqlite" else NO_TABLE):
+        """Return whether a table was missing, by the code of the error, and it is the store's own that is."""
+        codes = SQLITE_ERROR_CODES if self.connection.vendor == "sqlite" else NO_TABLE_CODES
+        if not has_code(error, codes):
             return False
         from dbroute_panel.stores.database.models import Part
 
@@ -151,17 +188,19 @@ class Session:
         return False
 
 
-def is_over(until: float) -> bool:
-    """Whether it is ``until``, as far as clocks can tell."""
-    return time.monotonic() >= until - TOLERANCE
+def is_over(deadline: float) -> bool:
+    """Return whether it is ``deadline``, as far as clocks can tell."""
+    return time.monotonic() >= deadline - CLOCK_TOLERANCE_SECONDS
 
 
-def no_tables(alias: str) -> str:
-    from dbroute_panel.stores.database.apps import StoreConfig
+def has_code(error: BaseException, codes: frozenset[object]) -> bool:
+    """Return whether the driver's error behind Django's has one of these codes."""
+    cause = error.__cause__
+    found = {getattr(cause, name, None) for name in ("sqlstate", "pgcode")}
+    found.add(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    found.update(code for code in getattr(cause, "args", ())[:1] if isinstance(code, int))
+    return not codes.isdisjoint(found)
 
-    command = f"manage.py migrate --database={alias} {StoreConfig.label}"
-    return f"The database {alias!r} has no tables for traces. Make them with {command!r}."
 
-
-def one_line(error: Exception) -> str:
+def to_one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
