@@ -87,6 +87,19 @@ def alternatives(name: str) -> list[str]:
     return [f"{before}{one}{after}" for one in inside.split(",")]
 
 
+def test_what_the_page_about_the_architecture_names_is_there() -> None:
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    picture = (ROOT / "docs/images/architecture.svg").read_text()
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text)) | {"CONTRIBUTING.md"}
+    drawn = re.findall(r">([a-z_]+/|[a-z_]+\.py)<", picture)
+
+    assert len(named) > 20
+    assert [
+        name for name in named if not any((ROOT / part / name).exists() for part in ("", "dbroute_panel"))
+    ] == []
+    assert [name for name in drawn if not any(name in one for one in named)] == []
+
+
 def test_the_make_targets_exist() -> None:
     makefile = "".join((ROOT / name).read_text() for name in ("Makefile", "tools/targets.mk"))
     targets = re.findall(r"^\$ make ([\w-]+)", section("Set up and run"), re.MULTILINE)
