@@ -1,5 +1,5 @@
 """
-The trace document, ``dbroute-trace/1``: what recording writes and every reader reads.
+The trace document, ``dbroute-trace/2``: what recording writes and every reader reads.
 
 Plain facts as msgspec structs, in the order and under the names of the JSON export. Nothing
 here knows Django's ORM, so a trace can be read on a machine without the traced project.
@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-SCHEMA: Final = "dbroute-trace/1"
+SCHEMA: Final = "dbroute-trace/2"
 
 
 class Action(enum.StrEnum):
@@ -41,8 +41,8 @@ class Outcome(enum.StrEnum):
     NOT_ASKED = "not_asked"
 
 
-class Settled(enum.StrEnum):
-    """What settled a decision."""
+class DecidedBy(enum.StrEnum):
+    """Who or what decided the answer to a question."""
 
     ROUTER = "router"
     INSTANCE = "instance"
@@ -52,7 +52,7 @@ class Settled(enum.StrEnum):
     ERROR = "error"
 
 
-class Route(enum.StrEnum):
+class RouteKind(enum.StrEnum):
     """Why a query ran on its alias."""
 
     ROUTER = "router"
@@ -114,7 +114,7 @@ class InstanceRef(Record, frozen=True, kw_only=True):
     """
     A model instance as it was when it was seen.
 
-    ``origin`` is the id of the decision of this trace that put ``state_db`` into
+    ``origin_id`` is that of the decision of this trace that put ``state_db`` into
     ``instance._state.db``, or None.
     """
 
@@ -122,7 +122,7 @@ class InstanceRef(Record, frozen=True, kw_only=True):
     pk: str | None
     state_db: str | None
     adding: bool
-    origin: int | None = None
+    origin_id: int | None = None
 
 
 Hint = InstanceRef | TypeRef | str | int | float | bool | None
@@ -156,7 +156,7 @@ class Step(Record, frozen=True, kw_only=True):
 
 
 class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decision"):
-    """One question to the routers: who was asked, in order, and what settled it."""
+    """One question to the routers: who was asked, in order, and what decided it."""
 
     id: int
     action: Action
@@ -166,9 +166,9 @@ class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decisio
     args: dict[str, Any] | None
     hints: dict[str, Any]
     steps: tuple[Step, ...]  # so is all that an event has several of: lists are work for the collector
-    settled_by: Settled
+    decided_by: DecidedBy
     answer: str | int | float | bool | TypeRef | None
-    parent: int | None = None
+    parent_id: int | None = None
     callsite: Callsite | None = None
 
     def __post_init__(self) -> None:
@@ -198,14 +198,14 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     operation: str
     writes: bool
     model: str | None
-    route: Route
-    decision: int | None
+    route: RouteKind
+    decision_id: int | None
     instance: InstanceRef | None
     atomic: bool
-    transaction: int | None
+    transaction_number: int | None
     rowcount: int | None
     error: str | None
-    within: int | None
+    parent_id: int | None
     callsite: Callsite | None
     error_code: str | int | None = None
     """What the database calls the error: an SQLSTATE of five signs, or the number of its own that it has."""
@@ -215,7 +215,7 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
 
 class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="transaction"):
     """
-    The opening or ending of a transaction or savepoint. ``transaction`` counts per alias, from 1.
+    The opening or ending of a transaction or savepoint. ``transaction_number`` counts per alias, from 1.
 
     ``by_orm`` of a ``begin``: Django's ORM opened it for the one call that it was in, as bulk_create() does.
     """
@@ -224,7 +224,7 @@ class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="tran
     alias: str
     at_us: int
     operation: Operation
-    transaction: int | None
+    transaction_number: int | None
     callsite: Callsite | None
     by_orm: bool = False
 
@@ -233,7 +233,7 @@ class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_co
     """
     A function that was given to ``on_commit()`` of ``alias``, by the dotted name of its code.
 
-    ``atomic``: whether a transaction was open there, and ``transaction`` is its number; that of ``TestCase``
+    ``atomic``: whether a transaction was open there, and ``transaction_number`` is its; that of ``TestCase``
     itself does not count. ``ended_at_us`` is None while it waits.
     """
 
@@ -244,7 +244,7 @@ class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_co
     robust: bool
     atomic: bool
     outcome: HookOutcome
-    transaction: int | None
+    transaction_number: int | None
     callsite: Callsite | None
     ended_at_us: int | None = None
 
@@ -254,8 +254,8 @@ class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="
     An exception that left an ``atomic()`` block or ended the trace: one event, by the outermost that it left.
 
     ``ended`` is None for one of Django's own that is wrong routing and was caught before it left anything.
-    ``alias`` and ``transaction`` are of the outermost ``atomic()`` that it left, or None. ``callsite`` is the
-    innermost line of the user's that it went through, ``raised_at`` the line where it came out of Django.
+    ``alias`` and ``transaction_number`` are of the outermost ``atomic()`` that it left, or None. ``callsite``
+    is the innermost line of the user's that it went through, ``raised_at`` where it came out of Django.
     Of what Django refuses before any SQL because the databases do not fit: ``model`` was to be used on
     ``using``, ``other`` is the alias of what does not fit; else they are None.
     """
@@ -265,7 +265,7 @@ class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="
     error: str
     ended: Literal["trace", "atomic"] | None
     alias: str | None
-    transaction: int | None
+    transaction_number: int | None
     callsite: Callsite | None
     raised_at: Callsite | None
     model: str | None = None
@@ -333,7 +333,7 @@ class SessionWrite(Record, frozen=True, kw_only=True):
 class Trace(Record, frozen=True, kw_only=True):
     """What was recorded in one request or block: ``events``, and of each kind those that there are."""
 
-    schema: Literal["dbroute-trace/1"] = SCHEMA
+    schema: Literal["dbroute-trace/2"] = SCHEMA
     id: str
     name: str
     kind: Literal["request", "block", "command", "task"]

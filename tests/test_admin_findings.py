@@ -71,7 +71,7 @@ class TestATrace:
         assert "Something is unknown-alias." in words(row)
 
     def test_a_decision_with_two_queries_is_marked_once(self, admin, store):
-        events = [a_decision(1), a_query(2, decision=1), a_query(3, decision=1)]
+        events = [a_decision(1), a_query(2, decision_id=1), a_query(3, decision_id=1)]
         store.save(a_trace(1, events=events, findings=[found(Level.WARNING, "router-queried", 1)]))
         body = admin.get(url("change", a_trace(1).id)).content.decode()
         assert len(re.findall(r"<summary(?:(?!</summary>).)*dbroute-level-warning", body, re.DOTALL)) == 1

@@ -65,8 +65,12 @@ def test_another_trace_with_the_same_id_is_named_and_nothing_imported(admin, sto
         (b"<html>", "traces.json: Line 1: This is no exported trace"),
         (dumps(a_trace(1)) + b"\n{", "traces.json: Line 2: The document that begins here is not complete."),
         (
-            dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"trace/1", b"trace/2"),
-            "traces.json: Line 2: This is a dbroute-trace/2 document, which a newer dbroute_panel wrote",
+            dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"trace/2", b"trace/3"),
+            "traces.json: Line 2: This is a dbroute-trace/3 document, which a newer dbroute_panel wrote",
+        ),
+        (
+            dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"trace/2", b"trace/1"),
+            "traces.json: Line 2: This is a dbroute-trace/1 document, which an earlier version",
         ),
         (dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b'"kind":"request"', b'"kind":5'), "Line 2: "),
     ],

@@ -457,7 +457,7 @@ class TestOneTrace:
                     sql=f"SELECT {HOSTILE} FROM x",
                     params=[HOSTILE],
                     error=HOSTILE,
-                    decision=1,
+                    decision_id=1,
                     instance=ref,
                     callsite=callsite,
                 ),
@@ -510,7 +510,7 @@ class TestWalkThrough:
         whys = [re.search(r'dbroute-why[^>]*">([^<]*)', row)[1] for row in rows]
         assert whys == ["AuthRouter"] * 2 + ["PrimaryReplicaRouter"] * 3
         insert = next(q for q in trace.queries if q.operation == "INSERT")
-        bound = insert.instance.origin
+        bound = insert.instance.origin_id
         shown = text(page_of(admin, trace, f"?event={insert.id}"))
         assert re.search(
             rf"hint instance new library\.Book _state\.db = primary, put there by decision #{bound}, "
@@ -545,7 +545,7 @@ class TestExport:
         assert response["Content-Disposition"] == f'attachment; filename="dbroute-{a_trace(1).id}.json"'
         body = b"".join(response.streaming_content)
         assert body.strip() == dumps(a_trace(1))
-        assert json.loads(body)["schema"] == "dbroute-trace/1"
+        assert json.loads(body)["schema"] == "dbroute-trace/2"
 
     def test_an_unknown_format_or_trace_is_404(self, admin, store):
         store.save(a_trace(1))

@@ -17,7 +17,7 @@ from django.utils.html import escape
 from dbroute_panel import trace
 from dbroute_panel.inspection.isolation import aside
 from dbroute_panel.management.commands.dbroute import Command
-from dbroute_panel.records import Action, Callsite, InstanceRef, Settled
+from dbroute_panel.records import Action, Callsite, DecidedBy, InstanceRef
 from example_site.library.models import Book, Person
 from example_site.users.models import User as Reader
 from example_site.variants import in_order, swapped
@@ -220,7 +220,7 @@ class TestAsking:
         assert "There was nothing to ask: this trace has no decisions." in text(ask(admin, a_trace(1)))
 
     def test_what_was_recorded_is_text(self, admin, store):
-        decision = a_decision(1, model=HOSTILE, answer=HOSTILE, hints={}, settled_by=Settled.ROUTER)
+        decision = a_decision(1, model=HOSTILE, answer=HOSTILE, hints={}, decided_by=DecidedBy.ROUTER)
         store.save(a_trace(1, name=HOSTILE, request=None, routers=[HOSTILE], events=[decision]))
         body = ask(admin, a_trace(1)).content.decode()
         assert "<script>alert(1)" not in body

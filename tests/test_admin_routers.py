@@ -13,7 +13,7 @@ from django.test import Client
 
 from dbroute_panel import trace
 from dbroute_panel.presentation import Experience, ShortNames, highlighted
-from dbroute_panel.records import Action, Outcome, Settled, Step
+from dbroute_panel.records import Action, DecidedBy, Outcome, Step
 from dbroute_panel.views import router_chain as page
 from dbroute_panel.views.databases import MASK, facts, harmless
 from example_site.library.models import Book
@@ -129,7 +129,7 @@ class TestExperience:
             Step(router="a.C", outcome=Outcome.RAISED, error="KeyError: 1", duration_us=9.0),
             Step(router="a.D", outcome=Outcome.NOT_ASKED),
         ]
-        failed = a_decision(1, steps=steps, settled_by=Settled.ERROR, answer=None)
+        failed = a_decision(1, steps=steps, decided_by=DecidedBy.ERROR, answer=None)
         quick = a_decision(2, steps=[Step(router="a.A", outcome=Outcome.PASSED, duration_us=3.0)])
         experience.add(a_trace(1, events=[failed, quick]))
         tally = experience.of("a.A", Action.READ)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import zlib
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -12,7 +15,7 @@ from django.utils import timezone
 
 from dbroute_panel.presentation import Palette, shares_of
 from dbroute_panel.recording import project
-from dbroute_panel.records import Database, Request
+from dbroute_panel.records import Database, Request, dumps
 from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
 from dbroute_panel.views.databases import project_palette
@@ -413,3 +416,19 @@ class TestFilters:
         assert admin.get(LIST + url, headers=PARTIAL).status_code == 204
         store.save(a_trace(5, duration_us=200_000.0))
         assert shown(admin.get(LIST + url, headers=PARTIAL)) == ids(5, 2)
+
+
+def test_a_trace_that_an_earlier_version_kept_breaks_no_page(admin, store):
+    for number in (1, 2):
+        store.save(a_trace(number))
+    old = dumps(a_trace(1)).replace(b"trace/2", b"trace/1").replace(b"decided_by", b"settled_by")
+    with closing(sqlite3.connect(store.path)) as file, file:
+        file.execute("UPDATE document SET body = ? WHERE n = 1", [zlib.compress(old)])
+        summary = "replace(CAST(summary AS TEXT), 'trace/2', 'trace/1')"
+        file.execute(f"UPDATE trace SET summary = {summary} WHERE n = 1")
+    response = admin.get(LIST)
+    assert (response.status_code, shown(response)) == (200, ids(2))
+    for page in ("change", "replay", "delete"):
+        response = admin.get(f"{LIST}{a_trace(1).id}/{page}/")
+        assert response.status_code == 404
+        assert "There is no trace “" in words(response.content.decode())

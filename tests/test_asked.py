@@ -25,7 +25,7 @@ from dbroute_panel.panel.rows import lines_of
 from dbroute_panel.presentation import Index, Listing, Wanted, decided_in, detail_of
 from dbroute_panel.presentation.comparison import Difference, compared
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
-from dbroute_panel.records import Action, InstanceRef, Level, Route
+from dbroute_panel.records import Action, InstanceRef, Level, RouteKind
 from dbroute_panel.redaction import redacted
 from example_site.library.models import Book, Review
 from example_site.users.models import User
@@ -46,14 +46,14 @@ def poll(id=1, **changes):
 
 def record(id=2, **changes):
     """A query that ran on the alias of a decision about another model."""
-    fields = {"model": "shop.Record", "decision": 1, "sql": "INSERT INTO shop_record VALUES (1)"}
+    fields = {"model": "shop.Record", "decision_id": 1, "sql": "INSERT INTO shop_record VALUES (1)"}
     return a_query(id, "primary", **fields | changes)
 
 
 @pytest.fixture
 def passed_on():
     """A decision, the query that it was about, and one whose alias is the same answer."""
-    own = a_query(2, "primary", model="shop.Poll", decision=1, sql="INSERT INTO shop_poll VALUES (1)")
+    own = a_query(2, "primary", model="shop.Poll", decision_id=1, sql="INSERT INTO shop_poll VALUES (1)")
     return a_trace(events=[poll(), own, record(3)], routers=["routers.ReplicaRouter"])
 
 
@@ -150,7 +150,7 @@ class TestRows:
 
     def test_compared_with_a_query_that_a_router_decided_about(self, passed_on):
         own = poll(4, model="shop.Record")
-        asked = a_trace(events=[*passed_on.events[:2], own, record(5, decision=4)])
+        asked = a_trace(events=[*passed_on.events[:2], own, record(5, decision_id=4)])
         rows = compared(passed_on, asked).rows[Difference.DECIDER]
         assert [(row.a[0].by, row.b[0].by) for row in rows] == [
             ("an answer about shop.Poll", "ReplicaRouter")
@@ -171,7 +171,7 @@ class TestExports:
         assert own.attributes["dbroute.router"] == "routers.ReplicaRouter"
         assert "dbroute.decision.model" not in own.attributes
         assert other.attributes["dbroute.decision.model"] == "shop.Poll"
-        assert {"dbroute.router", "dbroute.answer", "dbroute.settled_by"}.isdisjoint(other.attributes)
+        assert {"dbroute.router", "dbroute.answer", "dbroute.decided_by"}.isdisjoint(other.attributes)
         assert own.link == other.link == decision.id
 
     def test_a_span_of_raw_sql_on_a_router_s_alias_has_both(self):
@@ -194,7 +194,7 @@ class TestExports:
 
     def test_documents_are_as_they_were(self, passed_on):
         assert records.loads(records.dumps(passed_on)) == passed_on
-        assert [query.route for query in passed_on.queries] == [Route.ROUTER, Route.ROUTER]
+        assert [query.route for query in passed_on.queries] == [RouteKind.ROUTER, RouteKind.ROUTER]
 
     def test_a_row_of_it_looks_as_one_that_no_router_decided(self, passed_on):
         own, other = Listing(Index(passed_on)).page().rows

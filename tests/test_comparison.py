@@ -11,12 +11,12 @@ from dbroute_panel.records import (
     Action,
     Callsite,
     Database,
+    DecidedBy,
     Dropped,
     InstanceRef,
     Level,
     Outcome,
-    Route,
-    Settled,
+    RouteKind,
     Step,
 )
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
@@ -92,8 +92,8 @@ class TestMatching:
         assert matched(a(a_query(1)), b(a_query(1, callsite=renamed))) == [("both", [1], [1])]
 
     def test_decisions_that_led_to_no_query_are_matched_too_and_only_these(self):
-        first = a(a_decision(1), a_query(2, decision=1), a_decision(3, action=Action.WRITE))
-        second = b(a_decision(1, action=Action.WRITE), a_decision(2), a_query(3, decision=2))
+        first = a(a_decision(1), a_query(2, decision_id=1), a_decision(3, action=Action.WRITE))
+        second = b(a_decision(1, action=Action.WRITE), a_decision(2), a_query(3, decision_id=2))
         assert matched(first, second) == [("both", [2], [3]), ("both", [3], [1])]
 
     def test_a_decision_never_matches_a_query(self):
@@ -176,7 +176,7 @@ class TestDifferences:
         ]
 
     def test_another_route_to_the_same_database_is_another_decider(self):
-        first, second = a(a_query(1, route=Route.DEFAULT)), b(a_query(1, route=Route.EXPLICIT))
+        first, second = a(a_query(1, route=RouteKind.DEFAULT)), b(a_query(1, route=RouteKind.EXPLICIT))
         assert kinds(first, second) == {"decider": 1}
         (row,) = compared(first, second).rows[Difference.DECIDER]
         assert [part.by for part in row.a] == ["default, no router had an opinion"]
@@ -185,7 +185,7 @@ class TestDifferences:
     def test_another_router_is_another_decider_and_is_named(self):
         def decided(router):
             step = Step(router=router, outcome=Outcome.ANSWERED, answer="replica1")
-            return [a_decision(1, steps=[step]), a_query(2, decision=1)]
+            return [a_decision(1, steps=[step]), a_query(2, decision_id=1)]
 
         first, second = a(*decided("routers.AuthRouter")), b(*decided("other.AuthRouter"))
         (row,) = compared(first, second).rows[Difference.DECIDER]
@@ -197,18 +197,18 @@ class TestDifferences:
     def test_another_object_is_no_other_decider(self):
         def decided(pk):
             hint = InstanceRef(model="library.Book", pk=pk, state_db="replica1", adding=False)
-            decision = a_decision(1, steps=[], settled_by=Settled.INSTANCE, hints={"instance": hint})
-            return [decision, a_query(2, decision=1, route=Route.INSTANCE)]
+            decision = a_decision(1, steps=[], decided_by=DecidedBy.INSTANCE, hints={"instance": hint})
+            return [decision, a_query(2, decision_id=1, route=RouteKind.INSTANCE)]
 
         assert kinds(a(*decided("1")), b(*decided("2"))) == {"same": 1}
 
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
-            ({"settled_by": Settled.SAME_DATABASE}, "_state.db compared, no router had an opinion"),
-            ({"settled_by": Settled.ALLOWED}, "allowed, no router had an opinion"),
-            ({"settled_by": Settled.ERROR, "answer": None}, "a router raised"),
-            ({"settled_by": Settled.INSTANCE}, "the instance's database"),
+            ({"decided_by": DecidedBy.SAME_DATABASE}, "_state.db compared, no router had an opinion"),
+            ({"decided_by": DecidedBy.ALLOWED}, "allowed, no router had an opinion"),
+            ({"decided_by": DecidedBy.ERROR, "answer": None}, "a router raised"),
+            ({"decided_by": DecidedBy.INSTANCE}, "the instance's database"),
         ],
     )
     def test_who_decided_is_said_in_words(self, changes, words):
@@ -219,9 +219,9 @@ class TestDifferences:
     @pytest.mark.parametrize(
         ("route", "words"),
         [
-            (Route.ROUTER, "a router"),
-            (Route.CURSOR, "raw cursor"),
-            (Route.SCHEMA, "schema editor"),
+            (RouteKind.ROUTER, "a router"),
+            (RouteKind.CURSOR, "raw cursor"),
+            (RouteKind.SCHEMA, "schema editor"),
         ],
     )
     def test_of_a_query_without_its_decision_too(self, route, words):

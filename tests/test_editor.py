@@ -60,7 +60,9 @@ def test_without_the_setting_there_is_no_editor():
 
 @pytest.fixture
 def trace(store):
-    trace = a_trace(1, events=[a_decision(1), a_query(2, decision=1), *(a_decision(n) for n in range(3, 9))])
+    trace = a_trace(
+        1, events=[a_decision(1), a_query(2, decision_id=1), *(a_decision(n) for n in range(3, 9))]
+    )
     store.save(trace)
     return trace
 

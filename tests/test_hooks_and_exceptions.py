@@ -27,16 +27,18 @@ from tests.traces import a_decision, a_finding, a_hook, a_query, a_trace, a_tran
 TRACE = a_trace(
     events=[
         a_decision(1),
-        a_query(2, decision=1),
+        a_query(2, decision_id=1),
         a_transaction(3),
         a_hook(4, robust=True),
         an_exception(5),
-        a_hook(6, "replica1", outcome=HookOutcome.RAN_AT_ONCE, atomic=False, transaction=None),
+        a_hook(6, "replica1", outcome=HookOutcome.RAN_AT_ONCE, atomic=False, transaction_number=None),
         a_hook(7, outcome=HookOutcome.DISCARDED),
         a_hook(8, outcome=HookOutcome.PENDING, ended_at_us=None),
         an_exception(9, ended="atomic"),
-        an_exception(10, alias=None, transaction=None, raised_at=None, error="LookupError: of reader 42"),
-        an_exception(11, ended=None, alias=None, transaction=None, model="users.Card"),
+        an_exception(
+            10, alias=None, transaction_number=None, raised_at=None, error="LookupError: of reader 42"
+        ),
+        an_exception(11, ended=None, alias=None, transaction_number=None, model="users.Card"),
     ],
     findings=[a_finding("stale-read", 4, 5)],
 )
@@ -79,8 +81,8 @@ class TestDocument:
         ("number", "field", "value", "said"),
         [
             (3, "ended_at_us", -1, "ended_at_us is -1"),
-            (3, "transaction", -1, "transaction is -1"),
-            (4, "transaction", 2**70, "transaction is 11805"),
+            (3, "transaction_number", -1, "transaction_number is -1"),
+            (4, "transaction_number", 2**70, "transaction_number is 11805"),
             (4, "raised_at", {"file": "x", "line": 2**70, "function": "f"}, "raised_at.line is 11805"),
             (3, "outcome", "perhaps", "outcome"),
             (4, "ended", "perhaps", "ended"),
@@ -250,7 +252,7 @@ class TestFormats:
         assert outside == ["dbroute.finding", "dbroute.on_commit", "exception", "exception"]
 
     def test_a_request_that_failed_says_by_what(self):
-        failed = a_trace(status=500, events=[an_exception(1, alias=None, transaction=None)])
+        failed = a_trace(status=500, events=[an_exception(1, alias=None, transaction_number=None)])
         whole = next(spans_of(failed))
         assert whole.error.startswith("TransactionManagementError")
         assert whole.attributes["error.type"] == "500"
@@ -276,7 +278,7 @@ class TestWriting:
         fields = {"id": 2, "start": perf_counter_ns(), "error": ("IntegrityError", message)}
         return RawException(
             **fields
-            | {"ended": "trace", "alias": None, "transaction": None, "site": None, "raised_at": None}
+            | {"ended": "trace", "alias": None, "transaction_number": None, "site": None, "raised_at": None}
             | changes
         )
 

@@ -39,7 +39,7 @@ def trace(store):
         1,
         events=[
             a_decision(1, callsite=LIBRARYS),
-            a_query(2, decision=1, callsite=LIBRARYS),
+            a_query(2, decision_id=1, callsite=LIBRARYS),
             a_query(3, callsite=MIDDLEWARES),
             a_query(4, callsite=CALLSITE),
         ],

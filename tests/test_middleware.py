@@ -131,7 +131,7 @@ def test_atomic_requests_are_transactions_of_the_trace(client, store, settings, 
     client.get("/plain/")
     document = last(store)
     assert [event.operation.value for event in document.transactions] == ["begin", "commit"]
-    assert (document.queries[0].atomic, document.queries[0].transaction) == (True, 1)
+    assert (document.queries[0].atomic, document.queries[0].transaction_number) == (True, 1)
 
 
 def test_a_stream_keeps_its_trace_open_until_it_is_closed(client, store):

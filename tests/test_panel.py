@@ -394,7 +394,7 @@ class TestShowing:
         assert "as in #" not in words(content(client, toolbar))
 
     def test_of_a_thousand_queries_that_are_alike_each_has_its_own_values(self, client, store, toolbar):
-        shown = kept(client, store, toolbar, [a_query(n, decision=None) for n in range(1, 1_001)])
+        shown = kept(client, store, toolbar, [a_query(n, decision_id=None) for n in range(1, 1_001)])
         assert len(shown.encode()) < LARGEST
         assert "and 900 more events" in words(shown)
         for n in range(2, EVENTS + 1):
@@ -417,7 +417,7 @@ class TestShowing:
             site = Callsite(file="library/views.py", line=n, function="book")
             events += [
                 a_decision(n, hints={"instance": hint}, callsite=site),
-                a_query(n + 1, decision=n, sql=sql, callsite=site),
+                a_query(n + 1, decision_id=n, sql=sql, callsite=site),
             ]
         shown = kept(client, store, toolbar, events)
         assert len(shown.encode()) < LARGEST

@@ -24,11 +24,11 @@ from dbroute_panel.presentation.rows import FOLDED, PAGE, what
 from dbroute_panel.records import (
     Action,
     Database,
+    DecidedBy,
     Dropped,
     InstanceRef,
     Outcome,
-    Route,
-    Settled,
+    RouteKind,
     Step,
     TypeRef,
 )
@@ -118,7 +118,7 @@ class TestColours:
 
 class TestRows:
     def test_a_query_shows_who_decided_and_its_decision_has_no_row(self):
-        (row,) = rows_of([a_decision(1), a_query(2, decision=1)])
+        (row,) = rows_of([a_decision(1), a_query(2, decision_id=1)])
         assert (row.id, row.kind, row.why, row.by) == (2, "query", "ReplicaRouter", "router")
         assert row.database.alias == "replica1"
         assert row.what == "SELECT library_book"
@@ -126,16 +126,16 @@ class TestRows:
         assert row.anchors == (1,)
 
     def test_only_the_first_query_of_a_decision_has_its_anchor(self):
-        rows = rows_of([a_decision(1), a_query(2, decision=1), a_query(3, decision=1)])
+        rows = rows_of([a_decision(1), a_query(2, decision_id=1), a_query(3, decision_id=1)])
         assert [row.anchors for row in rows] == [(1,), ()]
 
     @pytest.mark.parametrize(
         ("route", "why"),
         [
-            (Route.EXPLICIT, 'using("archive"), no router asked'),
-            (Route.CURSOR, "raw cursor, the code chose the alias"),
-            (Route.SCHEMA, "schema editor, no router asked"),
-            (Route.PEERS, "with its peers, no router was asked"),
+            (RouteKind.EXPLICIT, 'using("archive"), no router asked'),
+            (RouteKind.CURSOR, "raw cursor, the code chose the alias"),
+            (RouteKind.SCHEMA, "schema editor, no router asked"),
+            (RouteKind.PEERS, "with its peers, no router was asked"),
         ],
     )
     def test_a_query_that_no_router_was_asked_about_says_so(self, route, why):
@@ -144,27 +144,27 @@ class TestRows:
         assert row.database.alias == "archive"
 
     def test_a_query_whose_decision_was_dropped_shows_its_route(self):
-        (row,) = rows_of([a_query(2, decision=1, route=Route.INSTANCE)])
+        (row,) = rows_of([a_query(2, decision_id=1, route=RouteKind.INSTANCE)])
         assert row.why == "instance"
 
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
-            ({"settled_by": Settled.INSTANCE}, "instance library.Book #42"),
-            ({"settled_by": Settled.DEFAULT}, "default, no router had an opinion"),
-            ({"settled_by": Settled.SAME_DATABASE}, "_state.db compared, no router had an opinion"),
-            ({"settled_by": Settled.ALLOWED}, "allowed, no router had an opinion"),
-            ({"settled_by": Settled.ERROR}, "error"),
+            ({"decided_by": DecidedBy.INSTANCE}, "instance library.Book #42"),
+            ({"decided_by": DecidedBy.DEFAULT}, "default, no router had an opinion"),
+            ({"decided_by": DecidedBy.SAME_DATABASE}, "_state.db compared, no router had an opinion"),
+            ({"decided_by": DecidedBy.ALLOWED}, "allowed, no router had an opinion"),
+            ({"decided_by": DecidedBy.ERROR}, "error"),
             (
                 {
-                    "settled_by": Settled.ERROR,
+                    "decided_by": DecidedBy.ERROR,
                     "steps": [Step(router="routers.Bad", outcome=Outcome.RAISED, error="ValueError: no")],
                 },
                 "Bad raised",
             ),
         ],
     )
-    def test_what_settled_a_decision_in_a_few_words(self, changes, why):
+    def test_what_decided_a_decision_in_a_few_words(self, changes, why):
         (row,) = rows_of([a_decision(1, **changes)])
         assert row.why == why
 
@@ -177,7 +177,7 @@ class TestRows:
         assert several[0].more == ("db_for_read → replica1 ×3",)
 
     def test_a_fold_tells_the_worst_that_is_in_it(self):
-        events = [a_decision(1), a_decision(2, settled_by=Settled.ERROR, answer=None)]
+        events = [a_decision(1), a_decision(2, decided_by=DecidedBy.ERROR, answer=None)]
         trace = a_trace(events=events, findings=[a_finding("router-raised", 2)])
         (fold,) = Listing(Index(trace)).page().rows
         assert (fold.level, fold.error) == ("warning", True)
@@ -189,7 +189,7 @@ class TestRows:
 
     def test_transactions_are_rows(self):
         (row,) = rows_of([a_transaction(1)])
-        assert (row.kind, row.what, row.transaction) == ("transaction", "BEGIN", 1)
+        assert (row.kind, row.what, row.transaction_number) == ("transaction", "BEGIN", 1)
 
     def test_findings_and_failures_are_marked(self):
         trace = a_trace(
@@ -229,10 +229,10 @@ class TestRows:
 class TestFilter:
     EVENTS = [
         a_decision(1),
-        a_query(2, decision=1),
-        a_query(3, "archive", route=Route.EXPLICIT, model="library.Person", sql="SELECT x FROM people"),
+        a_query(2, decision_id=1),
+        a_query(3, "archive", route=RouteKind.EXPLICIT, model="library.Person", sql="SELECT x FROM people"),
         a_transaction(4),
-        a_decision(5, model="auth.User", answer="primary", settled_by=Settled.DEFAULT),
+        a_decision(5, model="auth.User", answer="primary", decided_by=DecidedBy.DEFAULT),
     ]
 
     @pytest.mark.parametrize(
@@ -324,13 +324,13 @@ class TestPages:
 
 class TestDetail:
     def test_the_chain_has_every_router_in_order(self):
-        trace = a_trace(events=[a_decision(1), a_query(2, decision=1)])
+        trace = a_trace(events=[a_decision(1), a_query(2, decision_id=1)])
         detail = detail_of(Index(trace), trace.events[1])
         assert [(step.router, step.outcome, step.answer) for step in detail.chain.steps] == [
             ("AuthRouter", "passed", ""),
             ("ReplicaRouter", "answered", "replica1"),
         ]
-        assert detail.chain.settled == "ReplicaRouter answered replica1. AuthRouter had no opinion."
+        assert detail.chain.decided_by == "ReplicaRouter answered replica1. AuthRouter had no opinion."
         assert detail.sentence.startswith("Sent to “replica1” by decision #1, db_for_read(library.Book)")
 
     def test_where_the_database_of_an_object_comes_from(self):
@@ -339,12 +339,12 @@ class TestDetail:
             7,
             action=Action.WRITE,
             answer="primary",
-            hints={"instance": ref(model="library.Person", pk="1", state_db="replica2", origin=5)},
+            hints={"instance": ref(model="library.Person", pk="1", state_db="replica2", origin_id=5)},
         )
         asked = a_decision(
             9,
             action=Action.WRITE,
-            hints={"instance": ref(pk=None, state_db="primary", adding=True, origin=7)},
+            hints={"instance": ref(pk=None, state_db="primary", adding=True, origin_id=7)},
         )
         trace = a_trace(events=[read, bound, asked])
         (fact,) = detail_of(Index(trace), asked).chain.hints
@@ -376,7 +376,7 @@ class TestDetail:
         assert (facts["n"].value, facts["t"].value) == ("5", "<x.Y>")
 
     def test_an_origin_that_was_dropped_is_not_linked(self):
-        decision = a_decision(3, hints={"instance": ref(state_db="primary", origin=1)})
+        decision = a_decision(3, hints={"instance": ref(state_db="primary", origin_id=1)})
         (fact,) = detail_of(Index(a_trace(events=[decision])), decision).chain.hints
         assert fact.origin is None
         assert "no decision of this trace" in fact.note
@@ -385,32 +385,32 @@ class TestDetail:
         ("changes", "sentence"),
         [
             (
-                {"settled_by": Settled.INSTANCE, "steps": [], "answer": "replica1"},
+                {"decided_by": DecidedBy.INSTANCE, "steps": [], "answer": "replica1"},
                 (
                     "No routers are configured. Django took the database of the hint “instance”: "
                     "library.Book #42 has _state.db = replica1."
                 ),
             ),
             (
-                {"settled_by": Settled.DEFAULT, "answer": "default", "hints": {}},
+                {"decided_by": DecidedBy.DEFAULT, "answer": "default", "hints": {}},
                 (
                     "No router had an opinion. There was no instance whose database could be taken, "
                     "so Django fell back to “default”."
                 ),
             ),
             (
-                {"settled_by": Settled.ALLOWED, "answer": True, "action": Action.MIGRATE},
+                {"decided_by": DecidedBy.ALLOWED, "answer": True, "action": Action.MIGRATE},
                 "No router had an opinion. Without an opinion Django migrates.",
             ),
             (
                 {
-                    "settled_by": Settled.ERROR,
+                    "decided_by": DecidedBy.ERROR,
                     "answer": None,
                     "steps": [Step(router="routers.Bad", outcome=Outcome.RAISED, error="ValueError: no")],
                 },
                 "Bad raised ValueError: no, so nobody else was asked and there is no answer.",
             ),
-            ({"settled_by": Settled.ERROR, "answer": None, "steps": []}, "The question ended in an error."),
+            ({"decided_by": DecidedBy.ERROR, "answer": None, "steps": []}, "The question ended in an error."),
             (
                 {
                     "steps": [
@@ -422,26 +422,26 @@ class TestDetail:
             ),
         ],
     )
-    def test_what_settled_it_in_a_sentence(self, changes, sentence):
+    def test_what_decided_it_in_a_sentence(self, changes, sentence):
         decision = a_decision(1, **changes)
-        assert detail_of_decision(decision, ShortNames([])).settled == sentence
+        assert detail_of_decision(decision, ShortNames([])).decided_by == sentence
 
     def test_a_relation_shows_both_objects_and_what_was_compared(self):
         args = {"obj1": ref(state_db="primary"), "obj2": ref(model="library.Person", state_db="archive")}
         decision = a_decision(
-            1, action=Action.RELATION, args=args, hints={}, answer=False, settled_by=Settled.SAME_DATABASE
+            1, action=Action.RELATION, args=args, hints={}, answer=False, decided_by=DecidedBy.SAME_DATABASE
         )
         chain = detail_of_decision(decision, ShortNames([]))
         assert [fact.name for fact in chain.arguments] == ["obj1", "obj2"]
-        assert "primary and archive" in chain.settled
+        assert "primary and archive" in chain.decided_by
         same = a_decision(
             1,
             action=Action.RELATION,
             args={"obj1": ref(state_db="primary"), "obj2": ref(state_db="primary")},
             answer=True,
-            settled_by=Settled.SAME_DATABASE,
+            decided_by=DecidedBy.SAME_DATABASE,
         )
-        assert "both are primary" in detail_of_decision(same, ShortNames([])).settled
+        assert "both are primary" in detail_of_decision(same, ShortNames([])).decided_by
 
     def test_routers_that_share_a_class_name_keep_their_paths(self):
         names = ShortNames(["one.Router", "two.Router", "three.Other"])
@@ -454,16 +454,16 @@ class TestDetail:
     @pytest.mark.parametrize(
         ("changes", "sentence"),
         [
-            ({"route": Route.EXPLICIT}, "The code named “archive” itself"),
+            ({"route": RouteKind.EXPLICIT}, "The code named “archive” itself"),
             (
-                {"route": Route.CURSOR},
+                {"route": RouteKind.CURSOR},
                 (
                     "A raw cursor on connections[“archive”]: the code named the alias, or passed one on. "
                     "Django asks no router for a raw cursor."
                 ),
             ),
-            ({"route": Route.SCHEMA}, "The schema editor of “archive”."),
-            ({"decision": 7}, "Decision #7, which sent it there, is not in this trace."),
+            ({"route": RouteKind.SCHEMA}, "The schema editor of “archive”."),
+            ({"decision_id": 7}, "Decision #7, which sent it there, is not in this trace."),
         ],
     )
     def test_a_query_without_a_chain_says_why_it_has_none(self, changes, sentence):
@@ -473,23 +473,23 @@ class TestDetail:
         assert detail.sentence.startswith(sentence)
 
     def test_a_question_asked_by_a_router_links_to_the_one_it_was_answering(self):
-        outer, inner = a_decision(1), a_decision(2, parent=1)
-        query = a_query(3, within=1, route=Route.CURSOR)
+        outer, inner = a_decision(1), a_decision(2, parent_id=1)
+        query = a_query(3, parent_id=1, route=RouteKind.CURSOR)
         index = Index(a_trace(events=[outer, inner, query]))
         assert detail_of(index, inner).chain.parent.id == 1
-        assert detail_of(index, query).within.text == "db_for_read(library.Book)"
+        assert detail_of(index, query).parent.text == "db_for_read(library.Book)"
         assert detail_of(index, query).sentence.startswith("A raw cursor")
 
     def test_a_decision_links_to_its_queries(self):
-        index = Index(a_trace(events=[a_decision(1), a_query(2, decision=1), a_query(3, decision=1)]))
+        index = Index(a_trace(events=[a_decision(1), a_query(2, decision_id=1), a_query(3, decision_id=1)]))
         assert [link.id for link in detail_of(index, index.events[1]).queries] == [2, 3]
         assert index.row_of(1) == 2
 
     def test_the_saved_object_and_the_transaction(self):
-        query = a_query(1, "primary", instance=ref(state_db="replica1"), atomic=True, transaction=2)
+        query = a_query(1, "primary", instance=ref(state_db="replica1"), atomic=True, transaction_number=2)
         detail = detail_of(Index(a_trace(events=[query])), query)
         assert detail.instance.value == "library.Book #42"
-        assert (detail.atomic, detail.transaction) == (True, 2)
+        assert (detail.atomic, detail.transaction_number) == (True, 2)
         begin = a_transaction(1)
         assert detail_of(Index(a_trace(events=[begin])), begin).kind == "transaction"
 

@@ -16,7 +16,7 @@ from dbroute_panel.presentation import Index, Listing, Wanted, timeline_of
 from dbroute_panel.presentation.brackets import LEVELS
 from dbroute_panel.presentation.columns import Columns
 from dbroute_panel.presentation.timeline import CELLS, HEIGHT, LANES, LOWEST, MOST
-from dbroute_panel.records import Operation, Query, Settled, Transaction
+from dbroute_panel.records import DecidedBy, Operation, Query, Transaction
 
 from .traces import a_decision, a_long_trace, a_query, a_trace, a_transaction
 
@@ -36,7 +36,9 @@ def lane_of(*events, duration_us=600.0):
 
 def transactions(*happened, number=1, alias="primary"):
     return [
-        Transaction(id=id, alias=alias, at_us=at, operation=operation, transaction=number, callsite=None)
+        Transaction(
+            id=id, alias=alias, at_us=at, operation=operation, transaction_number=number, callsite=None
+        )
         for id, (at, operation) in enumerate(happened, 1)
     ]
 
@@ -54,7 +56,7 @@ class TestLanes:
         assert [lane.count for lane in lanes] == [2, 1, 1, 1]
 
     def test_the_time_of_an_inner_question_counts_once(self):
-        lane = lane_of(a_decision(1, duration_us=9.0), a_decision(2, duration_us=4.0, parent=1))
+        lane = lane_of(a_decision(1, duration_us=9.0), a_decision(2, duration_us=4.0, parent_id=1))
         assert (lane.count, lane.duration_us) == (2, 9.0)
 
     def test_nothing_recorded_has_no_lanes_and_draws_nothing(self):
@@ -86,7 +88,7 @@ class TestBars:
                 events=[
                     a_query(1, at_us=1_000, duration_us=500.0),
                     a_query(2, at_us=1_600, duration_us=200.0, error="OperationalError: gone"),
-                    a_decision(3, at_us=30_000, settled_by=Settled.ERROR),
+                    a_decision(3, at_us=30_000, decided_by=DecidedBy.ERROR),
                 ],
                 duration_us=40_000.0,
             )
@@ -193,7 +195,12 @@ class TestBrackets:
         happened = [(500 + n, operation) for n in range(5) for operation in (B, R if n == 3 else C)]
         events = [
             Transaction(
-                id=id, alias="primary", at_us=at, operation=operation, transaction=id // 2, callsite=None
+                id=id,
+                alias="primary",
+                at_us=at,
+                operation=operation,
+                transaction_number=id // 2,
+                callsite=None,
             )
             for id, (at, operation) in enumerate(happened, 2)
         ]
@@ -261,11 +268,11 @@ class TestLinks:
             *(a_decision(n, at_us=n * 11, duration_us=3.0) for n in range(80, 99)),
             # Decisions that are shown in the row of a query: of one at once, of two, of one later.
             *(a_decision(n, at_us=n * 9, duration_us=8.0) for n in range(100, 103)),
-            *(a_query(n, at_us=n * 6, duration_us=5.0, decision=n // 2 - 1) for n in (202, 203, 204)),
-            a_query(205, at_us=2_000, duration_us=5.0, decision=102),
-            a_query(206, at_us=2_001, duration_us=5.0, decision=102),
+            *(a_query(n, at_us=n * 6, duration_us=5.0, decision_id=n // 2 - 1) for n in (202, 203, 204)),
+            a_query(205, at_us=2_000, duration_us=5.0, decision_id=102),
+            a_query(206, at_us=2_001, duration_us=5.0, decision_id=102),
             # One inside the question before it, and what is on a database without being a query.
-            a_decision(300, at_us=902, duration_us=2.0, parent=100),
+            a_decision(300, at_us=902, duration_us=2.0, parent_id=100),
             structs.replace(a_transaction(301, "replica1"), at_us=1_220),
         ],
         duration_us=3_333.0,

@@ -6,7 +6,7 @@ import html5lib
 import pytest
 from django.urls import reverse
 
-from dbroute_panel.records import Action, Callsite, Database, Outcome, Query, Route, Settled, Step
+from dbroute_panel.records import Action, Callsite, Database, DecidedBy, Outcome, Query, RouteKind, Step
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
 pytestmark = pytest.mark.unmeasured
@@ -48,17 +48,17 @@ def links(tree, name="dbroute-way"):
 RAISED = Step(router="routers.Bad", outcome=Outcome.RAISED, error="ValueError: no")
 EVENTS = [
     a_decision(1),
-    a_query(2, decision=1, duration_us=900.0),
-    a_query(3, "archive", route=Route.EXPLICIT, duration_us=5_000.0),
+    a_query(2, decision_id=1, duration_us=900.0),
+    a_query(3, "archive", route=RouteKind.EXPLICIT, duration_us=5_000.0),
     a_transaction(4),
-    a_decision(5, settled_by=Settled.INSTANCE, steps=[]),
-    a_query(6, decision=5, duration_us=2_000.0),
-    a_decision(7, settled_by=Settled.DEFAULT, steps=[]),
-    a_query(8, "archive", decision=7, duration_us=100.0),
-    a_decision(9, settled_by=Settled.ERROR, answer=None, steps=[RAISED]),
-    a_query(10, route=Route.CURSOR, duration_us=10.0),
-    a_query(11, route=Route.DEFAULT, decision=99, duration_us=11.0),
-    a_decision(12, action=Action.MIGRATE, settled_by=Settled.ALLOWED, answer=True, args={}, steps=[]),
+    a_decision(5, decided_by=DecidedBy.INSTANCE, steps=[]),
+    a_query(6, decision_id=5, duration_us=2_000.0),
+    a_decision(7, decided_by=DecidedBy.DEFAULT, steps=[]),
+    a_query(8, "archive", decision_id=7, duration_us=100.0),
+    a_decision(9, decided_by=DecidedBy.ERROR, answer=None, steps=[RAISED]),
+    a_query(10, route=RouteKind.CURSOR, duration_us=10.0),
+    a_query(11, route=RouteKind.DEFAULT, decision_id=99, duration_us=11.0),
+    a_decision(12, action=Action.MIGRATE, decided_by=DecidedBy.ALLOWED, answer=True, args={}, steps=[]),
 ]
 
 
@@ -167,7 +167,7 @@ def test_the_headline_says_who_decided_how_often_and_leads_to_the_queries(admin,
 
 
 def test_a_router_whose_decision_was_not_kept_is_among_who_decided(admin, store):
-    trace = a_trace(2, events=[a_query(2, decision=1), a_query(3, route=Route.EXPLICIT)])
+    trace = a_trace(2, events=[a_query(2, decision_id=1), a_query(3, route=RouteKind.EXPLICIT)])
     store.save(trace)
     (shown,) = with_class(parsed(get(admin, trace)), "dbroute-decided")
     assert [" ".join("".join(item.itertext()).split()) for item in shown.iter("li")] == [
@@ -296,8 +296,8 @@ def worst():
             sql=f"SELECT a FROM {table} WHERE id = %s",
             model=model,
             callsite=site,
-            transaction=n,
-            within=n - 1,
+            transaction_number=n,
+            parent_id=n - 1,
             error="OperationalError: gone" * 20 if n % 8 == 2 else None,
         ),
         lambda n: a_transaction(n, ALIASES[n % 30]),

@@ -12,7 +12,7 @@ from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
 LONG = "SELECT x FROM archive"
 EVENTS = [
     a_decision(1),
-    a_query(2, decision=1, duration_us=100.0),
+    a_query(2, decision_id=1, duration_us=100.0),
     a_query(3, duration_us=100.0),
     a_query(4, "archive", sql=LONG, duration_us=700.0),
     a_transaction(5),

@@ -144,9 +144,9 @@ def test_a_key_is_written_as_it_is_however_the_language_writes_numbers(site, sto
     settings.LANGUAGE_CODE = "de"
     settings.USE_THOUSAND_SEPARATOR = True
     found = a_finding("stale-read", 1235)
-    asked = a_decision(1234, at_us=3, parent=None)
-    inside = a_query(1235, at_us=4, decision=1234, within=1234, transaction=1236)
-    alike = a_query(1237, at_us=5, decision=1234, transaction=1236)
+    asked = a_decision(1234, at_us=3, parent_id=None)
+    inside = a_query(1235, at_us=4, decision_id=1234, parent_id=1234, transaction_number=1236)
+    alike = a_query(1237, at_us=5, decision_id=1234, transaction_number=1236)
     store.save(trace := a_trace(7, events=[asked, inside, alike], findings=[found]))
     client = person("superuser")
     page = f"/admin/dbroute_panel/trace/{trace.id}/change/"
@@ -313,7 +313,7 @@ def opened(trace: Trace) -> list[str]:
     """The queries that open one event of each kind: by what settled it, or its route."""
     kinds = {
         str(
-            getattr(event, "settled_by", None) or getattr(event, "route", None) or type(event).__name__
+            getattr(event, "decided_by", None) or getattr(event, "route", None) or type(event).__name__
         ): event.id
         for event in trace.events
     }

@@ -10,6 +10,7 @@ from dbroute_panel.records import (
     Callsite,
     CommitHook,
     Database,
+    DecidedBy,
     Decision,
     Dropped,
     Event,
@@ -22,8 +23,7 @@ from dbroute_panel.records import (
     Outcome,
     Query,
     Request,
-    Route,
-    Settled,
+    RouteKind,
     Step,
     Trace,
     Transaction,
@@ -45,7 +45,7 @@ def a_decision(id: int = 1, **changes: Any) -> Decision:
             Step(router="routers.AuthRouter", outcome=Outcome.PASSED, duration_us=0.4),
             Step(router="routers.ReplicaRouter", outcome=Outcome.ANSWERED, answer="replica1"),
         ),
-        "settled_by": Settled.ROUTER,
+        "decided_by": DecidedBy.ROUTER,
         "answer": "replica1",
         "callsite": CALLSITE,
     }
@@ -64,14 +64,14 @@ def a_query(id: int = 2, alias: str = "replica1", **changes: Any) -> Query:
         "operation": "SELECT",
         "writes": False,
         "model": "library.Book",
-        "route": Route.ROUTER,
-        "decision": None,
+        "route": RouteKind.ROUTER,
+        "decision_id": None,
         "instance": None,
         "atomic": False,
-        "transaction": None,
+        "transaction_number": None,
         "rowcount": 1,
         "error": None,
-        "within": None,
+        "parent_id": None,
         "callsite": CALLSITE,
     }
     return Query(**fields | changes)
@@ -83,7 +83,7 @@ def a_transaction(id: int = 3, alias: str = "primary", **changes: Any) -> Transa
         "alias": alias,
         "at_us": id * 100,
         "operation": Operation.BEGIN,
-        "transaction": 1,
+        "transaction_number": 1,
         "callsite": CALLSITE,
     }
     return Transaction(**fields | changes)
@@ -98,7 +98,7 @@ def a_hook(id: int = 4, alias: str = "primary", **changes: Any) -> CommitHook:
         "robust": False,
         "atomic": True,
         "outcome": HookOutcome.RAN,
-        "transaction": 1,
+        "transaction_number": 1,
         "callsite": CALLSITE,
         "ended_at_us": id * 100 + 50,
     }
@@ -112,7 +112,7 @@ def an_exception(id: int = 5, **changes: Any) -> ExceptionRaised:
         "error": "TransactionManagementError: select_for_update cannot be used outside of a transaction.",
         "ended": "trace",
         "alias": "primary",
-        "transaction": 1,
+        "transaction_number": 1,
         "callsite": CALLSITE,
         "raised_at": Callsite(file="/lib/django/db/models/sql/compiler.py", line=841, function="as_sql"),
     }
@@ -138,7 +138,7 @@ def a_trace(number: int = 1, **changes: Any) -> Trace:
     aliases = changes.pop("aliases", ["replica1"])
     events: list[Event] = [
         a_decision(1),
-        *(a_query(id, alias, decision=1) for id, alias in enumerate(aliases, 2)),
+        *(a_query(id, alias, decision_id=1) for id, alias in enumerate(aliases, 2)),
         a_transaction(len(aliases) + 2),
     ]
     fields: dict[str, Any] = {
@@ -168,7 +168,7 @@ def a_long_trace(number: int = 1, *, events: int = 10_000) -> Trace:
     """Pairs of a decision and its query."""
     made: list[Event] = []
     for id in range(1, events + 1, 2):
-        made += [a_decision(id), a_query(id + 1, decision=id)]
+        made += [a_decision(id), a_query(id + 1, decision_id=id)]
     return a_trace(number, events=made)
 
 
@@ -209,9 +209,9 @@ def a_busy_trace(events: int) -> Trace:
                     writes=writes,
                     operation="UPDATE" if writes else "SELECT",
                     model=f"app.Model{model}",
-                    decision=made[-1].id if made else None,
+                    decision_id=made[-1].id if made else None,
                     atomic=open_now is not None and alias == "primary",
-                    transaction=open_now if alias == "primary" else None,
+                    transaction_number=open_now if alias == "primary" else None,
                     callsite=site,
                 )
             )
@@ -220,7 +220,12 @@ def a_busy_trace(events: int) -> Trace:
             number += operation is Operation.BEGIN
             made.append(
                 Transaction(
-                    id=id, alias="primary", at_us=at, operation=operation, transaction=number, callsite=None
+                    id=id,
+                    alias="primary",
+                    at_us=at,
+                    operation=operation,
+                    transaction_number=number,
+                    callsite=None,
                 )
             )
             open_now = None if operation in (Operation.COMMIT, Operation.ROLLBACK) else number

@@ -17,7 +17,7 @@ from dbroute_panel.inspection.arguments import Source, Subject
 from dbroute_panel.inspection.question import Answers, Question, ask
 from dbroute_panel.presentation import Chain, ShortNames, detail_of_decision, formatting
 from dbroute_panel.presentation.formatting import full_place
-from dbroute_panel.records import Action, Decision, InstanceRef, Settled
+from dbroute_panel.records import Action, DecidedBy, Decision, InstanceRef
 
 ROLES = {"answered": "SUCCESS", "raised": "ERROR"}
 SENTENCES = {
@@ -130,7 +130,7 @@ def show(console: Console, question: Question, answers: Answers) -> None:
     console.line(
         sentence(question, decision), Styled(formatting.outcome(decision), outcome_role(decision)), "."
     )
-    console.line(chain.settled)
+    console.line(chain.decided_by)
     if chain.steps:
         console.line()
         console.table(chain_rows(chain), right=[3], flexible=[2], indent="  ")
@@ -157,7 +157,7 @@ def show(console: Console, question: Question, answers: Answers) -> None:
 
 
 def sentence(question: Question, decision: Decision) -> str:
-    if decision.settled_by is Settled.ERROR:
+    if decision.decided_by is DecidedBy.ERROR:
         return f"{formatting.question(decision)}: "
     names = {"model": decision.model or question.model, "other": question.other_model, "db": question.db}
     arguments = decision.args or {}
@@ -171,7 +171,7 @@ def sentence(question: Question, decision: Decision) -> str:
 
 def outcome_role(decision: Decision) -> str:
     """Green for a database and for yes, yellow for no, red where there is no answer."""
-    if decision.settled_by is Settled.ERROR:
+    if decision.decided_by is DecidedBy.ERROR:
         return "ERROR"
     return "SUCCESS" if decision.answer else "WARNING"
 

@@ -114,7 +114,7 @@ def opened_row(console: Console, detail: Detail) -> None:
     if detail.sentence:
         console.line(indent, detail.sentence)
     if detail.chain is not None:
-        console.line(indent, detail.chain.settled)
+        console.line(indent, detail.chain.decided_by)
         console.table(chain_rows(detail.chain), right=[3], flexible=[2], indent=f"{indent}  ")
         for fact in (*detail.chain.arguments, *detail.chain.hints):
             console.line(f"{indent}{fact.name} = {fact.value}", f" ({fact.note})" if fact.note else "")

@@ -185,12 +185,12 @@ class _Process:
 
     def add_decision(self, event: Decision) -> None:
         name = " ".join(filter(None, (event.action, event.model)))
-        outer = self.slices.get(event.parent or 0)
+        outer = self.slices.get(event.parent_id or 0)
         self.slices[event.id] = self.routers.add(self.make_slice(event, name, "routing"), outer)
 
     def add_query(self, event: Query) -> None:
         around = self.transactions.around.get(event.id)
-        cause = self.slices.get(event.decision or 0)
+        cause = self.slices.get(event.decision_id or 0)
         piece = self.make_slice(event, read(event.sql).summary or "(no statement)", "sql")
         outer = self.blocks.get(around) if around else None
         self.slices[event.id] = self.group_of(event.alias).add(piece, outer, cause.end if cause else 0)
@@ -203,7 +203,12 @@ class _Process:
         )
 
     def add_block(self, span: Span) -> None:
-        args = {"alias": span.alias, "transaction": span.number, "began": span.began, "ended": span.ended}
+        args = {
+            "alias": span.alias,
+            "transaction_number": span.number,
+            "began": span.began,
+            "ended": span.ended,
+        }
         piece = Slice(
             at=span.at_us * 1000,
             length=max(0, round((span.end_us - span.at_us) * 1000)),
@@ -234,7 +239,7 @@ class _Process:
     def args_of(self, event: Event) -> Json:
         """Return the event as the JSON export has it, and what is said of it elsewhere: see the module."""
         args: Json = msgspec.to_builtins(event)
-        if isinstance(event, Query) and (decision := self.decisions.get(event.decision or 0)) is not None:
+        if isinstance(event, Query) and (decision := self.decisions.get(event.decision_id or 0)) is not None:
             args |= {"decision_model": decision.model} if decision.model != event.model else {}
         return args | {"findings": self.finding_codes[event.id]} if event.id in self.finding_codes else args
 
@@ -254,8 +259,8 @@ class _Process:
             name, category = _name_point(event)
             yield self.make_event("i", lane.tid, at, name=name, cat=category, s="t", args=args)
         for query in self.trace.queries:
-            if query.decision in self.slices:
-                yield from self.arrow_events(self.slices[query.decision], self.slices[query.id])
+            if query.decision_id in self.slices:
+                yield from self.arrow_events(self.slices[query.decision_id], self.slices[query.id])
 
     def name_events(self) -> Iterator[Json]:
         trace = self.trace

@@ -66,12 +66,12 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "operation": lambda query: query.operation,
         "model": lambda query: query.model,
         "route": lambda query: query.route,
-        "decision": lambda query: query.decision,
-        "within": lambda query: query.within,
+        "decision_id": lambda query: query.decision_id,
+        "parent_id": lambda query: query.parent_id,
         "writes": lambda query: _json(query.writes),
         "many": lambda query: _json(query.many),
         "atomic": lambda query: _json(query.atomic),
-        "transaction": lambda query: query.transaction,
+        "transaction_number": lambda query: query.transaction_number,
         "rowcount": lambda query: query.rowcount,
         "error": lambda query: query.error,
         "error_code": lambda query: query.error_code,
@@ -85,10 +85,10 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "duration_us": lambda decision: decision.duration_us,
         "operation": lambda decision: decision.action,
         "model": lambda decision: decision.model,
-        "route": lambda decision: decision.settled_by,
+        "route": lambda decision: decision.decided_by,
         "router": lambda decision: decision.router,
         "answer": _answer,
-        "within": lambda decision: decision.parent,
+        "parent_id": lambda decision: decision.parent_id,
         "error": lambda decision: next((step.error for step in decision.steps if step.error), None),
         "args": lambda decision: _json(decision.args),
         "hints": lambda decision: _json(decision.hints or None),
@@ -99,7 +99,7 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "type": lambda event: "transaction",
         "alias": lambda event: event.alias,
         "operation": lambda event: event.operation,
-        "transaction": lambda event: event.transaction,
+        "transaction_number": lambda event: event.transaction_number,
     },
     CommitHook: {
         **_EVENT,
@@ -107,7 +107,7 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         "alias": lambda event: event.alias,
         "operation": lambda event: "on_commit",
         "atomic": lambda event: _json(event.atomic),
-        "transaction": lambda event: event.transaction,
+        "transaction_number": lambda event: event.transaction_number,
         "hook": lambda event: event.function,
         "robust": lambda event: _json(event.robust),
         "outcome": lambda event: event.outcome,
@@ -117,7 +117,7 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
         **_EVENT,
         "type": lambda event: "exception",
         "alias": lambda event: event.alias,
-        "transaction": lambda event: event.transaction,
+        "transaction_number": lambda event: event.transaction_number,
         "model": lambda event: event.model,
         "error": lambda event: event.error,
         "ended": lambda event: event.ended,
@@ -127,8 +127,8 @@ _COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
 
 COLUMNS: Final = (
     *("trace", "started_at", "name", "id", "type", "at_us", "duration_us", "alias", "operation", "model"),
-    *("route", "router", "answer", "decision", "decision_model", "within", "writes", "many", "atomic"),
-    *("transaction", "rowcount", "error", "sql", "params", "instance", "args", "hints", "steps"),
+    *("route", "router", "answer", "decision_id", "decision_model", "parent_id", "writes", "many", "atomic"),
+    *("transaction_number", "rowcount", "error", "sql", "params", "instance", "args", "hints", "steps"),
     *("file", "line", "function", "template", "entry", "hook", "robust", "outcome", "ended_at_us", "ended"),
     *("raised_at", "error_code"),
 )
@@ -147,7 +147,7 @@ def write(traces: Iterable[Trace]) -> Iterator[bytes]:
         whole = {"trace": trace.id, "started_at": trace.started_at, "name": trace.name}
         models = {decision.id: decision.model for decision in trace.decisions}
         for number, event in enumerate(trace.events, 1):
-            decision_model = models.get(event.decision or 0) if isinstance(event, Query) else None
+            decision_model = models.get(event.decision_id or 0) if isinstance(event, Query) else None
             writer.writerow(_make_row({**whole, "decision_model": decision_model}, event))
             if number % CHUNK_ROWS == 0:
                 yield _take(buffer)

@@ -188,7 +188,7 @@ def of_answer(decision: Decision) -> dict[str, Attribute]:
     said = decision.answer
     return given(
         {
-            "dbroute.settled_by": decision.settled_by,
+            "dbroute.decided_by": decision.decided_by,
             "dbroute.router": decision.router,
             "dbroute.answer": said if said is None or isinstance(said, bool) else shown(said),
         }

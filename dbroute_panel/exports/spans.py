@@ -173,7 +173,7 @@ class _Spans:
     def transaction(self, block: Block) -> Span:
         attributes: dict[str, Attribute] = {"django.db.alias": block.alias}
         if block.number is not None:
-            attributes["dbroute.transaction"] = block.number
+            attributes["dbroute.transaction.number"] = block.number
         if block.ended is not None:
             attributes["dbroute.transaction.end"] = block.ended.operation
         if block.began is None:
@@ -219,7 +219,7 @@ class _Spans:
                 attributes[name] = [f"{key}={shown(value)}" for key, value in values.items()]
         return Span(
             id=self.id("event", event.id),
-            parent=self.id("trace") if event.parent is None else self.id("event", event.parent),
+            parent=self.id("trace") if event.parent_id is None else self.id("event", event.parent_id),
             name=" ".join(filter(None, (event.action, event.model))),
             kind=Kind.INTERNAL,
             start=self.at(event.at_us),
@@ -230,10 +230,10 @@ class _Spans:
 
     def query(self, event: Query) -> Span:
         said = of_statement(event, read(event.sql))
-        decision = self.decisions.get(event.decision or 0)
+        decision = self.decisions.get(event.decision_id or 0)
         around = self.transactions.around.get(event.id)
-        if event.within is not None:
-            parent = self.id("event", event.within)
+        if event.parent_id is not None:
+            parent = self.id("event", event.parent_id)
         elif around is not None:
             parent = self.id("transaction", f"{around.number} {around.alias}")
         else:
@@ -255,7 +255,7 @@ class _Spans:
                     "dbroute.route": event.route,
                     "dbroute.model": event.model,
                     "dbroute.writes": event.writes,
-                    "dbroute.transaction": event.transaction,
+                    "dbroute.transaction.number": event.transaction_number,
                     "dbroute.rowcount": event.rowcount,
                 }
             )

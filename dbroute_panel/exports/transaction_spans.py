@@ -46,7 +46,8 @@ class Transactions:
         self.savepoints: list[Transaction] = []
         self._open: dict[tuple[str, int | None], Span] = {}
         self.around: dict[int, Span] = {}
-        for alias in {e.alias for e in trace.transactions if e.transaction is None and e.operation in _ENDS}:
+        ends = [one for one in trace.transactions if one.operation in _ENDS]
+        for alias in {one.alias for one in ends if one.transaction_number is None}:
             self._span(alias, None)
         for event in trace.events:
             if isinstance(event, Transaction):
@@ -60,10 +61,10 @@ class Transactions:
 
     def _note(self, event: Transaction) -> None:
         if event.operation is Operation.BEGIN:
-            span = self._span(event.alias, event.transaction)
+            span = self._span(event.alias, event.transaction_number)
             span.began, span.at_us = event, event.at_us
         elif event.operation in _ENDS:
-            span = self._span(event.alias, event.transaction)
+            span = self._span(event.alias, event.transaction_number)
             span.ended, span.end_us = event, event.at_us
         else:
             self.savepoints.append(event)
@@ -71,13 +72,13 @@ class Transactions:
 
     def _beside(self, event: CommitHook | ExceptionRaised) -> None:
         """What is no part of a transaction, but about it."""
-        if event.alias is not None and event.transaction is not None:
-            self.around[event.id] = self._span(event.alias, event.transaction)
+        if event.alias is not None and event.transaction_number is not None:
+            self.around[event.id] = self._span(event.alias, event.transaction_number)
 
     def _inside(self, event: Query | Transaction) -> None:
         """An event without a number is inside where a transaction from before the trace is open."""
-        if event.transaction is not None:
-            self.around[event.id] = self._span(event.alias, event.transaction)
+        if event.transaction_number is not None:
+            self.around[event.id] = self._span(event.alias, event.transaction_number)
         elif (before := self._open.get((event.alias, None))) is not None and before.ended is None:
             self.around[event.id] = before
 

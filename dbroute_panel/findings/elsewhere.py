@@ -50,7 +50,7 @@ def checked_elsewhere(trace: Facts) -> Iterator[Finding]:
 
 def _may_be_its_check(query: Query, insert: Query) -> bool:
     """Whether ``query`` looked, as far as the record tells in vain, for what ``insert`` wrote."""
-    if query.writes or query.error is not None or query.within is not None:
+    if query.writes or query.error is not None or query.parent_id is not None:
         return False
     if not set(tables_read(query.sql)) & set(tables_written(insert.sql)):
         return False
@@ -93,7 +93,7 @@ def migration_elsewhere(trace: Facts) -> Iterator[Finding]:
 
 def _is_the_code_s_own(decision: Decision, query: Query) -> bool:
     """Whether the function that wrote ``query``, or a router, asked what ``decision`` answered."""
-    if decision.parent is not None:
+    if decision.parent_id is not None:
         return True
     one, other = decision.callsite, query.callsite
     if one is None or other is None:

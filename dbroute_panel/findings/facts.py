@@ -19,7 +19,7 @@ from dbroute_panel.records import (
     InstanceRef,
     Operation,
     Query,
-    Route,
+    RouteKind,
     Trace,
     Transaction,
 )
@@ -29,7 +29,7 @@ from .statements import ROWS, returns_rows, tables_read, tables_written
 BEGIN, COMMIT, ROLLBACK = Operation.BEGIN, Operation.COMMIT, Operation.ROLLBACK
 SAVEPOINT, SAVEPOINT_COMMIT = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT
 SAVEPOINT_ROLLBACK = Operation.SAVEPOINT_ROLLBACK
-ASKED_ROUTES = frozenset({Route.ROUTER, Route.INSTANCE, Route.DEFAULT})
+ASKED_ROUTES = frozenset({RouteKind.ROUTER, RouteKind.INSTANCE, RouteKind.DEFAULT})
 """The routes of queries whose alias is the answer to a question."""
 
 HOUSEKEEPING = frozenset(
@@ -110,7 +110,7 @@ class Facts:
 
     def decision_of(self, query: Query) -> Decision | None:
         """The decision whose answer is the alias of ``query``; see ``asked()`` for what it was about."""
-        return self.decision(query.decision)
+        return self.decision(query.decision_id)
 
     def asked(self, query: Query) -> Asked | None:
         """What that decision was about, compared with the model of ``query``; None without a decision."""
@@ -218,7 +218,7 @@ class Facts:
                     other.span.beside.append(span)
                     span.beside.append(other.span)
             self.spans.append(span)
-            alive[event.alias, event.transaction] = _Alive(span)
+            alive[event.alias, event.transaction_number] = _Alive(span)
             return
         one = _of(alive, event)
         if event.operation in (ROLLBACK, SAVEPOINT_ROLLBACK):
@@ -226,7 +226,7 @@ class Facts:
         if event.operation in (COMMIT, ROLLBACK):
             if one.span is not None:
                 one.span.end = event
-            del alive[event.alias, event.transaction]
+            del alive[event.alias, event.transaction_number]
         elif event.operation is SAVEPOINT:
             one.savepoints.append(len(one.pending))
         elif event.operation is SAVEPOINT_COMMIT:
@@ -256,7 +256,7 @@ class _Alive:
 
 
 def _of(alive: dict[tuple[str, int | None], _Alive], event: Query | Transaction) -> _Alive:
-    key = (event.alias, event.transaction)
+    key = (event.alias, event.transaction_number)
     if key not in alive:
         alive[key] = _Alive(None)
     return alive[key]
@@ -271,7 +271,7 @@ def _changes(query: Query) -> bool:
 
 def is_housekeeping(query: Query) -> bool:
     """Whether it is Django's own bookkeeping: sessions, content types, the admin's log, migrations."""
-    return query.model in HOUSEKEEPING or query.route is Route.SCHEMA
+    return query.model in HOUSEKEEPING or query.route is RouteKind.SCHEMA
 
 
 def _primaries(databases: Mapping[str, Database]) -> dict[str, str]:

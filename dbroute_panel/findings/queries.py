@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from dbroute_panel.asked import Asked, asked_about
-from dbroute_panel.records import Callsite, Decision, Finding, Query, Route
+from dbroute_panel.records import Callsite, Decision, Finding, Query, RouteKind
 
 from .facts import Facts, is_housekeeping
 from .function import ERROR, INFO, WARNING, finding
@@ -57,7 +57,7 @@ def _told(query: Query, trace: Facts) -> Decision | None:
     if decision is not None:
         return None if asked_about(query, decision) is Asked.SAME_MODEL else decision
     # The cache opens a raw cursor on the answer, right after it has asked.
-    before = [one for one in trace.decisions if one.id < query.id] if query.route is Route.CURSOR else []
+    before = [one for one in trace.decisions if one.id < query.id] if query.route is RouteKind.CURSOR else []
     is_cache = bool(before) and before[-1].model == CACHE and before[-1].answer == query.alias
     return before[-1] if is_cache else None
 
@@ -96,7 +96,7 @@ def repeated_query(trace: Facts) -> Iterator[Finding]:
     reads = [
         query
         for query in trace.queries
-        if not query.writes and query.within is None and not trace.is_after_failure(query)
+        if not query.writes and query.parent_id is None and not trace.is_after_failure(query)
     ]
     for (alias, site), queries in by(reads, attrgetter("alias", "callsite")).items():
         if site is None or len(queries) < THRESHOLD:

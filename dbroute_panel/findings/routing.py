@@ -10,13 +10,13 @@ import msgspec
 from dbroute_panel.conf import DUMMY
 from dbroute_panel.records import (
     Action,
+    DecidedBy,
     Decision,
     Event,
     Finding,
     InstanceRef,
     Outcome,
     Query,
-    Settled,
     TypeRef,
 )
 
@@ -25,7 +25,7 @@ from .function import ERROR, INFO, WARNING, finding
 from .grouping import by
 
 # A member of an enum is found slowly by its class, and these are needed for every decision.
-RELATION, FAILED = Action.RELATION, Settled.ERROR
+RELATION, FAILED = Action.RELATION, DecidedBy.ERROR
 
 
 @finding("relation-refused", level=ERROR)
@@ -35,8 +35,8 @@ def relation_refused(trace: Facts) -> Iterator[Finding]:
         decision
         for decision in trace.decisions
         if decision.action is RELATION
-        and decision.settled_by is not FAILED
-        and decision.parent is None
+        and decision.decided_by is not FAILED
+        and decision.parent_id is None
         and not decision.answer
     ]
     for decisions in by(refused, _ends).values():
@@ -49,7 +49,7 @@ def relation_refused(trace: Facts) -> Iterator[Finding]:
             else "no router had an opinion, and their databases differ"
         )
         times = "" if len(decisions) == 1 else f" ({len(decisions)} times)"
-        origins = (trace.decision(ref.origin) for ref in objects if isinstance(ref, InstanceRef))
+        origins = (trace.decision(ref.origin_id) for ref in objects if isinstance(ref, InstanceRef))
         yield Finding.about(
             *decisions,
             *(origin for origin in origins if origin is not None),
@@ -108,7 +108,7 @@ def empty_default(trace: Facts) -> Iterator[Finding]:
     fallen = [
         decision
         for decision in trace.decisions
-        if decision.action.names_alias and decision.settled_by is Settled.DEFAULT
+        if decision.action.names_alias and decision.decided_by is DecidedBy.DEFAULT
     ]
     for decisions in by(fallen, lambda one: (one.action, one.model)).values():
         yield Finding.about(
@@ -124,12 +124,12 @@ def router_raised(trace: Facts) -> Iterator[Finding]:
     raised = [
         (decision, step)
         for decision in trace.decisions
-        if decision.settled_by is FAILED
+        if decision.decided_by is FAILED
         for step in decision.steps
         if step.outcome is Outcome.RAISED
     ]
     # A router that asked the router and let its exception through is not the one to blame.
-    inside = {(decision.parent, step.error) for decision, step in raised}
+    inside = {(decision.parent_id, step.error) for decision, step in raised}
     to_blame = [(decision, step) for decision, step in raised if (decision.id, step.error) not in inside]
     for (router, error), found in by(to_blame, lambda one: (one[1].router, one[1].error)).items():
         decisions = [decision for decision, _ in found]
@@ -143,10 +143,10 @@ def router_raised(trace: Facts) -> Iterator[Finding]:
 @finding("router-queried", level=WARNING)
 def router_queried(trace: Facts) -> Iterator[Finding]:
     """A router ran SQL while deciding: each question costs a query more."""
-    inside = [query for query in trace.queries if query.within is not None]
-    groups = by(inside, lambda one: (_asked(trace.decision(one.within), one), one.alias, one.callsite))
+    inside = [query for query in trace.queries if query.parent_id is not None]
+    groups = by(inside, lambda one: (_asked(trace.decision(one.parent_id), one), one.alias, one.callsite))
     for (router, alias, _), queries in groups.items():
-        deciding = {one.id: one for query in queries if (one := trace.decision(query.within)) is not None}
+        deciding = {one.id: one for query in queries if (one := trace.decision(query.parent_id)) is not None}
         events: list[Event] = [*deciding.values(), *queries]
         who = _short(router) if router else "A router"
         count = f"{len(queries)} queries" if len(queries) > 1 else "a query"
@@ -184,9 +184,9 @@ def _asked(decision: Decision | None, query: Query) -> str | None:
 @finding("random-route", level=INFO)
 def random_route(trace: Facts) -> Iterator[Finding]:
     """The same question got different answers, and not only another replica of one group."""
-    settled = [one for one in trace.decisions if one.settled_by is not FAILED]
+    answered = [one for one in trace.decisions if one.decided_by is not FAILED]
     # Most questions have one answer: what has several is looked for before anything is made of them.
-    told = {(one.action, one.model, one.answer) for one in settled}
+    told = {(one.action, one.model, one.answer) for one in answered}
     groups = by(
         {(action, model, _group(action, answer, trace)) for action, model, answer in told},
         lambda one: one[:2],
@@ -194,7 +194,7 @@ def random_route(trace: Facts) -> Iterator[Finding]:
     several = {question for question, answers in groups.items() if len(answers) > 1}
     if not several:
         return
-    odd = (one for one in settled if (one.action, one.model) in several)
+    odd = (one for one in answered if (one.action, one.model) in several)
     for alike in by(odd, lambda one: (one.action, one.model)).values():
         for question, decisions in by(alike, _question).items():
             answers = by(decisions, lambda one: _group(one.action, one.answer, trace))
@@ -215,7 +215,7 @@ def _question(decision: Decision) -> Hashable | None:
         if isinstance(value, TypeRef) or (isinstance(value, InstanceRef) and value.pk in (None, "***")):
             return None
     told = (
-        (name, msgspec.structs.replace(value, origin=None) if isinstance(value, InstanceRef) else value)
+        (name, msgspec.structs.replace(value, origin_id=None) if isinstance(value, InstanceRef) else value)
         for name, value in values[:-1]
     )
     return (decision.action, decision.model, frozenset(told))

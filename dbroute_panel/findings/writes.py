@@ -9,13 +9,13 @@ from dbroute_panel.asked import Asked, asked_about, is_passed_on
 from dbroute_panel.records import (
     Action,
     CommitHook,
+    DecidedBy,
     Decision,
     ExceptionRaised,
     Finding,
     InstanceRef,
     Query,
-    Route,
-    Settled,
+    RouteKind,
 )
 
 from .facts import Facts, Span, is_housekeeping
@@ -69,10 +69,8 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
 
 def _beside_the_orm_s(query: Query, spans: tuple[Span, ...]) -> Iterator[Span]:
     """The transaction of the code's own on another database, where the ORM committed this write by itself."""
-    own = next(
-        (one for one in spans if one.alias == query.alias and one.begin.transaction == query.transaction),
-        None,
-    )
+    key = query.alias, query.transaction_number
+    own = next((one for one in spans if (one.alias, one.begin.transaction_number) == key), None)
     if own is not None and own.begin.by_orm and own.committed:
         yield from [one for one in spans if one.alias != query.alias and not one.begin.by_orm][:1]
 
@@ -132,7 +130,7 @@ def write_by_fallback(trace: Facts) -> Iterator[Finding]:
     fallen = [
         (query, decision)
         for query in trace.writes
-        if query.route in (Route.INSTANCE, Route.DEFAULT)
+        if query.route in (RouteKind.INSTANCE, RouteKind.DEFAULT)
         and (decision := trace.decision_of(query)) is not None
         and decision.action is Action.WRITE
     ]
@@ -142,12 +140,12 @@ def write_by_fallback(trace: Facts) -> Iterator[Finding]:
     claimed = {
         decision.model
         for decision in trace.decisions
-        if decision.settled_by is Settled.ROUTER and decision.action.names_alias
+        if decision.decided_by is DecidedBy.ROUTER and decision.action.names_alias
     }
     odd = (one for one in fallen if one[0].alias != "default" or one[1].model in claimed)
     groups = by(odd, lambda one: (one[0].alias, one[1].model or trace.model(one[0]), one[0].route))
     for (alias, model, route), found in groups.items():
-        why = "it is Django's last resort" if route is Route.DEFAULT else "its instance was bound to it"
+        why = "it is Django's last resort" if route is RouteKind.DEFAULT else "its instance was bound to it"
         own = [query for query, decision in found if _is_about(query, decision)]
         if own:
             what = f"{trace.subjects(own)} was written on {alias} only because {why}"
@@ -197,7 +195,7 @@ def pk_overwrite(trace: Facts) -> Iterator[Finding]:
         saved = query.instance
         if (
             saved is not None
-            and (query.route is Route.EXPLICIT or trace.asked(query) is Asked.OTHER_MODEL)
+            and (query.route is RouteKind.EXPLICIT or trace.asked(query) is Asked.OTHER_MODEL)
             and query.operation == "UPDATE"
             and query.rowcount
             and not saved.adding

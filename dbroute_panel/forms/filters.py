@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
 from dbroute_panel.presentation import DECIDERS, DECISIONS, DURATION, QUERIES, Index, Wanted
-from dbroute_panel.records import Action, Query, Route
+from dbroute_panel.records import Action, Query, RouteKind
 from dbroute_panel.stores import Filter
 
 from .choice import Choice, offer, refuse_unknown
@@ -30,13 +30,13 @@ KINDS = {
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 ROUTES = {
-    Route.ROUTER: gettext_lazy("a router said so"),
-    Route.INSTANCE: gettext_lazy("the instance's database"),
-    Route.DEFAULT: gettext_lazy("default, nobody said"),
-    Route.EXPLICIT: gettext_lazy("named in code"),
-    Route.CURSOR: gettext_lazy("raw cursor"),
-    Route.SCHEMA: gettext_lazy("schema editor"),
-    Route.PEERS: gettext_lazy("with its peers"),
+    RouteKind.ROUTER: gettext_lazy("a router said so"),
+    RouteKind.INSTANCE: gettext_lazy("the instance's database"),
+    RouteKind.DEFAULT: gettext_lazy("default, nobody said"),
+    RouteKind.EXPLICIT: gettext_lazy("named in code"),
+    RouteKind.CURSOR: gettext_lazy("raw cursor"),
+    RouteKind.SCHEMA: gettext_lazy("schema editor"),
+    RouteKind.PEERS: gettext_lazy("with its peers"),
 }
 
 

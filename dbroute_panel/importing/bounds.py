@@ -92,7 +92,7 @@ def _of_event(event: Event) -> Iterator[Number]:
     yield "at_us", event.at_us, 0, LONGEST_US
     if isinstance(event, Decision):
         yield "duration_us", event.duration_us, 0, LONGEST_US
-        yield "parent", event.parent, 0, LARGEST
+        yield "parent_id", event.parent_id, 0, LARGEST
         yield from _of_answer("answer", event.answer)
         for number, step in enumerate(event.steps):
             yield f"steps[{number}].duration_us", step.duration_us, 0, LONGEST_US
@@ -102,12 +102,12 @@ def _of_event(event: Event) -> Iterator[Number]:
             for name, value in (values or {}).items():
                 yield from _of_instance(name, value)
     else:
-        yield "transaction", event.transaction, 0, LARGEST
+        yield "transaction_number", event.transaction_number, 0, LARGEST
     if isinstance(event, Query):
         yield "duration_us", event.duration_us, 0, LONGEST_US
         yield "rowcount", event.rowcount, 0, LARGEST
-        yield "decision", event.decision, 0, LARGEST
-        yield "within", event.within, 0, LARGEST
+        yield "decision_id", event.decision_id, 0, LARGEST
+        yield "parent_id", event.parent_id, 0, LARGEST
         yield from _of_answer("error_code", event.error_code)
         yield from _of_instance("instance", event.instance)
     elif isinstance(event, CommitHook):
@@ -125,7 +125,7 @@ def _of_answer(name: str, value: Any) -> Iterator[Number]:
 
 def _of_instance(name: str, value: Any) -> Iterator[Number]:
     if isinstance(value, InstanceRef):
-        yield f"{name}.origin", value.origin, 0, LARGEST
+        yield f"{name}.origin_id", value.origin_id, 0, LARGEST
 
 
 def _of_site(name: str, site: Callsite | None) -> Iterator[Number]:

@@ -259,4 +259,10 @@ def _other(schema: str) -> str:
             _("This is a %(schema)s document, which a newer dbroute_panel wrote; this one reads %(ours)s.")
             % names
         )
-    return _("This is a %(schema)s document; this dbroute_panel reads %(ours)s.") % names
+    return (
+        _(
+            "This is a %(schema)s document, which an earlier version of dbroute_panel wrote; "
+            "this one reads %(ours)s. Record the trace again."
+        )
+        % names
+    )

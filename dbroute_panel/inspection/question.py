@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.inspection.arguments import AskError, Source, Subject, find_action, find_model
 from dbroute_panel.inspection.explain import explain
-from dbroute_panel.records import Action, Decision, Settled
+from dbroute_panel.records import Action, DecidedBy, Decision
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def shares(decisions: list[Decision]) -> list[Share]:
     """How often each answer was given, most frequent first."""
     counts: dict[tuple[bool, Any], int] = {}
     for decision in decisions:
-        raised = decision.settled_by is Settled.ERROR
+        raised = decision.decided_by is DecidedBy.ERROR
         answer = (
             next((step.error for step in decision.steps if step.error), None) if raised else decision.answer
         )

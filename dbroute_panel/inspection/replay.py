@@ -75,7 +75,7 @@ def _replay_trace(trace: Trace, routers: list[Any] | None, registry: Registry, t
     transactions = OpenTransactions(trace)
     with guarded(), standing_in(routers), transactions.standing_in() as turn_to:
         for decision in decisions:
-            if decision.parent is None:
+            if decision.parent_id is None:
                 turn_to(decision)
                 try:
                     answers = Counter(ask_again(decision, registry) for _turn in range(tally.repeat))
@@ -83,7 +83,7 @@ def _replay_trace(trace: Trace, routers: list[Any] | None, registry: Registry, t
                     tally.give_up(str(error))
                 else:
                     tally.count(decision, answers)
-            elif decision.parent not in recorded:
+            elif decision.parent_id not in recorded:
                 tally.give_up(_("It was asked by a router in a decision that the trace does not hold."))
 
 

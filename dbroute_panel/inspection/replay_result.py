@@ -16,7 +16,7 @@ import msgspec
 from django.utils.translation import gettext as _
 
 from dbroute_panel.conf import replicas
-from dbroute_panel.records import Action, Decision, Settled, TypeRef
+from dbroute_panel.records import Action, DecidedBy, Decision, TypeRef
 
 EXPECTED: Final = 5.0
 """
@@ -221,7 +221,7 @@ class Tally:
 
 def recorded_answer(decision: Decision) -> Any:
     """What the routers answered then."""
-    if decision.settled_by is not Settled.ERROR:
+    if decision.decided_by is not DecidedBy.ERROR:
         return decision.answer
     return Raised(next((step.error for step in decision.steps if step.error), "Exception"))
 

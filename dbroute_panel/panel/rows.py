@@ -62,7 +62,7 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     like: int = 0
-    settled: str = ""
+    decided_by: str = ""
     facts: tuple[str, ...] = ()
     sql: str = ""
     params: str = ""
@@ -164,7 +164,7 @@ def _rendered(template: str, **context: Any) -> SafeString:
 def _alone(detail: Detail) -> Short:
     sql = "".join(piece.text for piece in detail.sql)
     return Short(
-        settled=_settled(detail),
+        decided_by=_decided_by(detail),
         facts=_facts(detail),
         sql=formatting.cut(sql, SQL),
         params=_params(detail),
@@ -174,11 +174,11 @@ def _alone(detail: Detail) -> Short:
     )
 
 
-def _settled(detail: Detail) -> str:
-    """What settled where it went; before it, whether that was about another model."""
+def _decided_by(detail: Detail) -> str:
+    """What decided where it went; before it, whether that was about another model."""
     if detail.chain is None:
         return detail.sentence
-    return f"{detail.sentence} {detail.chain.settled}" if detail.about_other else detail.chain.settled
+    return f"{detail.sentence} {detail.chain.decided_by}" if detail.about_other else detail.chain.decided_by
 
 
 def _facts(detail: Detail) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class Brackets:
         self._made: dict[tuple[int, int], Bracket] = {}  # by level and first column
 
     def put(self, event: Transaction) -> None:
-        number = event.transaction
+        number = event.transaction_number
         if event.operation is Operation.BEGIN:
             self._open[number] = [_Open(0, event.at_us)]
             return

@@ -1,4 +1,4 @@
-"""Who decided where a query goes? One router, or one of the words of ``Decider``."""
+"""Who decided where a query goes? One router, or one of the words of ``DeciderGroup``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import msgspec
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.asked import is_passed_on
-from dbroute_panel.records import Decision, Event, Query, Route, Settled
+from dbroute_panel.records import DecidedBy, Decision, Event, Query, RouteKind
 
 from .index import Index
 
 
-class Decider(enum.StrEnum):
-    """Who decided, where no router did."""
+class DeciderGroup(enum.StrEnum):
+    """
+    Who decided, where no router did, as people look for it.
+
+    ``DecidedBy`` says it of a decision and ``RouteKind`` of a query, both in more detail.
+    """
 
     INSTANCE = "instance"
     DEFAULT = "default"
@@ -27,45 +31,45 @@ class Decider(enum.StrEnum):
 
 
 DECIDERS: Final = {
-    Decider.INSTANCE: gettext_lazy("the instance"),
-    Decider.DEFAULT: gettext_lazy("default, nobody said"),
-    Decider.OTHER_MODEL: gettext_lazy("an answer about another model"),
-    Decider.CODE: gettext_lazy("the code itself"),
-    Decider.DJANGO: gettext_lazy("Django, nobody said"),
-    Decider.RAISED: gettext_lazy("nobody, a router raised"),
+    DeciderGroup.INSTANCE: gettext_lazy("the instance"),
+    DeciderGroup.DEFAULT: gettext_lazy("default, nobody said"),
+    DeciderGroup.OTHER_MODEL: gettext_lazy("an answer about another model"),
+    DeciderGroup.CODE: gettext_lazy("the code itself"),
+    DeciderGroup.DJANGO: gettext_lazy("Django, nobody said"),
+    DeciderGroup.RAISED: gettext_lazy("nobody, a router raised"),
 }
 
-_SETTLED: Final = {
-    Settled.INSTANCE: Decider.INSTANCE,
-    Settled.DEFAULT: Decider.DEFAULT,
-    Settled.SAME_DATABASE: Decider.DJANGO,
-    Settled.ALLOWED: Decider.DJANGO,
-    Settled.ERROR: Decider.RAISED,
+_BY_DECISION: Final = {
+    DecidedBy.INSTANCE: DeciderGroup.INSTANCE,
+    DecidedBy.DEFAULT: DeciderGroup.DEFAULT,
+    DecidedBy.SAME_DATABASE: DeciderGroup.DJANGO,
+    DecidedBy.ALLOWED: DeciderGroup.DJANGO,
+    DecidedBy.ERROR: DeciderGroup.RAISED,
 }
 
-_ROUTES: Final = {
-    Route.INSTANCE: Decider.INSTANCE,
-    Route.DEFAULT: Decider.DEFAULT,
-    Route.EXPLICIT: Decider.CODE,
-    Route.CURSOR: Decider.CODE,
-    Route.SCHEMA: Decider.CODE,
-    Route.PEERS: Decider.INSTANCE,
+_BY_ROUTE: Final = {
+    RouteKind.INSTANCE: DeciderGroup.INSTANCE,
+    RouteKind.DEFAULT: DeciderGroup.DEFAULT,
+    RouteKind.EXPLICIT: DeciderGroup.CODE,
+    RouteKind.CURSOR: DeciderGroup.CODE,
+    RouteKind.SCHEMA: DeciderGroup.CODE,
+    RouteKind.PEERS: DeciderGroup.INSTANCE,
 }
 
 
 def decider_of(event: Event, decision: Decision | None) -> str | None:
     """
-    A router's dotted path, or a word of ``Decider``; None for what nobody decides (a transaction).
+    A router's dotted path, or a word of ``DeciderGroup``; None for what nobody decides (a transaction).
 
     ``decision`` is the event itself, or the one that led to it. Where that was not kept, the query's
     route still tells, unless it was a router. Nobody has decided about a query's model where its alias is the
     answer to a question about another one.
     """
     if isinstance(event, Query) and is_passed_on(event, decision):
-        return Decider.OTHER_MODEL
+        return DeciderGroup.OTHER_MODEL
     if decision is not None:
-        return _SETTLED.get(decision.settled_by) or decision.router
-    return _ROUTES.get(event.route) if isinstance(event, Query) else None
+        return _BY_DECISION.get(decision.decided_by) or decision.router
+    return _BY_ROUTE.get(event.route) if isinstance(event, Query) else None
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,14 +71,14 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A decision in full: the question, who said what, what settled it, and the objects involved.
+    A decision in full: the question, who said what, what decided it, and the objects involved.
 
     ``id`` is 0 for one that is not of a trace.
     """
 
     id: int
     question: str
-    settled: str
+    decided_by: str
     steps: tuple[ChainStep, ...]
     arguments: tuple[Fact, ...]
     hints: tuple[Fact, ...]
@@ -107,10 +107,10 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     many: bool = False
     instance: Fact | None = None
     atomic: bool = False
-    transaction: int | None = None
+    transaction_number: int | None = None
     rowcount: int | None = None
     error: str = ""
-    within: Link | None = None
+    parent: Link | None = None
     site: Callsite | None = None
     queries: tuple[Link, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -142,7 +142,7 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
             id=event.id,
             kind="transaction",
             database=index.palette[event.alias],
-            transaction=event.transaction,
+            transaction_number=event.transaction_number,
             site=event.callsite,
             findings=findings,
         )
@@ -153,7 +153,7 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
             sentence=explain_text.hook(event),
             database=index.palette[event.alias],
             atomic=event.atomic,
-            transaction=event.transaction,
+            transaction_number=event.transaction_number,
             site=event.callsite,
             findings=findings,
         )
@@ -164,7 +164,7 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
             sentence=explain_text.exception(event),
             database=index.palette[event.alias] if event.alias is not None else None,
             atomic=event.alias is not None,
-            transaction=event.transaction,
+            transaction_number=event.transaction_number,
             error=event.error,
             site=event.callsite,
             raised_at=event.raised_at,
@@ -196,11 +196,11 @@ def _query(index: Index, query: Query, findings: tuple[Finding, ...], format_sql
         many=query.many,
         instance=_fact("", query.instance, index) if query.instance else None,
         atomic=query.atomic,
-        transaction=query.transaction,
+        transaction_number=query.transaction_number,
         # A driver counts the rows of RETURNING as they are fetched: at the time of the record, none were.
         rowcount=query.rowcount if "RETURNING" not in query.sql[-200:].upper() else None,
         error=formatting.failure(query),
-        within=_link(index, query.within) if query.within is not None else None,
+        parent=_link(index, query.parent_id) if query.parent_id is not None else None,
         site=query.callsite,
         findings=findings,
     )
@@ -212,7 +212,7 @@ def detail_of_decision(decision: Decision, routers: ShortNames, index: Index | N
     return Chain(
         id=decision.id if index else 0,
         question=formatting.question(decision),
-        settled=explain_text.settled(decision, routers),
+        decided_by=explain_text.decided_by(decision, routers),
         steps=tuple(
             ChainStep(
                 router=routers(step.router),
@@ -232,7 +232,7 @@ def detail_of_decision(decision: Decision, routers: ShortNames, index: Index | N
         arguments=tuple(_fact(name, value, index) for name, value in arguments.items()),
         hints=tuple(_fact(name, value, index) for name, value in decision.hints.items()),
         duration_us=decision.duration_us,
-        parent=_link(index, decision.parent) if index and decision.parent is not None else None,
+        parent=_link(index, decision.parent_id) if index and decision.parent_id is not None else None,
         site=decision.callsite,
     )
 
@@ -240,7 +240,7 @@ def detail_of_decision(decision: Decision, routers: ShortNames, index: Index | N
 def _fact(name: str, value: Any, index: Index | None) -> Fact:
     if not isinstance(value, InstanceRef):
         return Fact(name=name, value=formatting.value(value))
-    origin = _link(index, value.origin) if index and index.decision(value.origin) else None
+    origin = _link(index, value.origin_id) if index and index.decision(value.origin_id) else None
     return Fact(
         name=name, value=formatting.thing(value), note=explain_text.bound(value, index), origin=origin
     )

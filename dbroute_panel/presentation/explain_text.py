@@ -11,14 +11,14 @@ from django.utils.translation import ngettext
 from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.records import (
     CommitHook,
+    DecidedBy,
     Decision,
     ExceptionRaised,
     HookOutcome,
     InstanceRef,
     Outcome,
     Query,
-    Route,
-    Settled,
+    RouteKind,
 )
 
 from . import formatting
@@ -30,24 +30,24 @@ def named(routers: list[str]) -> str:
     return get_text_list(routers, _("and"))
 
 
-def settled(decision: Decision, routers: ShortNames) -> str:
-    """One sentence: what settled this decision, and what the routers before it said."""
-    by = decision.settled_by
-    if by is Settled.ROUTER:
+def decided_by(decision: Decision, routers: ShortNames) -> str:
+    """One sentence: what decided it, and what the routers before it said."""
+    by = decision.decided_by
+    if by is DecidedBy.ROUTER:
         said = _("%(router)s answered %(answer)s.") % {
             "router": routers(decision.router or "?"),
             "answer": formatting.answer(decision.answer),
         }
         return " ".join(filter(None, [said, _silent(decision, routers)]))
-    if by is Settled.ERROR:
+    if by is DecidedBy.ERROR:
         return _raised(decision, routers)
     return f"{_nobody(decision)} {_fallback(decision)}"
 
 
 def _fallback(decision: Decision) -> str:
     """What Django itself did when no router had an opinion."""
-    by = decision.settled_by
-    if by is Settled.INSTANCE:
+    by = decision.decided_by
+    if by is DecidedBy.INSTANCE:
         instance = decision.hints.get("instance")
         return _(
             "Django took the database of the hint “instance”: %(instance)s has _state.db = %(alias)s."
@@ -55,9 +55,9 @@ def _fallback(decision: Decision) -> str:
             "instance": formatting.value(instance),
             "alias": formatting.answer(decision.answer),
         }
-    if by is Settled.DEFAULT:
+    if by is DecidedBy.DEFAULT:
         return _("There was no instance whose database could be taken, so Django fell back to “default”.")
-    if by is Settled.SAME_DATABASE:
+    if by is DecidedBy.SAME_DATABASE:
         first, second = _sides(decision)
         if decision.answer:
             return _(
@@ -114,13 +114,13 @@ def _raised(decision: Decision, routers: ShortNames) -> str:
 
 def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
     """The few words of the column “why”."""
-    if query.route is Route.EXPLICIT:
+    if query.route is RouteKind.EXPLICIT:
         return _('using("%(alias)s"), no router asked') % {"alias": query.alias}
-    if query.route is Route.CURSOR:
+    if query.route is RouteKind.CURSOR:
         return _("raw cursor, the code chose the alias")
-    if query.route is Route.SCHEMA:
+    if query.route is RouteKind.SCHEMA:
         return _("schema editor, no router asked")
-    if query.route is Route.PEERS:
+    if query.route is RouteKind.PEERS:
         return _("with its peers, no router was asked")
     if decision is None:
         return str(query.route)
@@ -137,16 +137,16 @@ def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
 
 def short_decision(decision: Decision, routers: ShortNames) -> str:
     """Who decided, in a few words."""
-    by = decision.settled_by
-    if by is Settled.ROUTER:
+    by = decision.decided_by
+    if by is DecidedBy.ROUTER:
         return routers(decision.router or "?")
-    if by is Settled.INSTANCE:
+    if by is DecidedBy.INSTANCE:
         return _("instance %(instance)s") % {"instance": formatting.value(decision.hints.get("instance"))}
-    if by is Settled.DEFAULT:
+    if by is DecidedBy.DEFAULT:
         return _("default, no router had an opinion")
-    if by is Settled.SAME_DATABASE:
+    if by is DecidedBy.SAME_DATABASE:
         return _("_state.db compared, no router had an opinion")
-    if by is Settled.ALLOWED:
+    if by is DecidedBy.ALLOWED:
         return _("allowed, no router had an opinion")
     raised = next((s.router for s in decision.steps if s.outcome is Outcome.RAISED), None)
     return _("%(router)s raised") % {"router": routers(raised)} if raised else _("error")
@@ -154,28 +154,28 @@ def short_decision(decision: Decision, routers: ShortNames) -> str:
 
 def ran(query: Query, decision: Decision | None) -> str:
     """One sentence before the chain: whether a router was asked at all."""
-    if query.route is Route.EXPLICIT:
+    if query.route is RouteKind.EXPLICIT:
         return _(
             "The code named “%(alias)s” itself, with using(), save(using=) or db_manager() or alike. "
             "No router was asked."
         ) % {"alias": query.alias}
-    if query.route is Route.CURSOR:
+    if query.route is RouteKind.CURSOR:
         return _(
             "A raw cursor on connections[“%(alias)s”]: the code named the alias, or passed one on. Django "
             "asks no router for a raw cursor."
         ) % {"alias": query.alias}
-    if query.route is Route.SCHEMA:
+    if query.route is RouteKind.SCHEMA:
         return _("The schema editor of “%(alias)s”. No router was asked for this statement.") % {
             "alias": query.alias
         }
-    if query.route is Route.PEERS:
+    if query.route is RouteKind.PEERS:
         return _(
             "Django fetched a deferred field for all objects of a queryset at once, on “%(alias)s”, the "
             "database of the first of them. No router was asked."
         ) % {"alias": query.alias}
     if decision is None:
         return _("Decision #%(number)s, which sent it there, is not in this trace.") % {
-            "number": query.decision
+            "number": query.decision_id
         }
     told = {
         "alias": query.alias,
@@ -266,7 +266,7 @@ def bound(ref: InstanceRef, index: Index | None = None) -> str:
         return _("_state.db is not set: no database yet")
     if index is None:
         return _("_state.db = %(alias)s") % {"alias": ref.state_db}
-    origin = index.decision(ref.origin)
+    origin = index.decision(ref.origin_id)
     if origin is None:
         return _("_state.db = %(alias)s, which no decision of this trace put there") % {"alias": ref.state_db}
     text = _("_state.db = %(alias)s, put there by decision #%(number)s, %(question)s") % {

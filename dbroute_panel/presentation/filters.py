@@ -129,7 +129,7 @@ class Matcher:
     def _route(self, event: Event, decision: Decision | None) -> bool:
         if isinstance(event, Query):
             return event.route == self.wanted.route
-        return decision is not None and decision.settled_by == self.wanted.route
+        return decision is not None and decision.decided_by == self.wanted.route
 
     def _action(self, event: Event, decision: Decision | None) -> bool:
         return decision is not None and decision.action == self.wanted.action

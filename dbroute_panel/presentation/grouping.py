@@ -26,13 +26,13 @@ def kind(index: Index, row: Row) -> Hashable:
             event.route,
             event.many,
             event.atomic,
-            event.within,
+            event.parent_id,
             saved,
             asked,
             *_place(event, row),
         )
     if isinstance(event, Decision):
-        return (_asked(event), event.parent, *_place(event, row))
+        return (_asked(event), event.parent_id, *_place(event, row))
     if isinstance(event, CommitHook):
         return (event.function, event.robust, event.outcome, *_place(event, row))
     if isinstance(event, ExceptionRaised):
@@ -50,7 +50,7 @@ def _asked(decision: Decision) -> Hashable:
     return (
         decision.action,
         decision.model,
-        decision.settled_by,
+        decision.decided_by,
         repr(decision.answer),
         tuple((step.router, step.outcome, repr(step.answer), step.error) for step in decision.steps),
         tuple((name, repr(_without_key(value))) for name, value in values.items()),
@@ -80,6 +80,6 @@ def values(index: Index, event: Event) -> str:
                 else event.params
             )
             objects.insert(0, ", ".join(map(str, shown)))
-    if not isinstance(event, Decision) and event.transaction is not None:
-        objects.append(f"T{event.transaction}")
+    if not isinstance(event, Decision) and event.transaction_number is not None:
+        objects.append(f"T{event.transaction_number}")
     return "; ".join(dict.fromkeys(objects))

@@ -36,8 +36,8 @@ class Index:
             self.events[event.id] = event
             if (alias := _alias_of(event)) is not None:
                 self.aliases.add(alias)
-            if isinstance(event, Query) and event.decision is not None:
-                self.queries_of.setdefault(event.decision, []).append(event.id)
+            if isinstance(event, Query) and event.decision_id is not None:
+                self.queries_of.setdefault(event.decision_id, []).append(event.id)
             if (model := getattr(event, "model", None)) is not None:
                 self.models.add(model)
         for finding in sorted(trace.findings, key=lambda finding: finding.level.rank):
@@ -60,7 +60,7 @@ class Index:
 
     def decision_of(self, query: Query) -> Decision | None:
         """The decision that sent ``query`` to its alias, or None if no router was asked."""
-        return self.decision(query.decision)
+        return self.decision(query.decision_id)
 
     def row_of(self, number: int) -> int:
         """
@@ -96,8 +96,12 @@ class Index:
     def _shown(self, number: int) -> list[int]:
         """This event, and the decision that its row shows too."""
         event = self.events.get(number)
-        if isinstance(event, Query) and event.decision is not None and self.row_of(event.decision) == number:
-            return [number, event.decision]
+        if (
+            isinstance(event, Query)
+            and (asked := event.decision_id) is not None
+            and self.row_of(asked) == number
+        ):
+            return [number, asked]
         return [number]
 
     @cached_property

@@ -113,7 +113,7 @@ def _use(index: Index, event: Query | Decision) -> Use:
         shown = what(event)
     else:
         does, subject, text = str(event.action), event.model or "", _asked(event)
-        place, by = formatting.outcome(event), (str(event.settled_by), event.router, None)
+        place, by = formatting.outcome(event), (str(event.decided_by), event.router, None)
         shown = f"{event.action}({text})"
     site = event.callsite
     return Use(

@@ -19,7 +19,7 @@ from dbroute_panel.asked import is_passed_on
 from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
 
 from . import explain_text, formatting
-from .deciders import Decider
+from .deciders import DeciderGroup
 from .filters import DURATION, Matcher, Wanted
 from .index import Index
 from .palette import Swatch
@@ -56,8 +56,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
     site: str = ""
     callsite: Callsite | None = None
-    transaction: int | None = None
-    within: int | None = None
+    transaction_number: int | None = None
+    parent_id: int | None = None
     error: bool = False
     level: str = ""
     anchors: tuple[int, ...] = ()
@@ -193,14 +193,14 @@ def _row(index: Index, unit: Unit) -> Row:
             at_us=event.at_us,
             database=index.palette[event.alias],
             why=explain_text.short(event, decision, index.routers),
-            by=Decider.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
+            by=DeciderGroup.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
             what=what(event),
             duration_us=event.duration_us,
             where=where,
             site=full,
             callsite=site,
-            transaction=event.transaction,
-            within=event.within,
+            transaction_number=event.transaction_number,
+            parent_id=event.parent_id,
             error=event.error is not None,
             level=level or "",
             anchors=(decision.id,) if decision and index.row_of(decision.id) == event.id else (),
@@ -215,7 +215,7 @@ def _row(index: Index, unit: Unit) -> Row:
             where=where,
             site=full,
             callsite=site,
-            transaction=event.transaction,
+            transaction_number=event.transaction_number,
             level=level or "",
         )
     if isinstance(event, CommitHook):
@@ -229,7 +229,7 @@ def _row(index: Index, unit: Unit) -> Row:
             where=where,
             site=full,
             callsite=site,
-            transaction=event.transaction,
+            transaction_number=event.transaction_number,
             level=level or "",
         )
     if isinstance(event, ExceptionRaised):
@@ -243,7 +243,7 @@ def _row(index: Index, unit: Unit) -> Row:
             where=where,
             site=full,
             callsite=site,
-            transaction=event.transaction,
+            transaction_number=event.transaction_number,
             error=True,
             level=level or "",
         )
@@ -255,14 +255,14 @@ def _row(index: Index, unit: Unit) -> Row:
         database=index.palette[alias] if alias else None,
         outcome=formatting.outcome(event),
         why=explain_text.short_decision(event, index.routers),
-        by=str(event.settled_by),
+        by=str(event.decided_by),
         what=formatting.question(event),
         duration_us=event.duration_us,
         where=where,
         site=full,
         callsite=site,
-        within=event.parent,
-        error=event.settled_by == "error",
+        parent_id=event.parent_id,
+        error=event.decided_by == "error",
         level=level or "",
     )
 
@@ -278,7 +278,7 @@ def _fold(index: Index, unit: Sequence[Event]) -> Row:
         what="",
         duration_us=sum(decision.duration_us for decision in questions),
         level=max(levels, key=lambda level: level.rank, default=""),
-        error=any(decision.settled_by == "error" for decision in questions),
+        error=any(decision.decided_by == "error" for decision in questions),
         count=len(unit),
         more=tuple(f"{text} ×{n}" if n > 1 else text for text, n in asked.most_common(3)),
     )

@@ -17,7 +17,7 @@ import msgspec
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dbroute_panel.records import Decision, Query, Settled, Trace, Transaction
+from dbroute_panel.records import DecidedBy, Decision, Query, Trace, Transaction
 
 from .brackets import Bracket, Brackets
 from .columns import Columns, Tick
@@ -231,9 +231,9 @@ def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
             if event.alias in brackets:
                 brackets[event.alias].put(event)
         elif isinstance(event, Decision):
-            failed = event.settled_by is Settled.ERROR
+            failed = event.decided_by is DecidedBy.ERROR
             # The time of an inner question is part of the outer's.
-            routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent is None)
+            routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent_id is None)
     lanes = [_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
     if asked:
         lanes.append(_lane(None, routers))

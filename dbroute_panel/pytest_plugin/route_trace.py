@@ -201,7 +201,7 @@ class RouteTrace(trace):
         decisions: dict[int | None, Decision] = {decision.id: decision for decision in self.decisions}
         routers = ShortNames([step.router for decision in decisions.values() for step in decision.steps])
         for query in queries[:LISTED]:
-            decision = decisions.get(query.decision)
+            decision = decisions.get(query.decision_id)
             parts = [what(query), short(query, decision, routers)]
             if query.callsite is not None:
                 parts.append(formatting.called_from(query.callsite))

@@ -31,13 +31,13 @@ from dbroute_panel.recording.values import Names, Values, name_of, text_of
 
 # A member of an enum is found slowly by its class, and these are needed at every event.
 ANSWERED, NOT_ASKED = records.Outcome.ANSWERED, records.Outcome.NOT_ASKED
-ROUTER, EXPLICIT = records.Route.ROUTER, records.Route.EXPLICIT
-CURSOR = records.Route.CURSOR
-ROUTES: dict[str, records.Route] = {
-    records.Settled.INSTANCE: records.Route.INSTANCE,
-    records.Settled.DEFAULT: records.Route.DEFAULT,
+ROUTER, EXPLICIT = records.RouteKind.ROUTER, records.RouteKind.EXPLICIT
+CURSOR = records.RouteKind.CURSOR
+ROUTES: dict[str, records.RouteKind] = {
+    records.DecidedBy.INSTANCE: records.RouteKind.INSTANCE,
+    records.DecidedBy.DEFAULT: records.RouteKind.DEFAULT,
 }
-"""By what settled the decision, where no router did."""
+"""By what decided it, where no router did."""
 
 
 class Writer:
@@ -73,9 +73,9 @@ class Writer:
         self.no_hints: dict[str, Any] = {}
         self.paths: dict[int, str] = {}
         self.routes = {
-            raw.id: ROUTES[raw.settled_by]
+            raw.id: ROUTES[raw.decided_by]
             for raw in self.raw
-            if type(raw) is RawDecision and raw.settled_by in ROUTES
+            if type(raw) is RawDecision and raw.decided_by in ROUTES
         }
 
     def events(self) -> list[records.Event]:
@@ -135,22 +135,22 @@ class Writer:
             args=None if raw.args is None else values.each(raw.args),
             hints=self.no_hints if raw.hints is None else values.each(raw.hints),
             steps=self.steps(raw),
-            settled_by=raw.settled_by,
+            decided_by=raw.decided_by,
             answer=values.one(raw.answer),
-            parent=raw.parent,
+            parent_id=raw.parent_id,
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 
     def steps(self, raw: RawDecision) -> tuple[records.Step, ...]:
         """A step for each router; the first begins with the decision, and each where the one before ended."""
         values, paths, begun, steps = self.values, self.paths, raw.start, []
-        settled_it = raw.last if raw.settled_by is records.Settled.ROUTER else None
+        deciding = raw.last if raw.decided_by is records.DecidedBy.ROUTER else None
         for step in raw.steps:
             router, answer, error, end = step.router, step.answer, step.error, step.end
             steps.append(
                 records.Step(
                     router=paths.get(id(router)) or self.path(router),
-                    outcome=ANSWERED if step is settled_it else step.outcome,
+                    outcome=ANSWERED if step is deciding else step.outcome,
                     answer=None if answer is None else values.one(scalar(answer)),
                     error=None if error is None else values.error(error),
                     duration_us=(end - begun) / 1000,
@@ -185,14 +185,14 @@ class Writer:
             operation=operation,
             writes=writes,
             model=self.names[raw.model],
-            route=self.route(raw) if raw.decision is None else self.routes.get(raw.decision, ROUTER),
-            decision=raw.decision,
+            route=self.route(raw) if raw.decision_id is None else self.routes.get(raw.decision_id, ROUTER),
+            decision_id=raw.decision_id,
             instance=None if raw.saved is None else self.values.instance(raw.saved),
             atomic=raw.atomic,
-            transaction=raw.transaction,
+            transaction_number=raw.transaction_number,
             rowcount=rowcount if type(rowcount) is int and rowcount >= 0 else None,
             error=None if raw.error is None else self.error(raw.error, secret),
-            within=raw.within,
+            parent_id=raw.parent_id,
             error_code=raw.error_code,
             historical=id(raw.model) in self.recorder.historical,
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
@@ -215,7 +215,7 @@ class Writer:
             alias=self.names[raw.alias],
             at_us=max(0, (raw.start - self.started) // 1000),
             operation=raw.operation,
-            transaction=raw.transaction,
+            transaction_number=raw.transaction_number,
             callsite=self.callsite(raw.site),
             by_orm=raw.by_orm,
         )
@@ -229,7 +229,7 @@ class Writer:
             robust=raw.robust,
             atomic=raw.atomic,
             outcome=raw.outcome,
-            transaction=raw.transaction,
+            transaction_number=raw.transaction_number,
             callsite=self.callsite(raw.site),
             ended_at_us=None if raw.end is None else max(0, (raw.end - self.started) // 1000),
         )
@@ -241,7 +241,7 @@ class Writer:
             error=text_of(raw.error[0]) if self.is_secret(raw) else self.values.error(raw.error[1]),
             ended=raw.ended,
             alias=self.names[raw.alias],
-            transaction=raw.transaction,
+            transaction_number=raw.transaction_number,
             callsite=self.callsite(raw.site),
             raised_at=self.callsite(raw.raised_at),
             model=self.names[raw.model],
@@ -255,7 +255,7 @@ class Writer:
         failed = [one for one in self.raw if type(one) is RawQuery and one.error and one.error[0] == name]
         return any(self.query(query).error == text_of(name) for query in failed)
 
-    def route(self, raw: RawQuery) -> records.Route:
+    def route(self, raw: RawQuery) -> records.RouteKind:
         """Of a query that no decision sent to its alias."""
         return raw.told or (EXPLICIT if raw.named else CURSOR)
 

@@ -36,7 +36,7 @@ from dbroute_panel.recording.frame_kinds import (
 )
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.stack import RENDER, Site, find_callsite, site_of
-from dbroute_panel.records import Route
+from dbroute_panel.records import RouteKind
 
 _EXECUTE_SQL = get_code(SQLCompiler.execute_sql)
 # How many frames above the execute wrapper the compiler is at work.
@@ -45,7 +45,7 @@ _DEPTHS: Final[dict[type, int]] = {CursorWrapper: 4, CursorDebugWrapper: 5}
 _FETCH_MANY = get_code(getattr(DeferredAttribute, "fetch_many", None))
 _frame = sys._getframe
 
-Origin = tuple[Site | None, Any, int | None, Any, Route | None]
+Origin = tuple[Site | None, Any, int | None, Any, RouteKind | None]
 """
 Where a query comes from: (site, model, decision, saving, told). ``decision`` is the id of the decision whose
 answer its compiler or RawQuery has, ``saving`` the object whose ``save()`` it is, and ``told`` the route of a
@@ -108,12 +108,12 @@ def origin(  # noqa: C901 - one loop, because it runs for every frame
             if template is None and here.f_code is RENDER:
                 template = here
         elif kind == SCHEMA and source is None:
-            told = Route.SCHEMA
+            told = RouteKind.SCHEMA
         elif here.f_code is _FETCH_MANY and source is not None:
-            told = Route.PEERS
+            told = RouteKind.PEERS
         here = here.f_back
     if source is not None:
-        if told is not Route.PEERS:
+        if told is not RouteKind.PEERS:
             decision = recorder.answers.get(id(getattr(source, "using", None)))
         try:
             model = source.query.model

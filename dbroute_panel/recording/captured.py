@@ -10,7 +10,7 @@ import msgspec
 
 from dbroute_panel.recording.snapshots import Instance
 from dbroute_panel.recording.stack import Site
-from dbroute_panel.records import Action, HookOutcome, Operation, Outcome, Route, Settled
+from dbroute_panel.records import Action, DecidedBy, HookOutcome, Operation, Outcome, RouteKind
 
 Facts = tuple[Any, ...]
 """
@@ -24,7 +24,7 @@ class RawStep(msgspec.Struct, gc=False):
     One router's part in a decision, as it happened. ``router`` is the router itself.
 
     It ended at ``end`` and began when the step ``before`` it ended, which it holds: a list of them would be
-    one object more. Whether its answer settled the decision is for the decision to say.
+    one object more. Whether its answer decided is for the decision to say.
     """
 
     router: Any
@@ -46,14 +46,14 @@ class RawDecision(msgspec.Struct, gc=False):
     action: Action
     model: str | None
     hints: Facts | None
-    parent: int | None
+    parent_id: int | None
     site: Site | None
     start: int
     end: int
     last: RawStep | None
     routers: tuple[Any, ...]
     answer: Any
-    settled_by: Settled = Settled.ROUTER
+    decided_by: DecidedBy = DecidedBy.ROUTER
     args: Facts | None = None
 
     @property
@@ -86,16 +86,16 @@ class RawQuery(msgspec.Struct, gc=False):
     params: Any
     many: bool
     model: str | None
-    decision: int | None
+    decision_id: int | None
     named: bool
     atomic: bool
-    transaction: int | None
-    within: int | None
+    transaction_number: int | None
+    parent_id: int | None
     site: Site | None
     start: int
     end: int
     rowcount: Any = None
-    told: Route | None = None
+    told: RouteKind | None = None
     saved: Instance | None = None
     error: tuple[str, str] | None = None
     error_code: str | int | None = None
@@ -108,7 +108,7 @@ class RawTransaction(msgspec.Struct, gc=False):
     start: int
     alias: str
     operation: Operation
-    transaction: int | None
+    transaction_number: int | None
     site: Site | None
     by_orm: bool = False
 
@@ -122,7 +122,7 @@ class RawCommitHook(msgspec.Struct, gc=False):
     function: str
     robust: bool
     atomic: bool
-    transaction: int | None
+    transaction_number: int | None
     site: Site | None
     outcome: HookOutcome = HookOutcome.PENDING
     end: int | None = None
@@ -140,7 +140,7 @@ class RawException(msgspec.Struct, gc=False):
     error: tuple[str, str]
     ended: Literal["trace", "atomic"] | None
     alias: str | None
-    transaction: int | None
+    transaction_number: int | None
     site: Site | None
     raised_at: Site | None
     model: str | None = None

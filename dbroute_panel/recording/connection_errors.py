@@ -115,7 +115,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
                     label is not None,
                     False,
                     None,
-                    recorder.within,
+                    recorder.parent_id,
                     site,
                     now,
                     now,

@@ -43,12 +43,12 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
     if (recorder := _active()) is None:
         return execute(sql, params, many, context)
     raw = more = number = kept = None
-    decision: int | None
+    decision_id: int | None
     try:
         cursor: Any = context["cursor"]
         asked = recorder.asked
         if asked is not None and (source := sent_at_once(asked, cursor, recorder.answers)) is not None:
-            _code, decision, within, site = asked
+            _code, decision_id, parent_id, site = asked
             model = source.query.model
         else:
             if recorder.closed or recorder.latest >= recorder.limit:
@@ -57,12 +57,12 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             if is_housekeeping(caller, cursor, context["connection"]):
                 raise _Housekeeping
             source, sender = sender_of(caller, cursor, context["connection"], sql)
-            site, model, decision, *more = origin(sender or caller, source, recorder)
-            within = recorder.within
+            site, model, decision_id, *more = origin(sender or caller, source, recorder)
+            parent_id = recorder.parent_id
             if source is None and more[1] is None:
-                decision = passed_on(caller, context["connection"].alias, recorder.answers)
-            if decision is None and recorder.answered_as and more[1] is None:
-                decision = recorder.decision_of(getattr(source, "using", None), model)
+                decision_id = passed_on(caller, context["connection"].alias, recorder.answers)
+            if decision_id is None and recorder.answered_as and more[1] is None:
+                decision_id = recorder.decision_of(getattr(source, "using", None), model)
         known, about = recorder.subject
         if known is not model:
             about = recorder.label(model)
@@ -92,11 +92,11 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
                 kept,
                 many,
                 about,
-                decision,
+                decision_id,
                 source is not None,
                 atomic,
                 number,
-                within,
+                parent_id,
                 site,
                 perf_counter_ns(),
                 0,

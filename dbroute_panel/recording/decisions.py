@@ -20,7 +20,7 @@ from dbroute_panel.recording.recorder import OWN, Recorder
 from dbroute_panel.recording.router_proxy import Probe
 from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
 from dbroute_panel.recording.ways import asked_at
-from dbroute_panel.records import Action, Outcome, Settled
+from dbroute_panel.records import Action, DecidedBy, Outcome
 
 READ, WRITE, RELATION, MIGRATE = Action.READ, Action.WRITE, Action.RELATION, Action.MIGRATE
 PASSED, RAISED = Outcome.PASSED, Outcome.RAISED
@@ -46,18 +46,18 @@ def decide(
     asking = recorder.asking[get_ident()]
     before = asking.last
     raw.start = perf_counter_ns()
-    asking.decision, asking.last = raw.id, None
+    asking.decision_id, asking.last = raw.id, None
     try:
         try:
             if getattr(owner.__base__, name) is DJANGOS[action]:
                 routers = router.routers
-                asking.routers, raw.routers = asking.watched(routers, iter(routers), raw.parent)
+                asking.routers, raw.routers = asking.watched(routers, iter(routers), raw.parent_id)
                 answer = DJANGOS[action](asking, *args, **hints)
             else:
                 answer = getattr(Probe(inherited, asking), name)(*args, **hints)
         finally:
             raw.last = asking.last
-            asking.decision, asking.last, asking.routers = raw.parent, before, ()
+            asking.decision_id, asking.last, asking.routers = raw.parent_id, before, ()
             raw.end = perf_counter_ns()
             if raw.last is not None and raw.last.router is inherited:
                 raw.last.router = owner.__base__
@@ -83,9 +83,9 @@ def begun(
             kept = facts(hints, recorder.answers)
         if action is RELATION:
             arguments = facts(dict(zip(("obj1", "obj2"), args, strict=False)), recorder.answers)
-        parent, event = recorder.within, next(recorder.ids)
-        site = asked_at(sys._getframe(3), event, parent, recorder)
-        return RawDecision(event, action, model, kept, parent, site, 0, 0, None, (), None, args=arguments)
+        parent_id, event = recorder.parent_id, next(recorder.ids)
+        site = asked_at(sys._getframe(3), event, parent_id, recorder)
+        return RawDecision(event, action, model, kept, parent_id, site, 0, 0, None, (), None, args=arguments)
     except StopIteration:  # there are no ids left
         recorder.refuse("decision")
     except Exception:
@@ -109,12 +109,12 @@ def subject(recorder: Recorder, model: Any) -> str | None:
 
 
 def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, Any]) -> Any:
-    """Record what has settled a decision; returns what is handed back."""
+    """Record what has decided; returns what is handed back."""
     try:
         raw.routers, raw.answer, last = tuple(raw.routers), scalar(answer), raw.last
-        # Django hands back the very object with which a router settled it.
+        # Django hands back the very object with which a router decided it.
         if last is None or last.answer is not answer or last.outcome is not PASSED:
-            raw.settled_by = _settled_by(raw.action, hints)
+            raw.decided_by = _decided_by(raw.action, hints)
         else:
             last.answer = raw.answer  # which may be anything, and is not to be kept
         recorder.events.append(raw)
@@ -132,7 +132,7 @@ def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, 
 def note_failure(recorder: Recorder, raw: RawDecision, error: BaseException) -> None:
     """Record a decision that raised: a router, or Django, which could not make use of the answer."""
     try:
-        raw.routers, raw.settled_by, last = tuple(raw.routers), Settled.ERROR, raw.last
+        raw.routers, raw.decided_by, last = tuple(raw.routers), DecidedBy.ERROR, raw.last
         if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
             # Django could not even tell whether the answer is true.
             last.outcome, last.error, last.answer = RAISED, described(error), scalar(last.answer)
@@ -151,11 +151,11 @@ def _migration(
     return label(hints.get("model")), arguments, facts(others, answers)
 
 
-def _settled_by(action: Action, hints: dict[str, Any]) -> Settled:
-    """What settled a question that no router answered: Django's last resorts."""
+def _decided_by(action: Action, hints: dict[str, Any]) -> DecidedBy:
+    """What decided a question that no router answered: Django's last resorts."""
     if action is RELATION:
-        return Settled.SAME_DATABASE
+        return DecidedBy.SAME_DATABASE
     if action is MIGRATE:
-        return Settled.ALLOWED
+        return DecidedBy.ALLOWED
     state = getattr(hints.get("instance"), "_state", None)  # Django has just read it: this loads nothing
-    return Settled.INSTANCE if state is not None and state.db else Settled.DEFAULT
+    return DecidedBy.INSTANCE if state is not None and state.db else DecidedBy.DEFAULT

@@ -36,7 +36,7 @@ def left_atomic(recorder: Recorder, error: BaseException, alias: str, number: in
     try:
         raw = _seen(recorder, error, alias) or _note(recorder, error)
         if raw is not None:
-            raw.ended, raw.alias, raw.transaction = "atomic", alias, number
+            raw.ended, raw.alias, raw.transaction_number = "atomic", alias, number
     except Exception:
         recorder.lost("exception")
 

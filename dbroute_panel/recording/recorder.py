@@ -114,9 +114,9 @@ class Recorder:
         return self.limit - length_hint(self._drawn)
 
     @property
-    def within(self) -> int | None:
+    def parent_id(self) -> int | None:
         """The id of the decision whose routers this thread is asking, or None."""
-        return self.asking[get_ident()].decision
+        return self.asking[get_ident()].decision_id
 
     def draw(self, kind: str) -> int:
         """The id of the event that starts now; 0 where there is no room for one, which is counted."""

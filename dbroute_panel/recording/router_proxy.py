@@ -30,10 +30,10 @@ class Asking(dict[int, "Probe"]):
     ``source``: where those are. ``over``: whether the trace has ended, after which no probe is kept.
     """
 
-    __slots__ = ("decision", "last", "over", "routers", "source")
+    __slots__ = ("decision_id", "last", "over", "routers", "source")
 
     def __init__(self) -> None:
-        self.decision: int | None = None
+        self.decision_id: int | None = None
         self.last: Any = None
         self.routers: Iterable[Any] = ()
         self.source: Iterable[Any] = ()

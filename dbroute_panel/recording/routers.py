@@ -45,7 +45,7 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
         if recorder is None:
             return djangos(self, model, **hints) if hints else djangos(self, model)
         asking = recorder.asking[get_ident()]
-        outer, before = asking.decision, asking.last
+        outer, before = asking.decision_id, asking.last
         known, about = recorder.subject
         event = site = kept = None
         left: Any = ()
@@ -65,7 +65,8 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
         if event is None:
             return djangos(self, model, **hints) if hints else djangos(self, model)
         start = perf_counter_ns()
-        asking.decision, asking.last = event, None  # from here on no interrupt gets past what puts them back
+        # From here on no interrupt gets past what puts them back.
+        asking.decision_id, asking.last = event, None
         try:
             left = iter(routers := self.routers)
             if routers is asking.source:
@@ -75,18 +76,18 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             answer = djangos(asking, model, **hints) if hints else djangos(asking, model)
         except BaseException as error:
             last = asking.last
-            asking.decision, asking.last, asking.routers = outer, before, ()
+            asking.decision_id, asking.last, asking.routers = outer, before, ()
             end = perf_counter_ns()
             raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
             note_failure(recorder, raw, error)
             raise
         last = asking.last
-        asking.decision, asking.last, asking.routers = outer, before, ()
+        asking.decision_id, asking.last, asking.routers = outer, before, ()
         if type(answer) is not str or last is None or last.answer is not answer:
             end = perf_counter_ns()
             raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
             return settled(recorder, raw, answer, hints)
-        # Django hands back the very object with which a router settled it.
+        # Django hands back the very object with which a router decided it.
         try:
             alias = answer[0] + recorder.aliases[answer]  # a string of its own
             raw = RawDecision(

@@ -38,7 +38,7 @@ def metrics(recorder: Recorder) -> list[str]:
     for raw in recorder.events[:]:
         if type(raw) is RawQuery:
             total = aliases.setdefault(raw.alias, [0, 0])
-        elif type(raw) is RawDecision and raw.parent is None:  # the time of an inner one is in the outer's
+        elif type(raw) is RawDecision and raw.parent_id is None:  # the time of an inner one is in the outer's
             total = routing
         else:
             continue

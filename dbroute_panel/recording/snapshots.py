@@ -60,7 +60,7 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
     pk: tuple[Any, ...] | None
     state_db: str | None
     adding: bool
-    origin: int | None
+    origin_id: int | None
 
 
 class Typed(msgspec.Struct, frozen=True, gc=False):

@@ -62,7 +62,7 @@ class Values:
             pk=self.key(raw),
             state_db=name_of(raw.state_db),
             adding=raw.adding,
-            origin=raw.origin,
+            origin_id=raw.origin_id,
         )
 
     def key(self, raw: Instance) -> str | None:

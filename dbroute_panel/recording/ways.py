@@ -33,7 +33,7 @@ _ways: Final[dict[int, Way]] = {}
 BY_KINDS.append(_ways)
 
 
-def asked_at(frame: Any, decision: int, parent: int | None, recorder: Recorder) -> Site | None:
+def asked_at(frame: Any, decision_id: int, parent_id: int | None, recorder: Recorder) -> Site | None:
     """
     Where a decision is made whose question ``frame`` puts to the router.
 
@@ -55,7 +55,7 @@ def asked_at(frame: Any, decision: int, parent: int | None, recorder: Recorder) 
                         if (here := here.f_back).f_code is not each:
                             break
                     else:
-                        recorder.asked = (code, decision, parent, met)
+                        recorder.asked = (code, decision_id, parent_id, met)
                         return met
         except AttributeError:  # this time there are not as many frames
             pass
@@ -65,7 +65,7 @@ def asked_at(frame: Any, decision: int, parent: int | None, recorder: Recorder) 
     site = _walked(frame, code) if recorder.same_ways else find_callsite(frame)
     # Django's methods send the query that they have asked for. Whoever else asks by itself is at work at a
     # line of its own, and may send it at another one.
-    recorder.asked = (code if OF_SITES.get(code.co_filename) == 0 else None, decision, parent, site)
+    recorder.asked = (code if OF_SITES.get(code.co_filename) == 0 else None, decision_id, parent_id, site)
     return site
 
 

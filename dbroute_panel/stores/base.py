@@ -74,7 +74,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     of queries per alias; ``imported`` says that the trace came from a file.
     """
 
-    schema: str
+    schema: Literal["dbroute-trace/2"]
     id: str
     name: str
     kind: Literal["request", "block", "command", "task"]

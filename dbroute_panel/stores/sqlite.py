@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: To be raised with every change of the tables, or of the records that changes their JSON.
-VERSION: Final = 3
+VERSION: Final = 4
 
 # n is the order of arrival, started is microseconds since 1970. Documents are in a table of
 # their own, so that a list never turns their pages.

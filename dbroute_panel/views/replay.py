@@ -164,7 +164,7 @@ def _respond(
     today = todays_routers()
     context |= {
         "trace": trace,
-        "questions": sum(decision.parent is None for decision in trace.decisions),
+        "questions": sum(decision.parent_id is None for decision in trace.decisions),
         "recorded": trace.routers,
         "others": trace.routers != today,
         "short": [ShortNames(today)(path) for path in today],

@@ -90,7 +90,7 @@ def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> A
     palette = project_palette()
     decision = answers.decision
     named = decision.action.names_alias
-    failed = decision.settled_by == "error"
+    failed = decision.decided_by == "error"
     routers = ShortNames([step.router for step in decision.steps])
 
     def swatch(said: Any) -> Swatch | None:

@@ -41,7 +41,7 @@ def test_json_is_a_decision(dbroute):
     done = dbroute("explain", "library.Book", "db_for_write", "--format", "json")
     decision = records.msgspec.convert(json.loads(done.out), records.Decision)
     asked = explain("library.Book", "db_for_write")
-    assert (decision.action, decision.answer, decision.settled_by) == ("db_for_write", "primary", "router")
+    assert (decision.action, decision.answer, decision.decided_by) == ("db_for_write", "primary", "router")
     assert [step.source for step in decision.steps] == [step.source for step in asked.steps]
     assert json.loads(done.out)["type"] == "decision"
     assert (decision.id, decision.at_us) == (1, 0)

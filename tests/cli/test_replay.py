@@ -107,6 +107,17 @@ def test_the_standard_input(manage, recorded):
     assert done == ("4 decisions asked again: 4 the same, 0 changed, 0 not replayable.\n", "", 0)
 
 
+def test_a_file_of_an_earlier_version_is_refused_with_what_to_do(dbroute, recorded, tmp_path):
+    file = tmp_path / "old.json"
+    file.write_bytes(dumps(recorded).replace(b"trace/2", b"trace/1").replace(b"decided_by", b"settled_by"))
+    done = dbroute("replay", file)
+    assert (done.out, done.code) == ("", 2)
+    assert done.err == (
+        f"CommandError: {file}: Line 1: This is a dbroute-trace/1 document, which an earlier version of "
+        "dbroute_panel wrote; this one reads dbroute-trace/2. Record the trace again.\n"
+    )
+
+
 def test_what_cannot_be_asked_again_is_told(dbroute, store):
     store.save(a_trace(1, events=[a_decision(1, model="library.Gone"), a_decision(2, model="library.Gone")]))
     done = dbroute("replay", f"{1:032x}", "--fail-on-change")

@@ -141,7 +141,7 @@ def test_verbose_shows_every_event_in_full(dbroute, store):
             1,
             events=[
                 a_decision(1),
-                a_query(2, decision=1, error="OperationalError: no such table"),
+                a_query(2, decision_id=1, error="OperationalError: no such table"),
                 a_transaction(3),
                 a_query(4, "primary", route="cursor"),
             ],

@@ -182,8 +182,12 @@ def test_another_trace_with_the_same_id_is_named(dbroute, store, file, where):
             "Line 2: The document that begins here is not complete.",
         ),
         (
-            dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"trace/1", b"trace/2"),
+            dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"trace/2", b"trace/3"),
             "a newer dbroute_panel wrote",
+        ),
+        (
+            dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"trace/2", b"trace/1"),
+            "Line 2: This is a dbroute-trace/1 document, which an earlier version",
         ),
         (dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b"00Z", b"00"), "has no time zone"),
         (dumps(a_trace(1)) + b"\n" + dumps(a_trace(2)).replace(b'"duration_us"', b'"duration"'), "Line 2: "),

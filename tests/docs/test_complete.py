@@ -120,9 +120,9 @@ def test_every_attribute_of_a_small_record_is_named(name):
     ("kind", "name"),
     [
         (records.Action, "Decision"),
-        (records.Settled, "Decision"),
+        (records.DecidedBy, "Decision"),
         (records.Outcome, "Decision"),
-        (records.Route, "Query"),
+        (records.RouteKind, "Query"),
         (records.Operation, "Transaction"),
         (records.HookOutcome, "CommitHook"),
         (records.Level, "Finding"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dbroute_panel.records import Action, Operation, Outcome, Route, Settled, loads
+from dbroute_panel.records import Action, DecidedBy, Operation, Outcome, RouteKind, loads
 from example_site.replication import files
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
@@ -118,7 +118,7 @@ def check_migration(trace, alias):
     for decision in trace.decisions:
         if decision.action is Action.MIGRATE and decision.args["app_label"] in WHO:
             nobody = WHO[decision.args["app_label"]] is NOBODY
-            assert decision.settled_by is (Settled.ALLOWED if nobody else Settled.ROUTER)
+            assert decision.decided_by is (DecidedBy.ALLOWED if nobody else DecidedBy.ROUTER)
             assert len(decision.steps) == 3
     apps = {table.split("_")[0] for table in made(trace, alias)}
     names = {"contenttypes": "django", "sessions": "django", "admin": "django"}
@@ -133,8 +133,8 @@ def test_04_migrate_once_per_database(traces):
     schema = [
         query for query in trace.queries if query.operation == "CREATE" and '"django_migr' not in query.sql
     ]
-    assert {query.route for query in schema} == {Route.SCHEMA}
-    assert all(query.writes and query.decision is None for query in schema)
+    assert {query.route for query in schema} == {RouteKind.SCHEMA}
+    assert all(query.writes and query.decision_id is None for query in schema)
     assert lines[1] == (
         "primary: django_migrations, library_book, library_book_tags, library_person, library_review, "
         "library_tag, notes_note"
@@ -155,7 +155,7 @@ def test_05_migrate_without_a_database_while_default_is_empty(traces):
     assert lines[0].startswith("ImproperlyConfigured: ")
     assert lines[1] == "Files of databases: []"
     (query,) = trace.queries
-    assert (query.alias, query.sql, query.route) == ("default", "", Route.CURSOR)
+    assert (query.alias, query.sql, query.route) == ("default", "", RouteKind.CURSOR)
     assert query.error.startswith("ImproperlyConfigured: ")
     assert trace.transactions == []
 
@@ -187,7 +187,7 @@ def test_06_commands_with_a_database(traces):
     }
     assert deleted == {("new_users", f"users_{name}") for name in ("card", "loan", "user")}
     tags = [query for query in trace.queries if query.model == "library.Tag" and query.writes]
-    assert {(query.alias, query.route) for query in tags} == {("archive", Route.EXPLICIT)}
+    assert {(query.alias, query.route) for query in tags} == {("archive", RouteKind.EXPLICIT)}
     assert {query.operation for query in tags} == {"UPDATE", "INSERT"}
 
 
@@ -220,7 +220,7 @@ def test_06_loaddata_under_dbroute_run(traced, tmp_path):
     file.write_text(json.dumps([tag]))
     trace = traced("loaddata", str(file), "--database=archive", "--skip-checks")
     written = [query for query in trace.queries if query.model == "library.Tag" and query.writes]
-    assert {(query.alias, query.route) for query in written} == {("archive", Route.EXPLICIT)}
+    assert {(query.alias, query.route) for query in written} == {("archive", RouteKind.EXPLICIT)}
     # The object knows where it goes before the row exists.
     assert {query.alias for query in trace.queries} == {"archive"}
     assert migrations_of(trace) == {("archive", "library", LIBRARY, True)}

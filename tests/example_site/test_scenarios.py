@@ -13,13 +13,13 @@ from django.db.utils import ConnectionDoesNotExist
 
 from dbroute_panel.records import (
     Action,
+    DecidedBy,
     Decision,
     ExceptionRaised,
     InstanceRef,
     Operation,
     Outcome,
-    Route,
-    Settled,
+    RouteKind,
 )
 from example_site.library.models import Book, Person
 from example_site.notes.models import Note
@@ -70,7 +70,7 @@ def by_id(trace, event_id):
 
 def asked(trace):
     """What was asked, and what settled it, in order."""
-    return [(decision.action, decision.model, decision.settled_by) for decision in trace.decisions]
+    return [(decision.action, decision.model, decision.decided_by) for decision in trace.decisions]
 
 
 def ran(trace):
@@ -135,7 +135,7 @@ def test_02_nobody_claims_the_model_and_default_is_empty(only_trace):
     (decision,) = trace.decisions
     assert (decision.action, decision.model) == (READ, "notes.Note")
     assert chain(decision) == NOBODY
-    assert (decision.settled_by, decision.answer) == (Settled.DEFAULT, "default")
+    assert (decision.decided_by, decision.answer) == (DecidedBy.DEFAULT, "default")
     assert decision.callsite.file == "example_site/scenarios/several_databases.py"
     assert decision.callsite.function == "nobody_claims_it"
     assert trace.queries == []
@@ -148,8 +148,8 @@ def test_03_a_database_that_does_not_exist(traces):
         connections["nowhere"]
     missing = recorded(raised.value)
     for trace, path, route in (
-        (using, "/nowhere/using/", Route.EXPLICIT),
-        (by_alias, "/nowhere/connections/", Route.CURSOR),
+        (using, "/nowhere/using/", RouteKind.EXPLICIT),
+        (by_alias, "/nowhere/connections/", RouteKind.CURSOR),
     ):
         assert (trace.request.path, trace.request.status) == (path, 500)
         assert trace.decisions == []
@@ -158,7 +158,7 @@ def test_03_a_database_that_does_not_exist(traces):
         assert query.callsite.file.startswith("example_site/")
 
     assert (books.queries[0].alias, books.queries[0].error) == ("nowhere", missing)
-    assert books.queries[0].decision == books.decisions[0].id
+    assert books.queries[0].decision_id == books.decisions[0].id
     assert (books.request.path, books.request.status) == ("/books/", 500)
     assert books.routers == ["example_site.routers.NowhereRouter", *ROUTERS]
     decision = books.decisions[0]
@@ -166,7 +166,7 @@ def test_03_a_database_that_does_not_exist(traces):
         ("example_site.routers.NowhereRouter", Outcome.ANSWERED),
         *((router, Outcome.NOT_ASKED) for router in ROUTERS),
     ]
-    assert (decision.settled_by, decision.answer) == (Settled.ROUTER, "nowhere")
+    assert (decision.decided_by, decision.answer) == (DecidedBy.ROUTER, "nowhere")
     assert "nowhere" not in books.databases
     assert decision.callsite.file == "example_site/library/views.py"
     assert decision.callsite.template[0].endswith("library/books.html")
@@ -176,22 +176,22 @@ def test_07_an_object_sticks_to_its_database(only_trace):
     trace = only_trace(7)
     _, read_note, update, delete = trace.queries
     assert ran(trace) == [
-        ("SELECT", "library.Book", "archive", Route.EXPLICIT),
-        ("SELECT", "notes.Note", "archive", Route.INSTANCE),
-        ("UPDATE", "notes.Note", "archive", Route.INSTANCE),
-        ("DELETE", "notes.Note", "archive", Route.INSTANCE),
+        ("SELECT", "library.Book", "archive", RouteKind.EXPLICIT),
+        ("SELECT", "notes.Note", "archive", RouteKind.INSTANCE),
+        ("UPDATE", "notes.Note", "archive", RouteKind.INSTANCE),
+        ("DELETE", "notes.Note", "archive", RouteKind.INSTANCE),
     ]
     for decision in trace.decisions:
         assert chain(decision) == NOBODY
 
-    reading, saving, deleting = (by_id(trace, query.decision) for query in (read_note, update, delete))
+    reading, saving, deleting = (by_id(trace, query.decision_id) for query in (read_note, update, delete))
     assert (reading.action, saving.action, deleting.action) == (READ, WRITE, WRITE)
     for decision in (reading, saving, deleting):
-        assert (decision.settled_by, decision.answer) == (Settled.INSTANCE, "archive")
+        assert (decision.decided_by, decision.answer) == (DecidedBy.INSTANCE, "archive")
     book = reading.hints["instance"]
-    assert (book.model, book.state_db, book.origin) == ("library.Book", "archive", None)
+    assert (book.model, book.state_db, book.origin_id) == ("library.Book", "archive", None)
     note = saving.hints["instance"]
-    assert (note.model, note.state_db, note.adding, note.origin) == (
+    assert (note.model, note.state_db, note.adding, note.origin_id) == (
         "notes.Note",
         "archive",
         False,
@@ -199,7 +199,7 @@ def test_07_an_object_sticks_to_its_database(only_trace):
     )
     # Saving put the alias into _state.db again.
     assert deleting.hints["instance"].state_db == "archive"
-    assert deleting.hints["instance"].origin == saving.id
+    assert deleting.hints["instance"].origin_id == saving.id
     assert update.instance == note
     assert (update.rowcount, delete.rowcount) == (1, 1)
 
@@ -209,34 +209,34 @@ def test_08_one_app_on_a_database_of_its_own(only_trace):
     assert {decision.action for decision in trace.decisions} == set(Action)
     for decision in trace.decisions:
         assert chain(decision) == answered_by(USERS)
-        assert decision.settled_by is Settled.ROUTER
+        assert decision.decided_by is DecidedBy.ROUTER
         assert decision.answer == ("legacy_users" if decision.action.names_alias else True)
     assert [decision.action for decision in trace.decisions] == [READ, WRITE, RELATION, WRITE, *[MIGRATE] * 3]
     assert {query.alias for query in trace.queries} == {"legacy_users"}
 
     read, assign, relate, save, *migrate = trace.decisions
     assert assign.hints["instance"].model == "users.User"
-    assert assign.hints["instance"].origin == read.id
+    assert assign.hints["instance"].origin_id == read.id
     assert (relate.args["obj1"].model, relate.args["obj2"].model) == ("users.User", "users.Card")
-    assert save.hints["instance"].origin == assign.id
+    assert save.hints["instance"].origin_id == assign.id
     assert [decision.args for decision in migrate] == [
         {"db": "legacy_users", "app_label": "users", "model_name": name} for name in ("user", "card", "loan")
     ]
     insert = next(query for query in trace.queries if query.writes)
-    assert (insert.decision, insert.route) == (save.id, Route.ROUTER)
+    assert (insert.decision_id, insert.route) == (save.id, RouteKind.ROUTER)
 
 
 def test_09_four_answers_to_allow_relation(only_trace):
     trace = only_trace(9)
     yes, no, equal, different = (decision for decision in trace.decisions if decision.action is RELATION)
     assert chain(yes) == answered_by(LIBRARY)
-    assert (yes.settled_by, yes.answer) == (Settled.ROUTER, True)
+    assert (yes.decided_by, yes.answer) == (DecidedBy.ROUTER, True)
     assert chain(no) == answered_by(USERS)
-    assert (no.settled_by, no.answer) == (Settled.ROUTER, False)
+    assert (no.decided_by, no.answer) == (DecidedBy.ROUTER, False)
     assert chain(equal) == NOBODY
-    assert (equal.settled_by, equal.answer) == (Settled.SAME_DATABASE, True)
+    assert (equal.decided_by, equal.answer) == (DecidedBy.SAME_DATABASE, True)
     assert chain(different) == NOBODY
-    assert (different.settled_by, different.answer) == (Settled.SAME_DATABASE, False)
+    assert (different.decided_by, different.answer) == (DecidedBy.SAME_DATABASE, False)
 
     def ends(decision):
         return [(end.model, end.state_db) for end in (decision.args["obj1"], decision.args["obj2"])]
@@ -253,10 +253,10 @@ def test_09_four_answers_to_allow_relation(only_trace):
     # Where each object came from: what was read by name of the database came from no decision.
     for decision, origins in ((yes, (READ, WRITE)), (no, (READ, WRITE)), (different, (READ, WRITE))):
         ends_of = (decision.args["obj1"], decision.args["obj2"])
-        assert tuple(by_id(trace, end.origin).action for end in ends_of) == origins
-    assert equal.args["obj1"].origin is None
-    note = by_id(trace, equal.args["obj2"].origin)
-    assert (note.action, note.settled_by, note.answer) == (WRITE, Settled.INSTANCE, "archive")
+        assert tuple(by_id(trace, end.origin_id).action for end in ends_of) == origins
+    assert equal.args["obj1"].origin_id is None
+    note = by_id(trace, equal.args["obj2"].origin_id)
+    assert (note.action, note.decided_by, note.answer) == (WRITE, DecidedBy.INSTANCE, "archive")
 
 
 def test_10_allow_migrate_says_no(only_trace, site):
@@ -268,7 +268,7 @@ def test_10_allow_migrate_says_no(only_trace, site):
     for decision in about_the_library:
         assert decision.args["db"] == "auth_db"
         assert chain(decision) == answered_by(LIBRARY)
-        assert (decision.settled_by, decision.answer) == (Settled.ROUTER, False)
+        assert (decision.decided_by, decision.answer) == (DecidedBy.ROUTER, False)
     assert {query.alias for query in trace.queries} == {"auth_db"}
     assert not {query.operation for query in trace.queries} & {"CREATE", "ALTER", "DROP"}
     applied = [query for query in trace.queries if query.model == "migrations.Migration" and query.writes]
@@ -288,7 +288,7 @@ def test_11_what_the_routers_are_told(only_trace):
         assert chain(decision) == answered_by(LIBRARY)
 
     book = InstanceRef(
-        model="library.Book", pk=first_pk(), state_db=first.answer, adding=False, origin=first.id
+        model="library.Book", pk=first_pk(), state_db=first.answer, adding=False, origin_id=first.id
     )
     forward = next(d for d in rest if d.model == "library.Person")
     assert forward.hints == {"instance": book}
@@ -296,7 +296,7 @@ def test_11_what_the_routers_are_told(only_trace):
     assert reverse
     for decision in reverse:
         author = decision.hints["instance"]
-        assert (author.model, author.state_db, author.origin) == (
+        assert (author.model, author.state_db, author.origin_id) == (
             "library.Person",
             forward.answer,
             forward.id,
@@ -311,7 +311,7 @@ def test_11_what_the_routers_are_told(only_trace):
     # A generic relation looks its content type up where the object is; nobody is asked.
     content_types = [query for query in trace.queries if query.model == "contenttypes.ContentType"]
     assert [query.alias for query in content_types] == list(dict.fromkeys([first.answer, generic.answer]))
-    assert content_types[0].decision == first.id
+    assert content_types[0].decision_id == first.id
 
 
 def first_pk():
@@ -335,7 +335,7 @@ def test_12_the_order_of_the_routers(traces):
     assert fred.answer in REPLICAS
     assert chain(fred) == [(everything, Outcome.ANSWERED), (AUTH, Outcome.NOT_ASKED)]
     failed = swapped.queries[-1]
-    assert (failed.alias, failed.decision) == (fred.answer, fred.id)
+    assert (failed.alias, failed.decision_id) == (fred.answer, fred.id)
     assert failed.error.startswith("OperationalError: ")
     assert "auth_user" in failed.error
 
@@ -354,29 +354,29 @@ def test_12_a_replay_says_beforehand_what_the_other_order_changes(site, store):
 def test_13_the_walk_through(only_trace):
     trace = only_trace(13)
     assert asked(trace) == [
-        (READ, "auth.User", Settled.ROUTER),
-        (WRITE, "auth.User", Settled.ROUTER),
-        (READ, "library.Person", Settled.ROUTER),
-        (WRITE, "library.Book", Settled.ROUTER),
-        (RELATION, None, Settled.ROUTER),
-        (WRITE, "library.Book", Settled.ROUTER),
-        (READ, "library.Book", Settled.ROUTER),
+        (READ, "auth.User", DecidedBy.ROUTER),
+        (WRITE, "auth.User", DecidedBy.ROUTER),
+        (READ, "library.Person", DecidedBy.ROUTER),
+        (WRITE, "library.Book", DecidedBy.ROUTER),
+        (RELATION, None, DecidedBy.ROUTER),
+        (WRITE, "library.Book", DecidedBy.ROUTER),
+        (READ, "library.Book", DecidedBy.ROUTER),
     ]
     read_fred, save_fred, read_dna, assign, relate, save_mh, read_mh = trace.decisions
     assert [decision.router for decision in trace.decisions] == [AUTH, AUTH, *[LIBRARY] * 5]
     assert (read_fred.answer, save_fred.answer) == ("auth_db", "auth_db")
     fred = save_fred.hints["instance"]
-    assert (fred.model, fred.state_db, fred.origin) == ("auth.User", "auth_db", read_fred.id)
+    assert (fred.model, fred.state_db, fred.origin_id) == ("auth.User", "auth_db", read_fred.id)
 
     assert read_dna.answer in REPLICAS
     dna = assign.hints["instance"]
-    assert (dna.model, dna.state_db, dna.origin) == ("library.Person", read_dna.answer, read_dna.id)
+    assert (dna.model, dna.state_db, dna.origin_id) == ("library.Person", read_dna.answer, read_dna.id)
     assert assign.answer == "primary"
 
     # The assignment bound mh, which was unsaved, before the two were compared.
     assert relate.args["obj1"] == dna
     mh = relate.args["obj2"]
-    assert (mh.model, mh.pk, mh.state_db, mh.adding, mh.origin) == (
+    assert (mh.model, mh.pk, mh.state_db, mh.adding, mh.origin_id) == (
         "library.Book",
         None,
         "primary",
@@ -390,14 +390,14 @@ def test_13_the_walk_through(only_trace):
     assert read_mh.hints == {}
 
     assert ran(trace) == [
-        ("SELECT", "auth.User", "auth_db", Route.ROUTER),
-        ("UPDATE", "auth.User", "auth_db", Route.ROUTER),
-        ("SELECT", "library.Person", "replica", Route.ROUTER),
-        ("INSERT", "library.Book", "primary", Route.ROUTER),
-        ("SELECT", "library.Book", "replica", Route.ROUTER),
+        ("SELECT", "auth.User", "auth_db", RouteKind.ROUTER),
+        ("UPDATE", "auth.User", "auth_db", RouteKind.ROUTER),
+        ("SELECT", "library.Person", "replica", RouteKind.ROUTER),
+        ("INSERT", "library.Book", "primary", RouteKind.ROUTER),
+        ("SELECT", "library.Book", "replica", RouteKind.ROUTER),
     ]
     deciders = [read_fred, save_fred, read_dna, save_mh, read_mh]
-    assert [query.decision for query in trace.queries] == [decision.id for decision in deciders]
+    assert [query.decision_id for query in trace.queries] == [decision.id for decision in deciders]
     assert [query.alias for query in trace.queries] == [decision.answer for decision in deciders]
     assert trace.queries[3].instance == mh
     assert {query.callsite.function for query in trace.queries} == {"walk_through"}
@@ -413,17 +413,17 @@ def test_14_all_and_using(only_trace):
     (decision,) = trace.decisions
     assert chain(decision) == answered_by(LIBRARY)
     assert ran(trace) == [
-        ("SELECT", "library.Book", "replica", Route.ROUTER),
-        ("SELECT", "library.Book", "primary", Route.EXPLICIT),
-        ("SELECT", "library.Book", "archive", Route.EXPLICIT),
+        ("SELECT", "library.Book", "replica", RouteKind.ROUTER),
+        ("SELECT", "library.Book", "primary", RouteKind.EXPLICIT),
+        ("SELECT", "library.Book", "archive", RouteKind.EXPLICIT),
     ]
-    assert [query.decision for query in trace.queries] == [decision.id, None, None]
+    assert [query.decision_id for query in trace.queries] == [decision.id, None, None]
 
 
 def test_15_save_using(only_trace):
     trace = only_trace(15)
     assert trace.decisions == []
-    assert ran(trace) == [("INSERT", "users.User", "legacy_users", Route.EXPLICIT)]
+    assert ran(trace) == [("INSERT", "users.User", "legacy_users", RouteKind.EXPLICIT)]
     (insert,) = trace.queries
     assert insert.writes
     assert (insert.instance.model, insert.instance.state_db, insert.instance.adding) == (
@@ -437,7 +437,7 @@ def test_15_save_using(only_trace):
 def test_16_moving_an_object(only_trace):
     trace = only_trace(16)
     assert trace.decisions == []
-    assert {query.route for query in trace.queries} == {Route.EXPLICIT}
+    assert {query.route for query in trace.queries} == {RouteKind.EXPLICIT}
     writes = [query for query in trace.queries if query.writes]
     assert [(query.operation, query.alias) for query in writes] == [
         *[("INSERT", "primary")] * 3,
@@ -478,7 +478,7 @@ def test_17_delete_and_delete_using(only_trace):
     assert (decision.action, decision.model, decision.answer) == (WRITE, "users.User", "legacy_users")
     assert chain(decision) == answered_by(USERS)
     arthur = decision.hints["instance"]
-    assert (arthur.model, arthur.state_db, arthur.origin) == ("users.User", "legacy_users", None)
+    assert (arthur.model, arthur.state_db, arthur.origin_id) == ("users.User", "legacy_users", None)
     assert {query.alias for query in trace.queries} == {"legacy_users"}
     deletion = [("DELETE", f"users.{name}") for name in ("Card", "Loan", "User")]
     assert [(query.operation, query.model) for query in trace.queries] == [
@@ -488,22 +488,22 @@ def test_17_delete_and_delete_using(only_trace):
         *deletion,
     ]
     asked_for, named = trace.queries[1:4], trace.queries[5:]
-    assert {(query.route, query.decision) for query in asked_for} == {(Route.ROUTER, decision.id)}
-    assert {(query.route, query.decision) for query in named} == {(Route.EXPLICIT, None)}
-    assert [(event.alias, event.operation, event.transaction) for event in trace.transactions] == [
+    assert {(query.route, query.decision_id) for query in asked_for} == {(RouteKind.ROUTER, decision.id)}
+    assert {(query.route, query.decision_id) for query in named} == {(RouteKind.EXPLICIT, None)}
+    assert [(event.alias, event.operation, event.transaction_number) for event in trace.transactions] == [
         ("legacy_users", Operation.BEGIN, 1),
         ("legacy_users", Operation.COMMIT, 1),
         ("legacy_users", Operation.BEGIN, 2),
         ("legacy_users", Operation.COMMIT, 2),
     ]
-    assert [query.transaction for query in trace.queries] == [None, 1, 1, 1, None, 2, 2, 2]
+    assert [query.transaction_number for query in trace.queries] == [None, 1, 1, 1, None, 2, 2, 2]
     assert not User.objects.filter(username__in=["arthur", "tricia"]).exists()
 
 
 def test_18_a_managers_own_method(only_trace):
     trace = only_trace(18)
     assert trace.decisions == []
-    assert ran(trace) == [("INSERT", "users.User", "new_users", Route.EXPLICIT)]
+    assert ran(trace) == [("INSERT", "users.User", "new_users", RouteKind.EXPLICIT)]
     assert trace.queries[0].callsite.function == "create_user"
     assert User.objects.using("new_users").filter(username="margaret").exists()
     assert not User.objects.using("legacy_users").filter(username="margaret").exists()
@@ -512,12 +512,12 @@ def test_18_a_managers_own_method(only_trace):
 def test_19_a_manager_that_forgets_its_database(only_trace):
     trace = only_trace(19)
     assert ran(trace) == [
-        ("SELECT", "library.Book", "archive", Route.EXPLICIT),
-        ("SELECT", "library.Book", "replica", Route.ROUTER),
+        ("SELECT", "library.Book", "archive", RouteKind.EXPLICIT),
+        ("SELECT", "library.Book", "replica", RouteKind.ROUTER),
     ]
     (decision,) = trace.decisions
     assert (decision.action, decision.model) == (READ, "library.Book")
-    assert trace.queries[1].decision == decision.id
+    assert trace.queries[1].decision_id == decision.id
 
 
 def test_20_two_admin_sites(traces):
@@ -539,8 +539,8 @@ def test_20_two_admin_sites(traces):
             of_readers = [query for query in trace.queries if query.model.startswith("users.")]
             # Who is logged in, and what they did, is where AuthRouter says.
             others = [query for query in trace.queries if query not in of_readers]
-            assert {(query.alias, query.route) for query in others} == {("auth_db", Route.ROUTER)}
-            routed = [query for query in of_readers if query.route is not Route.EXPLICIT]
+            assert {(query.alias, query.route) for query in others} == {("auth_db", RouteKind.ROUTER)}
+            routed = [query for query in of_readers if query.route is not RouteKind.EXPLICIT]
             assert {query.alias for query in of_readers if query not in routed} == {alias}
             if trace is delete:
                 # What else would go is looked for where the routers say, not where the row is.
@@ -572,12 +572,12 @@ def test_21_raw_sql(only_trace):
     trace = only_trace(21)
     counted, raw, many = trace.queries
     (decision,) = trace.decisions
-    assert (counted.alias, counted.route, counted.decision) == ("primary", Route.CURSOR, None)
+    assert (counted.alias, counted.route, counted.decision_id) == ("primary", RouteKind.CURSOR, None)
     assert counted.model is None
-    assert (raw.alias, raw.route, raw.decision) == (decision.answer, Route.ROUTER, decision.id)
+    assert (raw.alias, raw.route, raw.decision_id) == (decision.answer, RouteKind.ROUTER, decision.id)
     assert raw.alias in REPLICAS
     assert (raw.model, raw.params) == ("library.Book", ("1980",))
-    assert (many.alias, many.route, many.many, many.writes) == ("primary", Route.CURSOR, True, True)
+    assert (many.alias, many.route, many.many, many.writes) == ("primary", RouteKind.CURSOR, True, True)
     assert many.params == (["brass"], ["copper"])
     assert many.rowcount == 2
     assert not counted.many
@@ -599,18 +599,18 @@ def test_24_what_django_makes_after_migrate(only_trace):
 
     def answers(app_label, alias):
         return {
-            (decision.settled_by, decision.answer)
+            (decision.decided_by, decision.answer)
             for decision in trace.decisions
             if decision.action is MIGRATE
             and decision.args["app_label"] == app_label
             and decision.args["db"] == alias
         }
 
-    assert answers("contenttypes", "auth_db") == answers("auth", "auth_db") == {(Settled.ROUTER, True)}
-    assert answers("contenttypes", "primary") == answers("auth", "primary") == {(Settled.ROUTER, False)}
-    assert answers("sites", "auth_db") == answers("sites", "primary") == {(Settled.ALLOWED, True)}
+    assert answers("contenttypes", "auth_db") == answers("auth", "auth_db") == {(DecidedBy.ROUTER, True)}
+    assert answers("contenttypes", "primary") == answers("auth", "primary") == {(DecidedBy.ROUTER, False)}
+    assert answers("sites", "auth_db") == answers("sites", "primary") == {(DecidedBy.ALLOWED, True)}
     sites = [query for query in trace.queries if query.sql.startswith('INSERT INTO "django_site"')]
-    assert {query.route for query in sites} == {Route.EXPLICIT}
+    assert {query.route for query in sites} == {RouteKind.EXPLICIT}
 
 
 def test_28_requests_at_once_under_wsgi_and_asgi(traces):
@@ -632,11 +632,11 @@ def test_28_requests_at_once_under_wsgi_and_asgi(traces):
         by_model = {query.model: query for query in trace.queries}
         assert by_model["library.Book"].alias in REPLICAS
         assert (by_model["users.User"].alias, by_model["library.Person"].alias) == ("legacy_users", "archive")
-        assert by_model["library.Person"].route is Route.EXPLICIT
+        assert by_model["library.Person"].route is RouteKind.EXPLICIT
         # Each of the others has its own decision, in the same trace.
         decisions = {decision.id: decision.model for decision in trace.decisions}
-        linked = [query for query in trace.queries if query.decision]
-        assert {query.decision: query.model for query in linked}.items() <= decisions.items()
+        linked = [query for query in trace.queries if query.decision_id]
+        assert {query.decision_id: query.model for query in linked}.items() <= decisions.items()
         assert len(linked) == 2
         assert {query.callsite.file for query in trace.queries} == {"example_site/core/side_by_side.py"}
         assert trace.dropped.query == trace.dropped.decision == 0
@@ -650,12 +650,12 @@ def test_29_a_default_that_works(traces):
         assert list(trace.databases) == ["default"]
         assert trace.databases["default"].vendor == "sqlite"
         assert asked(trace) == [
-            (READ, "library.Book", Settled.DEFAULT),
-            (WRITE, "library.Book", Settled.DEFAULT),
+            (READ, "library.Book", DecidedBy.DEFAULT),
+            (WRITE, "library.Book", DecidedBy.DEFAULT),
         ]
         assert [decision.answer for decision in trace.decisions] == ["default", "default"]
-        assert ran(trace) == [("SELECT", "library.Book", "default", Route.DEFAULT)]
-        assert trace.queries[0].decision == trace.decisions[0].id
+        assert ran(trace) == [("SELECT", "library.Book", "default", RouteKind.DEFAULT)]
+        assert trace.queries[0].decision_id == trace.decisions[0].id
     assert [chain(decision) for decision in without.decisions] == [[], []]
     assert [chain(decision) for decision in passing.decisions] == [passed(*passing.routers)] * 2
 
@@ -665,10 +665,10 @@ def test_30_allow_migrate_has_no_opinion(only_trace, site):
     (decision,) = (d for d in trace.decisions if d.args["app_label"] == "notes")
     assert decision.args == {"db": "primary", "app_label": "notes", "model_name": "note"}
     assert chain(decision) == NOBODY
-    assert (decision.settled_by, decision.answer) == (Settled.ALLOWED, True)
+    assert (decision.decided_by, decision.answer) == (DecidedBy.ALLOWED, True)
     create, *_ = (query for query in trace.queries if query.operation == "CREATE")
     assert create.sql.startswith('CREATE TABLE "notes_note"')
-    assert (create.alias, create.route, create.decision) == ("primary", Route.SCHEMA, None)
+    assert (create.alias, create.route, create.decision_id) == ("primary", RouteKind.SCHEMA, None)
     assert create.writes
     assert create.id > decision.id
     # It ran on a copy.
@@ -679,21 +679,21 @@ def test_33_assigning_a_relation_binds_a_new_object(only_trace):
     trace = only_trace(33)
     bind, relate, save = trace.decisions
     assert asked(trace) == [
-        (WRITE, "notes.Note", Settled.INSTANCE),
-        (RELATION, None, Settled.SAME_DATABASE),
-        (WRITE, "notes.Note", Settled.INSTANCE),
+        (WRITE, "notes.Note", DecidedBy.INSTANCE),
+        (RELATION, None, DecidedBy.SAME_DATABASE),
+        (WRITE, "notes.Note", DecidedBy.INSTANCE),
     ]
     assert [chain(decision) for decision in trace.decisions] == [NOBODY] * 3
     book = bind.hints["instance"]
-    assert (book.model, book.state_db, book.origin) == ("library.Book", "archive", None)
+    assert (book.model, book.state_db, book.origin_id) == ("library.Book", "archive", None)
     assert bind.answer == "archive"
     assert relate.answer is True
     note = save.hints["instance"]
     assert relate.args == {"obj1": book, "obj2": note}
     assert (note.model, note.pk, note.state_db, note.adding) == ("notes.Note", None, "archive", True)
-    assert note.origin == bind.id
+    assert note.origin_id == bind.id
     insert = trace.queries[-1]
-    assert (insert.alias, insert.route, insert.decision) == ("archive", Route.INSTANCE, save.id)
+    assert (insert.alias, insert.route, insert.decision_id) == ("archive", RouteKind.INSTANCE, save.id)
     assert Note.objects.using("archive").filter(text="Lent to Ford Prefect.").exists()
 
 
@@ -722,7 +722,7 @@ def test_a_scenario_can_be_run_again_and_looks_the_same(traces, number):
     def shape(trace):
         for event in trace.events:
             if isinstance(event, Decision):
-                yield event.action, event.model, event.settled_by
+                yield event.action, event.model, event.decided_by
             elif isinstance(event, ExceptionRaised):
                 yield event.error.partition(":")[0], event.ended
             elif number not in (11, 25):  # the draw of the replicas says how many content types are read

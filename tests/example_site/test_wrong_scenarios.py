@@ -7,7 +7,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import reverse
 
-from dbroute_panel.records import Action, Level, Operation, Outcome, Route, Settled
+from dbroute_panel.records import Action, DecidedBy, Level, Operation, Outcome, RouteKind
 from example_site import replication
 from example_site.library.models import Book, Person, Tag
 from example_site.scenarios import SCENARIOS
@@ -204,7 +204,7 @@ def test_27_routers_that_misbehave(ran):
         return next(step for step in decision.steps if step.router == routers[router])
 
     (raised,) = decisions("library.Review")
-    assert (raised.settled_by, raised.answer) == (Settled.ERROR, None)
+    assert (raised.decided_by, raised.answer) == (DecidedBy.ERROR, None)
     assert step(raised, "raising").outcome is Outcome.RAISED
     assert step(raised, "raising").error == "KeyError: 'library.Review'"
     assert {one.outcome for one in raised.steps[1:]} == {Outcome.NOT_ASKED}
@@ -213,7 +213,7 @@ def test_27_routers_that_misbehave(ran):
     (asked,) = decisions("users.User")
     _, (deciding, inside) = of(trace, "router-queried")
     assert deciding == asked
-    assert (inside.within, inside.alias, inside.route) == (asked.id, "new_users", Route.CURSOR)
+    assert (inside.parent_id, inside.alias, inside.route) == (asked.id, "new_users", RouteKind.CURSOR)
 
     (nowhere,) = decisions("library.Book")
     assert (nowhere.router, nowhere.answer) == (routers["nowhere"], "nowhere")
@@ -232,5 +232,5 @@ def test_27_routers_that_misbehave(ran):
 
     (note,) = decisions("notes.Note", WRITE)
     assert step(note, "reading").outcome is Outcome.NO_METHOD
-    assert note.settled_by is Settled.DEFAULT
+    assert note.decided_by is DecidedBy.DEFAULT
     assert of(trace, "empty-default")[1] == [note]

@@ -18,14 +18,14 @@ from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
 
 pytestmark = pytest.mark.unmeasured
 
-SAVED = InstanceRef(model="library.Book", pk="42", state_db="replica1", adding=False, origin=1)
+SAVED = InstanceRef(model="library.Book", pk="42", state_db="replica1", adding=False, origin_id=1)
 SITE = Callsite(file="views.py", line=88, function="save_book", template=("book.html", 3))
 WHOLE = a_trace(
     1,
     events=[
         a_decision(1),
-        a_decision(2, parent=1, callsite=SITE, hints={"instance": SAVED, "number": 4, "share": 0.5}),
-        a_query(3, decision=2, within=1, instance=SAVED, atomic=True, transaction=1),
+        a_decision(2, parent_id=1, callsite=SITE, hints={"instance": SAVED, "number": 4, "share": 0.5}),
+        a_query(3, decision_id=2, parent_id=1, instance=SAVED, atomic=True, transaction_number=1),
         a_query(4, many=True, params=[["1"], ["2"]], error="IntegrityError: x"),
         a_transaction(5),
     ],
@@ -85,10 +85,10 @@ TRACE = f"The trace {WHOLE.id}: "
         (["events", 2, "rowcount"], 10**25, f"event 3: rowcount is {10**25}, and not from 0 to {LARGE - 1}."),
         (["events", 2, "rowcount"], 10**60,
          f"event 3: rowcount is {'1' + '0' * 29}…, and not from 0 to {LARGE - 1}."),
-        (["events", 4, "transaction"], LARGE,
-         f"event 5: transaction is {LARGE}, and not from 0 to {LARGE - 1}."),
-        (["events", 2, "instance", "origin"], LARGE,
-         f"event 3: instance.origin is {LARGE}, and not from 0 to {LARGE - 1}."),
+        (["events", 4, "transaction_number"], LARGE,
+         f"event 5: transaction_number is {LARGE}, and not from 0 to {LARGE - 1}."),
+        (["events", 2, "instance", "origin_id"], LARGE,
+         f"event 3: instance.origin_id is {LARGE}, and not from 0 to {LARGE - 1}."),
         (["events", 1, "callsite", "line"], LARGE,
          f"event 2: callsite.line is {LARGE}, and not from {1 - LARGE} to {LARGE - 1}."),
         (["events", 0, "answer"], 10**25,
@@ -119,8 +119,9 @@ def places(value, path=()):
 PLACES = [list(place) for place in places(WHOLE.to_dict())]
 NUMBERS = [
     place for place in PLACES
-    if place[-1] in ("id", "line", "status", "parent", "origin", "within")
-    or place[-1] in ("decision", "transaction", "rowcount", "query", "at_us", "duration_us", "answer")
+    if place[-1] in ("id", "line", "status", "parent_id", "origin_id")
+    or place[-1] in ("decision", "decision_id", "transaction", "transaction_number", "rowcount", "query")
+    or place[-1] in ("at_us", "duration_us", "answer")
     or "events" in place[2:]
 ]  # fmt: skip
 VALUES = (

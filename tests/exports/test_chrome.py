@@ -107,14 +107,14 @@ def check_all(trace, events, pid=1):
         if document[id]["type"] == "query":
             assert drawn["dur"] == event.duration_us
             assert lane.split(",")[0].split(" (")[0] == event.alias
-            if event.transaction is not None and around[id_of(drawn)] is not None:
+            if event.transaction_number is not None and around[id_of(drawn)] is not None:
                 outer = around[id_of(drawn)]
-                assert outer["args"]["transaction"] == event.transaction
+                assert outer["args"]["transaction_number"] == event.transaction_number
                 assert outer["args"]["alias"] == event.alias
         else:
             assert lane.split(" (")[0] == "routers"
             outer = around[id_of(drawn)]
-            assert (outer and outer["args"]["id"]) == event.parent
+            assert (outer and outer["args"]["id"]) == event.parent_id
     check_arrows(trace, events, slices, pid)
 
 
@@ -131,7 +131,7 @@ def check_arrows(trace, events, slices, pid):
         assert (start["name"], start["cat"]) == (end["name"], end["cat"])
         assert start["ts"] <= end["ts"]
         joined.add((at(drawn, start)["args"]["id"], at(drawn, end)["args"]["id"]))
-    assert joined == {(q.decision, q.id) for q in trace.queries if q.decision in slices}
+    assert joined == {(q.decision_id, q.id) for q in trace.queries if q.decision_id in slices}
 
 
 def at(drawn, point):
@@ -175,11 +175,11 @@ def test_transactions_enclose_their_queries(scenario_traces):
         events = exported(trace)
         around = nested(events)
         for event in of(events, "X", cat="sql"):
-            number = event["args"]["transaction"]
+            number = event["args"]["transaction_number"]
             if number is not None:
                 outer = around[id(event)]
                 assert outer["cat"] == "transaction"
-                assert (outer["args"]["alias"], outer["args"]["transaction"]) == (
+                assert (outer["args"]["alias"], outer["args"]["transaction_number"]) == (
                     event["args"]["alias"],
                     number,
                 )
@@ -223,7 +223,7 @@ def test_the_cut_off_parts_of_a_microsecond_do_not_make_slices_overlap():
 
 def transaction(id, operation, at_us, number=1, alias="primary"):
     return Transaction(
-        id=id, alias=alias, at_us=at_us, operation=operation, transaction=number, callsite=CALLSITE
+        id=id, alias=alias, at_us=at_us, operation=operation, transaction_number=number, callsite=CALLSITE
     )
 
 
@@ -235,7 +235,7 @@ def test_a_transaction_that_began_before_and_one_that_did_not_end():
             transaction(2, Operation.SAVEPOINT, 300, None),
             transaction(3, Operation.COMMIT, 400, None),
             transaction(4, Operation.BEGIN, 500),
-            a_query(5, "primary", at_us=510, atomic=True, transaction=1),
+            a_query(5, "primary", at_us=510, atomic=True, transaction_number=1),
             transaction(6, Operation.SAVEPOINT, 800),
             transaction(7, Operation.SAVEPOINT, 800, None, "replica2"),
         ],
@@ -258,7 +258,7 @@ def test_a_second_connection_does_not_run_inside_the_first_ones_transaction():
     trace = a_trace(
         events=[
             transaction(1, Operation.BEGIN, 0),
-            a_query(2, "primary", at_us=10, atomic=True, transaction=1),
+            a_query(2, "primary", at_us=10, atomic=True, transaction_number=1),
             a_query(3, "primary", at_us=400),
             transaction(4, Operation.COMMIT, 900),
         ]
@@ -275,10 +275,10 @@ def test_questions_inside_of_questions_nest():
     trace = a_trace(
         events=[
             a_decision(1, at_us=100, duration_us=51.5),
-            a_decision(2, at_us=100, duration_us=20.2, parent=1),
-            a_decision(3, at_us=120, duration_us=30.9, parent=1),
-            a_query(4, decision=3, at_us=130, duration_us=1.0, within=1),
-            a_query(5, decision=1, at_us=152, duration_us=1.0),
+            a_decision(2, at_us=100, duration_us=20.2, parent_id=1),
+            a_decision(3, at_us=120, duration_us=30.9, parent_id=1),
+            a_query(4, decision_id=3, at_us=130, duration_us=1.0, parent_id=1),
+            a_query(5, decision_id=1, at_us=152, duration_us=1.0),
         ]
     )
     events = exported(trace)
@@ -289,9 +289,9 @@ def test_questions_inside_of_questions_nest():
 def test_a_decision_without_a_moment_of_its_own_has_no_arrow():
     outer, inner = (
         a_decision(1, at_us=100, duration_us=5.0),
-        a_decision(2, at_us=100, duration_us=5.5, parent=1),
+        a_decision(2, at_us=100, duration_us=5.5, parent_id=1),
     )
-    query = a_query(3, decision=1, at_us=200)
+    query = a_query(3, decision_id=1, at_us=200)
     assert of(exported(a_trace(events=[outer, inner, query])), "s") == []
 
 
@@ -348,10 +348,10 @@ def test_whatever_ran_beside_whatever_the_slices_nest(seed, threads, steps):
         for event in of(events, "X"):
             if event["cat"] == "sql":
                 outer = around[id(event)]
-                assert (outer and outer["args"]["transaction"]) == event["args"]["transaction"]
+                assert (outer and outer["args"]["transaction_number"]) == event["args"]["transaction_number"]
             elif event["cat"] == "routing":
                 outer = around[id(event)]
-                assert (outer and outer["args"]["id"]) == event["args"]["parent"]
+                assert (outer and outer["args"]["id"]) == event["args"]["parent_id"]
         assert set(lanes(events).values()) <= {"trace", "routers", "primary"}
 
 
@@ -365,9 +365,11 @@ def worked(draw, threads, steps):
     for start, length, key, what, inside in (raw[index] for index in order):
         id, times = ids[key], {"at_us": start // 1000, "duration_us": length / 1000}
         if what == "query":
-            events.append(a_query(id, "primary", atomic=inside is not None, transaction=inside, **times))
+            events.append(
+                a_query(id, "primary", atomic=inside is not None, transaction_number=inside, **times)
+            )
         elif what == "decision":
-            events.append(a_decision(id, parent=ids.get(inside), **times))
+            events.append(a_decision(id, parent_id=ids.get(inside), **times))
         else:
             events.append(transaction(id, what, start // 1000, inside))
     database = Database(vendor="sqlite", engine="x", replica_of=None)

@@ -10,7 +10,7 @@ import pytest
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.csv import CHUNK_ROWS, COLUMNS, escape_formula
-from dbroute_panel.records import Action, InstanceRef, Outcome, Settled, Step
+from dbroute_panel.records import Action, DecidedBy, InstanceRef, Outcome, Step
 from tests.traces import a_decision, a_long_trace, a_query, a_trace
 
 
@@ -36,7 +36,7 @@ def test_every_event_is_a_row_and_what_it_does_not_have_is_empty():
         "operation": "SELECT",
         "model": "library.Book",
         "route": "router",
-        "decision": "1",
+        "decision_id": "1",
         "decision_model": "library.Book",
         "writes": "false",
         "many": "false",
@@ -55,7 +55,7 @@ def test_every_event_is_a_row_and_what_it_does_not_have_is_empty():
     )
     assert json.loads(decision["hints"])["instance"]["pk"] == "42"
     assert [step["outcome"] for step in json.loads(decision["steps"])] == ["passed", "answered"]
-    assert (transaction["operation"], transaction["transaction"], transaction["alias"]) == (
+    assert (transaction["operation"], transaction["transaction_number"], transaction["alias"]) == (
         "begin",
         "1",
         "primary",
@@ -73,19 +73,19 @@ def test_a_refused_relation_and_an_error():
         1,
         action=Action.RELATION,
         args={"obj1": book, "obj2": book},
-        settled_by=Settled.SAME_DATABASE,
+        decided_by=DecidedBy.SAME_DATABASE,
         answer=False,
     )
     raised = a_decision(
         2,
         steps=[Step(router="r.R", outcome=Outcome.RAISED, error="ValueError: no")],
-        settled_by=Settled.ERROR,
+        decided_by=DecidedBy.ERROR,
         answer=None,
-        parent=1,
+        parent_id=1,
     )
     first, second = rows_of(a_trace(1, events=[refused, raised]))
     assert (first["answer"], json.loads(first["args"])["obj1"]["state_db"]) == ("false", "archive")
-    assert (second["error"], second["answer"], second["router"], second["within"]) == (
+    assert (second["error"], second["answer"], second["router"], second["parent_id"]) == (
         "ValueError: no",
         "",
         "",

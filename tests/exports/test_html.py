@@ -11,7 +11,7 @@ import html5lib
 import pytest
 
 from dbroute_panel.exports import FORMATS, html
-from dbroute_panel.records import Callsite, Route
+from dbroute_panel.records import Callsite, RouteKind
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace
 
 pytestmark = pytest.mark.unmeasured
@@ -129,7 +129,7 @@ def test_10000_events_that_have_nothing_in_common_are_less_than_3_mb_too():
             + "AND 1 = 1 " * 30,
             params=["x" * 200],
             model=f"library.Model{number}",
-            route=Route.EXPLICIT,
+            route=RouteKind.EXPLICIT,
             callsite=Callsite(file=f"library/views_{number}.py", line=number, function=f"view_{number}"),
         )
         for number in range(1, 10_001)
@@ -153,7 +153,7 @@ def test_a_few_events_are_shown_whole_also_those_that_are_alike():
 
 
 def test_an_event_like_another_is_one_line_with_its_own_values(many):
-    events = [a_query(number, params=[f"value-{number}"], transaction=number) for number in (1, 2, 3)]
+    events = [a_query(number, params=[f"value-{number}"], transaction_number=number) for number in (1, 2, 3)]
     events.append(a_query(4, sql="SELECT 4"))
     tree = parsed(written(a_trace(1, events=events)))
     assert_reachable(tree, a_trace(1, events=events))
@@ -170,7 +170,7 @@ def test_an_event_like_another_is_one_line_with_its_own_values(many):
         {"sql": "SELECT 2"},
         {"alias": "primary"},
         {"callsite": Callsite(file="library/views.py", line=89, function="save_book")},
-        {"route": Route.EXPLICIT},
+        {"route": RouteKind.EXPLICIT},
         {"error": "ValueError: x"},
         {"atomic": True},
         {"many": True, "params": [["1"]]},
@@ -188,7 +188,7 @@ def test_an_event_with_a_finding_has_everything(many):
 
 
 def test_questions_that_led_to_no_query_are_folded_and_there():
-    events = [a_decision(number) for number in range(1, 8)] + [a_query(8, route=Route.EXPLICIT)]
+    events = [a_decision(number) for number in range(1, 8)] + [a_query(8, route=RouteKind.EXPLICIT)]
     trace = a_trace(1, events=events)
     tree = parsed(written(trace))
     assert_reachable(tree, trace)

@@ -20,12 +20,12 @@ from dbroute_panel.exports.semconv import Place
 from dbroute_panel.exports.spans import Parent, spans_of
 from dbroute_panel.records import (
     Database,
+    DecidedBy,
     Dropped,
     InstanceRef,
     Operation,
     Outcome,
     Request,
-    Settled,
     Step,
     Transaction,
     TypeRef,
@@ -91,17 +91,20 @@ def check(trace):
     for query in trace.queries:
         assert found[query.id].kind == Proto.SPAN_KIND_CLIENT
         linked = [link.span_id for link in found[query.id].links]
-        assert linked == ([found[query.decision].span_id] if query.decision in found else [])
+        assert linked == ([found[query.decision_id].span_id] if query.decision_id in found else [])
         assert all(link.trace_id.hex() == trace.id for link in found[query.id].links)
-        if query.within is not None:
-            assert found[query.id].parent_span_id == found[query.within].span_id
-        elif query.transaction is not None:
+        if query.parent_id is not None:
+            assert found[query.id].parent_span_id == found[query.parent_id].span_id
+        elif query.transaction_number is not None:
             [around] = [span for span in spans if span.span_id == found[query.id].parent_span_id]
             said = attributes(around)
-            assert (said["django.db.alias"], said["dbroute.transaction"]) == (query.alias, query.transaction)
+            assert (said["django.db.alias"], said["dbroute.transaction.number"]) == (
+                query.alias,
+                query.transaction_number,
+            )
     for decision in trace.decisions:
         assert found[decision.id].kind == Proto.SPAN_KIND_INTERNAL
-        outer = whole if decision.parent is None else found[decision.parent]
+        outer = whole if decision.parent_id is None else found[decision.parent_id]
         assert found[decision.id].parent_span_id == outer.span_id
     for span in spans:
         assert span.end_time_unix_nano >= span.start_time_unix_nano
@@ -134,7 +137,7 @@ def test_the_walk_through(walk_through):
     assert said["db.collection.name"] == "library_book"
     assert said["db.operation.name"] == "INSERT"
     assert said["db.query.text"] == query.sql
-    assert said["dbroute.route"] == said["dbroute.settled_by"] == "router"
+    assert said["dbroute.route"] == said["dbroute.decided_by"] == "router"
     assert said["dbroute.router"] == "example_site.routers.PrimaryReplicaRouter"
     assert said["dbroute.answer"] == "primary"
     assert said["code.file.path"] == "example_site/scenarios/walk_through.py"
@@ -231,7 +234,7 @@ def test_a_failed_query():
 
 def test_a_router_that_raised():
     steps = [Step(router="r.A", outcome=Outcome.RAISED, error="LookupError: on purpose")]
-    decision = a_decision(1, steps=steps, settled_by=Settled.ERROR, answer=None)
+    decision = a_decision(1, steps=steps, decided_by=DecidedBy.ERROR, answer=None)
     span = exported(a_trace(events=[decision]))[1]
     assert span.status.code == Status.STATUS_CODE_ERROR
     said = attributes(span)
@@ -334,7 +337,12 @@ def test_a_statement_of_several_tables_has_no_single_one_and_a_procedure_has_its
 def test_transactions_and_their_savepoints():
     def event(id, operation, number=1, alias="primary"):
         return Transaction(
-            id=id, alias=alias, at_us=id * 100, operation=operation, transaction=number, callsite=CALLSITE
+            id=id,
+            alias=alias,
+            at_us=id * 100,
+            operation=operation,
+            transaction_number=number,
+            callsite=CALLSITE,
         )
 
     trace = a_trace(
@@ -342,7 +350,7 @@ def test_transactions_and_their_savepoints():
             event(1, Operation.COMMIT, None, "archive"),
             event(2, Operation.BEGIN),
             event(3, Operation.SAVEPOINT),
-            a_query(4, "primary", atomic=True, transaction=1),
+            a_query(4, "primary", atomic=True, transaction_number=1),
             event(5, Operation.SAVEPOINT_ROLLBACK),
             event(6, Operation.ROLLBACK),
             event(7, Operation.SAVEPOINT, None, "replica2"),
@@ -367,9 +375,9 @@ def test_what_a_router_asked_or_queried_lies_in_its_decision():
         a_trace(
             events=[
                 a_decision(1, duration_us=900.0),
-                a_decision(2, parent=1),
-                a_query(3, within=1, decision=2, atomic=True, transaction=1),
-                a_query(4, decision=1),
+                a_decision(2, parent_id=1),
+                a_query(3, parent_id=1, decision_id=2, atomic=True, transaction_number=1),
+                a_query(4, decision_id=1),
             ]
         )
     )

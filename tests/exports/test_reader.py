@@ -165,7 +165,7 @@ def test_a_foreign_document_is_said_to_be_one():
     assert str(error).startswith("Line 1: This is no trace document: ")
     assert "schema" in error.reason  # the name of the field that is missing
     assert str(failure(b'{"schema": "har/1"}')) == (
-        "Line 1: This is no trace document: its schema is 'har/1', not 'dbroute-trace/1'."
+        "Line 1: This is no trace document: its schema is 'har/1', not 'dbroute-trace/2'."
     )
     assert "its schema is 'dbroute-trace/next'" in str(failure(b'{"schema": "dbroute-trace/next"}'))
     assert why(b'{"schema": 1}') in str(failure(b'{"schema": 1}'))
@@ -185,14 +185,23 @@ def test_however_long_an_id_is_the_message_stays_short():
 
 
 def test_a_newer_schema_is_named():
-    newer = dumps(TRACES[0]).replace(b"dbroute-trace/1", b"dbroute-trace/2")
+    newer = dumps(TRACES[0]).replace(b"dbroute-trace/2", b"dbroute-trace/3")
     error = failure(dumps(TRACES[1]) + b"\n\n" + newer)
     assert str(error) == (
-        "Line 3: This is a dbroute-trace/2 document, which a newer dbroute_panel wrote; "
-        "this one reads dbroute-trace/1."
+        "Line 3: This is a dbroute-trace/3 document, which a newer dbroute_panel wrote; "
+        "this one reads dbroute-trace/2."
     )
-    assert str(failure(newer.replace(b"trace/2", b"trace/0"))) == (
-        "Line 1: This is a dbroute-trace/0 document; this dbroute_panel reads dbroute-trace/1."
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_an_older_schema_is_named_with_what_to_do(version):
+    """Whatever its fields were called: they are not looked at."""
+    older = json.dumps(
+        {"schema": f"dbroute-trace/{version}", "id": "0" * 32, "events": [{"settled_by": "router"}]}
+    )
+    assert str(failure(dumps(TRACES[1]) + b"\n" + older.encode())) == (
+        f"Line 2: This is a dbroute-trace/{version} document, which an earlier version of dbroute_panel "
+        "wrote; this one reads dbroute-trace/2. Record the trace again."
     )
 
 
@@ -261,7 +270,7 @@ def test_a_line_cut_off_does_not_swallow_the_next():
 
 
 def test_a_text_without_an_end_is_found_on_its_line():
-    broken = b'{\n"schema": "dbroute-trace/1,\n"id": "x"}'
+    broken = b'{\n"schema": "dbroute-trace/2,\n"id": "x"}'
     assert str(failure(broken)) == (
         "Line 2: A text in quotes has no end on its line, or holds a control character."
     )

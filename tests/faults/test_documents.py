@@ -20,6 +20,7 @@ from dbroute_panel.records import (
     Action,
     Callsite,
     Database,
+    DecidedBy,
     Decision,
     Dropped,
     Finding,
@@ -29,8 +30,7 @@ from dbroute_panel.records import (
     Outcome,
     Query,
     Request,
-    Route,
-    Settled,
+    RouteKind,
     Step,
     Trace,
     Transaction,
@@ -55,7 +55,7 @@ ID = st.integers(1, 2**53)
 US = st.floats(0, 1e12) | st.integers(0, 10**12).map(float)
 ALIAS = st.sampled_from(["primary", "replica1"]) | TEXT
 INSTANCES = st.builds(
-    InstanceRef, model=TEXT, pk=NAMED, state_db=NAMED, adding=st.booleans(), origin=st.none() | ID
+    InstanceRef, model=TEXT, pk=NAMED, state_db=NAMED, adding=st.booleans(), origin_id=st.none() | ID
 )
 SCALARS = (
     TEXT
@@ -91,9 +91,9 @@ DECISIONS = st.builds(
     args=st.none() | HINTS,
     hints=HINTS,
     steps=st.lists(STEPS, max_size=3).map(tuple),
-    settled_by=st.sampled_from(Settled),
+    decided_by=st.sampled_from(DecidedBy),
     answer=ANSWERS,
-    parent=st.none() | ID,
+    parent_id=st.none() | ID,
     callsite=SITES,
 )
 QUERIES = st.builds(
@@ -111,14 +111,14 @@ QUERIES = st.builds(
     operation=TEXT,
     writes=st.booleans(),
     model=NAMED,
-    route=st.sampled_from(Route),
-    decision=st.none() | ID,
+    route=st.sampled_from(RouteKind),
+    decision_id=st.none() | ID,
     instance=st.none() | INSTANCES,
     atomic=st.booleans(),
-    transaction=st.none() | ID,
+    transaction_number=st.none() | ID,
     rowcount=st.none() | ID,
     error=NAMED,
-    within=st.none() | ID,
+    parent_id=st.none() | ID,
     callsite=SITES,
 )
 TRANSACTIONS = st.builds(
@@ -127,7 +127,7 @@ TRANSACTIONS = st.builds(
     alias=ALIAS,
     at_us=ID,
     operation=st.sampled_from(Operation),
-    transaction=st.none() | ID,
+    transaction_number=st.none() | ID,
     callsite=SITES,
 )
 TRACES = st.builds(
@@ -222,7 +222,7 @@ TOKENS = [
     b"\xef\xbb\xbf",
     b'"id"',
     b'"schema"',
-    b"dbroute-trace/2",
+    b"dbroute-trace/3",
     b"0" * 32,
     b'{"a":',
     b"\\ud800",

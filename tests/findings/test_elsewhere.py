@@ -23,7 +23,7 @@ LOOK = 'SELECT 1 AS "a" FROM "shop_coupon" WHERE "shop_coupon"."code" = %s LIMIT
 
 
 def look(id=1, alias="replica1", **changes):
-    fields = {"sql": LOOK, "params": ("A",), "rowcount": None, "model": "shop.Coupon", "decision": None}
+    fields = {"sql": LOOK, "params": ("A",), "rowcount": None, "model": "shop.Coupon", "decision_id": None}
     return a_query(id, alias, **fields | changes)
 
 
@@ -36,7 +36,7 @@ def refused(id=9, **changes):
         "model": "shop.Coupon",
         "error": "IntegrityError: taken",
         "error_code": 2067,
-        "decision": None,
+        "decision_id": None,
     }
     return a_query(id, "primary", **fields | changes)
 
@@ -111,7 +111,7 @@ class TestCheckedElsewhere:
             look(sql='SELECT 1 FROM "shop_voucher" WHERE "code" = %s'),
             look(sql='SELECT "code" FROM "shop_coupon"', params=()),
             look(error="OperationalError: x"),
-            look(within=3),
+            look(parent_id=3),
             refused(id=1, error=None, error_code=None),
         ],
     )
@@ -313,9 +313,15 @@ class TestMigrationElsewhere:
             a_decision(id, action=Action.MIGRATE, answer=True, hints={}, args={"db": db}, callsite=None)
             for id, db in ((1, "archive"), (3, "primary"))
         )
-        asked = msgspec.structs.replace(asked, parent=2)
+        asked = msgspec.structs.replace(asked, parent_id=2)
         write = a_query(
-            4, "archive", writes=True, operation="INSERT", model="notes.Note", historical=True, decision=None
+            4,
+            "archive",
+            writes=True,
+            operation="INSERT",
+            model="notes.Note",
+            historical=True,
+            decision_id=None,
         )
         assert self.code not in found(a_trace(events=[django, a_decision(2), asked, write])).codes
 
@@ -325,7 +331,13 @@ class TestMigrationElsewhere:
             for id, db in ((1, "archive"), (2, "primary"))
         ]
         write = a_query(
-            3, "archive", writes=True, operation="INSERT", model="notes.Note", historical=True, decision=None
+            3,
+            "archive",
+            writes=True,
+            operation="INSERT",
+            model="notes.Note",
+            historical=True,
+            decision_id=None,
         )
         assert self.code in found(a_trace(events=[*asked, write])).codes
         assert self.code not in found(a_trace(events=[*asked[::-1][1:], write])).codes

@@ -16,7 +16,7 @@ SAVEPOINT, RELEASED, UNDONE = (
     Operation.SAVEPOINT_COMMIT,
     Operation.SAVEPOINT_ROLLBACK,
 )
-WRITE = {"writes": True, "operation": "INSERT", "atomic": True, "transaction": 1}
+WRITE = {"writes": True, "operation": "INSERT", "atomic": True, "transaction_number": 1}
 
 
 def in_a_transaction(*what):
@@ -27,7 +27,12 @@ def in_a_transaction(*what):
         if isinstance(one, Operation):
             events.append(
                 Transaction(
-                    id=number, alias="primary", at_us=number, operation=one, transaction=1, callsite=None
+                    id=number,
+                    alias="primary",
+                    at_us=number,
+                    operation=one,
+                    transaction_number=1,
+                    callsite=None,
                 )
             )
         else:

@@ -12,7 +12,7 @@ from django.template import Context, Engine
 from django.test import Client
 
 from dbroute_panel import trace
-from dbroute_panel.records import Action, Database, InstanceRef, Route
+from dbroute_panel.records import Action, Database, InstanceRef, RouteKind
 from example_site.library.models import Book, Person, Tag
 from example_site.notes.models import Note
 from example_site.users.models import User
@@ -47,23 +47,23 @@ class TestMissingTable:
         trace = a_trace(events=list(events))
         return found(trace).one(self.code).message.partition(" failed. ")[2]
 
-    @pytest.mark.parametrize("route", [Route.ROUTER, Route.INSTANCE, Route.DEFAULT])
+    @pytest.mark.parametrize("route", [RouteKind.ROUTER, RouteKind.INSTANCE, RouteKind.DEFAULT])
     def test_a_router_is_to_answer_only_where_it_was_asked(self, found, route):
         asked = a_decision(1, hints={}, answer="primary")
-        own = a_query(2, "primary", **self.MISSING, decision=1, route=route)
+        own = a_query(2, "primary", **self.MISSING, decision_id=1, route=route)
         told = "Migrate it there, or let a router name the database that has it."
         assert self.remedy(found, asked, own) == told
-        lost = a_query(2, "primary", **self.MISSING, decision=7, route=route)  # the decision was not kept
+        lost = a_query(2, "primary", **self.MISSING, decision_id=7, route=route)  # the decision was not kept
         assert self.remedy(found, lost) == told
 
-    @pytest.mark.parametrize("route", [Route.EXPLICIT, Route.CURSOR, Route.SCHEMA])
+    @pytest.mark.parametrize("route", [RouteKind.EXPLICIT, RouteKind.CURSOR, RouteKind.SCHEMA])
     def test_the_code_is_to_name_another_database_where_it_named_this_one(self, found, route):
         query = a_query(2, "primary", **self.MISSING, route=route)
         assert self.remedy(found, query) == "Migrate it there, or name the database that has it in the code."
 
     def test_the_origin_of_an_alias_that_was_passed_on_is_the_cause(self, found):
         asked = a_decision(1, model="library.Review", hints={}, answer="primary")
-        query = a_query(2, "primary", **self.MISSING, decision=1)
+        query = a_query(2, "primary", **self.MISSING, decision_id=1)
         assert self.remedy(found, asked, query) == (
             "Nobody was asked about library.Book: primary is the alias of db_for_read(library.Review), which "
             "was passed on. Name the database of library.Book in the code, or have both on one database."
@@ -91,7 +91,7 @@ class TestMissingTable:
     def test_the_rows_of_a_saved_object_follow_the_question_about_its_class(self, found):
         asked = a_decision(1, action=Action.WRITE, model="library.Novel", answer="primary", hints={})
         novel = InstanceRef(model="library.Novel", pk=None, state_db=None, adding=True)
-        query = a_query(2, "primary", **self.MISSING, decision=1, instance=novel)
+        query = a_query(2, "primary", **self.MISSING, decision_id=1, instance=novel)
         assert self.remedy(found, asked, query) == (
             "Migrate it there, or let a router name another database for library.Novel, whose object was "
             "saved."
@@ -99,7 +99,7 @@ class TestMissingTable:
 
     def test_nobody_migrates_a_replica(self, found):
         asked = a_decision(1, hints={}, answer="replica1")
-        query = a_query(2, "replica1", **self.MISSING, decision=1)
+        query = a_query(2, "replica1", **self.MISSING, decision_id=1)
         assert self.remedy(found, asked, query) == (
             "replica1 is a replica of primary. Migrate primary and let replication bring the table, or let a "
             "router name the database that has it."
@@ -114,7 +114,7 @@ class TestMissingTable:
     )
     def test_no_migration_makes_the_table_of_the_database_cache(self, found, alias, told):
         asked = a_decision(1, model="django_cache.CacheEntry", hints={}, answer=alias)
-        query = a_query(2, alias, **self.MISSING, decision=1, model=None)
+        query = a_query(2, alias, **self.MISSING, decision_id=1, model=None)
         assert self.remedy(found, asked, query) == f"{told} let a router name the database that has it."
 
     @pytest.mark.parametrize("write", [False, True])
@@ -137,7 +137,7 @@ class TestMissingTable:
 
     def test_another_raw_query_after_a_question_of_the_cache_is_none_of_its(self, found):
         asked = a_decision(1, model="django_cache.CacheEntry", hints={}, answer="archive")
-        query = a_query(2, "primary", **self.MISSING, model=None, route=Route.CURSOR)
+        query = a_query(2, "primary", **self.MISSING, model=None, route=RouteKind.CURSOR)
         assert self.remedy(found, asked, query) == (
             "Migrate it there, or name the database that has it in the code."
         )
@@ -336,7 +336,8 @@ class TestSameQueryElsewhere:
     def test_each_set_of_databases_counts_for_itself(self, found):
         asked = [("primary", "1"), ("archive", "1"), ("primary", "2"), ("auth_db", "2")]
         queries = [
-            a_query(number, alias, params=[pk], decision=None) for number, (alias, pk) in enumerate(asked, 1)
+            a_query(number, alias, params=[pk], decision_id=None)
+            for number, (alias, pk) in enumerate(asked, 1)
         ]
         messages = [one.message.partition(". ")[0] for one in found(a_trace(events=queries)).all]
         assert messages == [
@@ -346,7 +347,7 @@ class TestSameQueryElsewhere:
 
     def test_where_routers_chose_two_primaries(self, found):
         decided = [
-            a_query(number, alias, params=["1"], decision=9)
+            a_query(number, alias, params=["1"], decision_id=9)
             for number, alias in ((1, "primary"), (2, "archive"))
         ]
         assert found(a_trace(events=decided)).codes == {self.code}

@@ -78,7 +78,7 @@ class TestLocks:
 
     def test_not_where_only_the_orm_opened_a_transaction(self, found, locking):
         by_orm = a_transaction(1, "auth_db", by_orm=True)
-        event = an_exception(2, alias=None, transaction=None, using="primary", model="library.Book")
+        event = an_exception(2, alias=None, transaction_number=None, using="primary", model="library.Book")
         assert found(a_trace(events=[by_orm, event])).codes == set()
         assert found(a_trace(events=[a_transaction(1, "auth_db"), event])).codes == {self.code}
 
@@ -127,7 +127,7 @@ class TestAdd:
 
     def test_not_of_a_function_of_the_same_name_elsewhere(self, found):
         site = Callsite(file="library/models.py", line=3, function="add")
-        event = an_exception(1, error="ValueError: no", raised_at=site, alias=None, transaction=None)
+        event = an_exception(1, error="ValueError: no", raised_at=site, alias=None, transaction_number=None)
         assert found(a_trace(events=[event])).codes == set()
 
 

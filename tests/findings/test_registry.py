@@ -186,7 +186,9 @@ class TestFind:
     def test_lists_so_many_events_and_says_how_many_there_were(self):
         decision = a_decision(1)
         writes = [
-            a_query(number, "archive", decision=1, writes=True, operation="UPDATE", sql="UPDATE library_book")
+            a_query(
+                number, "archive", decision_id=1, writes=True, operation="UPDATE", sql="UPDATE library_book"
+            )
             for number in range(2, 300)
         ]
         (found,) = findings.find(a_trace(events=[decision, *writes]))

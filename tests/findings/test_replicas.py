@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connections, router, transaction
 
 from dbroute_panel import trace
-from dbroute_panel.records import Database, Operation, Route, Transaction
+from dbroute_panel.records import Database, Operation, RouteKind, Transaction
 from example_site import replication
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -55,10 +55,10 @@ class TestStaleRead:
         """Since Django 6.1: a deferred field is read where its objects are from, and no router is asked."""
         sql = 'UPDATE "library_book" SET "title" = %s'
         write = a_query(1, "primary", sql=sql, operation="UPDATE", writes=True)
-        peers = a_query(2, "replica1", at_us=900, route=Route.PEERS)
+        peers = a_query(2, "replica1", at_us=900, route=RouteKind.PEERS)
         told = found(a_trace(events=[write, peers])).one(self.code).message
         assert told.endswith("was written on primary. Read it with using('primary').")
-        routed = msgspec.structs.replace(peers, route=Route.ROUTER)
+        routed = msgspec.structs.replace(peers, route=RouteKind.ROUTER)
         told = found(a_trace(events=[write, routed])).one(self.code).message
         assert told.endswith("or let db_for_read answer primary after a write.")
 
@@ -211,7 +211,7 @@ class TestStaleRead:
 
     def test_not_the_table_of_the_migrations(self, found):
         sql = "INSERT INTO django_migrations"
-        changes = {"model": "migrations.Migration", "route": Route.EXPLICIT}
+        changes = {"model": "migrations.Migration", "route": RouteKind.EXPLICIT}
         write = a_query(1, "primary", writes=True, operation="INSERT", sql=sql, at_us=0, **changes)
         read = a_query(2, "replica1", sql="SELECT * FROM django_migrations", at_us=1000, **changes)
         assert found(a_trace(events=[write, read])).codes == set()
@@ -276,7 +276,7 @@ class TestReplicaReadInAtomic:
     def test_what_django_writes_beside_the_user_s_data_is_nobody_s_business_but_its_own(self, found):
         begin, end = (
             Transaction(
-                id=number, alias="primary", at_us=0, operation=operation, transaction=1, callsite=None
+                id=number, alias="primary", at_us=0, operation=operation, transaction_number=1, callsite=None
             )
             for number, operation in ((1, Operation.BEGIN), (9, Operation.COMMIT))
         )
@@ -288,7 +288,7 @@ class TestReplicaReadInAtomic:
             operation="UPDATE",
             writes=True,
             atomic=True,
-            transaction=1,
+            transaction_number=1,
         )
         book = a_query(3, "replica1", at_us=900)
         sessions = {"model": "sessions.Session", "sql": "SELECT * FROM django_session"}
@@ -347,7 +347,7 @@ class TestReplicaReadInAtomic:
 
     def test_not_where_queries_overlapped_so_that_several_threads_ran(self, found):
         begin = Transaction(
-            id=1, alias="primary", at_us=0, operation=Operation.BEGIN, transaction=1, callsite=None
+            id=1, alias="primary", at_us=0, operation=Operation.BEGIN, transaction_number=1, callsite=None
         )
         read = a_query(2, "replica1", at_us=200)
         alone, together = a_query(3, "archive", sql="SELECT 1", at_us=900), a_query(3, "archive", at_us=210)

@@ -9,7 +9,7 @@ from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel import findings, trace
-from dbroute_panel.records import Action, Database, InstanceRef, Outcome, Settled, Step, TypeRef
+from dbroute_panel.records import Action, Database, DecidedBy, InstanceRef, Outcome, Step, TypeRef
 from example_site.library.models import Book, Person, Tag
 from example_site.notes.models import Note
 from example_site.users.models import Loan, User
@@ -69,7 +69,7 @@ class TestRelationRefused:
                 name: InstanceRef(model=model, pk=str(number), state_db=alias, adding=False)
                 for name, (model, alias) in ends
             }
-            changes = {"hints": {}, "model": None, "answer": False, "settled_by": Settled.ROUTER}
+            changes = {"hints": {}, "model": None, "answer": False, "decided_by": DecidedBy.ROUTER}
             return a_decision(number, action=Action.RELATION, args=args, **changes)
 
         book, moved, tag = ("a.Book", "primary"), ("a.Book", "archive"), ("a.Tag", "primary")
@@ -202,11 +202,11 @@ class TestEmptyDefault:
     def test_not_where_default_works(self, found):
         with trace("t") as t:
             Note.objects.count()
-        assert t.decisions[0].settled_by == Settled.DEFAULT
+        assert t.decisions[0].decided_by == DecidedBy.DEFAULT
         assert found(t).codes == set()
 
     def test_not_where_there_is_no_default(self, found):
-        fallen = a_decision(settled_by=Settled.DEFAULT, answer="default")
+        fallen = a_decision(decided_by=DecidedBy.DEFAULT, answer="default")
         assert self.code not in found(a_trace(events=[fallen])).codes
 
 
@@ -253,7 +253,7 @@ class TestRouterRaised:
         first(routers.AsksAgain(), routers.Raises("db_for_write"))
         with trace("t") as t, pytest.raises(ZeroDivisionError) as raised:
             Tag.objects.first()
-        assert [one.settled_by for one in t.decisions] == [Settled.ERROR, Settled.ERROR]
+        assert [one.decided_by for one in t.decisions] == [DecidedBy.ERROR, DecidedBy.ERROR]
         assert found(t).one(self.code).message == (
             f"Raises raised {recorded(raised.value)} in db_for_write(library.Tag). "
             "Return None where a router has no opinion."
@@ -285,7 +285,7 @@ class TestRouterQueried:
         )
         decision, *queries = found(t).events(self.code)
         assert decision.action == "db_for_read"
-        assert {query.within for query in queries} == {decision.id}
+        assert {query.parent_id for query in queries} == {decision.id}
 
     def test_each_of_several_routers(self, found, first):
         first(routers.Remembers(), routers.Queries())
@@ -299,14 +299,14 @@ class TestRouterQueried:
     def test_one_of_two_that_the_times_do_not_tell_apart(self, found):
         steps = [Step(router=name, outcome=Outcome.PASSED, duration_us=50.0) for name in ("a.A", "b.B")]
         decision = a_decision(1, at_us=0, duration_us=200.0, steps=steps)
-        query = a_query(2, at_us=60, duration_us=30.0, within=1)
+        query = a_query(2, at_us=60, duration_us=30.0, parent_id=1)
         message = found(a_trace(events=[decision, query])).one(self.code).message
         assert message.startswith(
             "A router ran a query on replica1 (library.Book) while deciding db_for_read("
         )
 
     def test_a_decision_that_is_not_in_the_trace(self, found):
-        message = found(a_trace(events=[a_query(2, within=1)])).one(self.code).message
+        message = found(a_trace(events=[a_query(2, parent_id=1)])).one(self.code).message
         assert message.startswith("A router ran a query on replica1 (library.Book) while deciding. Decide")
 
     def test_not_what_is_queried_outside_of_it(self, found, first):
@@ -361,7 +361,7 @@ class TestRandomRoute:
 
     def test_it_is_the_same_question_whoever_gave_the_instance_its_alias(self, found):
         def asked(number, answer, origin, pk="1", **hints):
-            instance = InstanceRef(model="a.Book", pk=pk, state_db="primary", adding=False, origin=origin)
+            instance = InstanceRef(model="a.Book", pk=pk, state_db="primary", adding=False, origin_id=origin)
             return a_decision(number, answer=answer, hints={"instance": instance} | hints)
 
         another = asked(2, "primary", 1, pk="2")
@@ -454,9 +454,9 @@ def test_a_chain_of_replicas_in_a_document_may_have_no_end(found):
 def test_long_keys_and_errors_are_cut(found):
     long = InstanceRef(model="a.B", pk="x" * 500, state_db="archive", adding=False)
     refused = a_decision(
-        action="allow_relation", settled_by=Settled.ROUTER, answer=False, args={"obj1": long, "obj2": long}
+        action="allow_relation", decided_by=DecidedBy.ROUTER, answer=False, args={"obj1": long, "obj2": long}
     )
     step = Step(router="r.R", outcome=Outcome.RAISED, error="ValueError: " + "x" * 500)
-    raised = a_decision(2, settled_by=Settled.ERROR, answer=None, steps=[step])
+    raised = a_decision(2, decided_by=DecidedBy.ERROR, answer=None, steps=[step])
     refused = msgspec.structs.replace(refused, steps=[])
     assert all(len(one.message) < 400 for one in found(a_trace(events=[refused, raised])).all)

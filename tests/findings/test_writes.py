@@ -10,7 +10,7 @@ from django.db import IntegrityError, OperationalError, connections, router, tra
 from django.db.models.signals import post_delete, post_save
 
 from dbroute_panel import findings, trace
-from dbroute_panel.records import Action, InstanceRef, Operation, Query, Route, Settled, Transaction
+from dbroute_panel.records import Action, DecidedBy, InstanceRef, Operation, Query, RouteKind, Transaction
 from example_site.library.models import Book, Person, Review, Tag
 from example_site.notes.models import Note
 from example_site.routers import PassingRouter
@@ -183,11 +183,11 @@ class TestWriteOutsideAtomic:
 
     def by_hand(self, sql: str, *more: Query):
         begin = Transaction(
-            id=1, alias="replica1", at_us=0, operation=Operation.BEGIN, transaction=1, callsite=None
+            id=1, alias="replica1", at_us=0, operation=Operation.BEGIN, transaction_number=1, callsite=None
         )
         writes = sql.startswith("UPDATE")
         query = a_query(
-            2, "primary", sql=sql, writes=writes, operation=sql[:6], route=Route.CURSOR, at_us=200
+            2, "primary", sql=sql, writes=writes, operation=sql[:6], route=RouteKind.CURSOR, at_us=200
         )
         return a_trace(events=[begin, query, *more])
 
@@ -263,8 +263,8 @@ class TestOnCommitElsewhere:
         assert found(t).codes == set()
 
     def test_not_where_queries_overlapped(self, found):
-        hook = a_hook(2, outcome="ran_at_once", atomic=False, transaction=None)
-        begin, write = a_transaction(1, "auth_db"), {"writes": True, "atomic": True, "transaction": 1}
+        hook = a_hook(2, outcome="ran_at_once", atomic=False, transaction_number=None)
+        begin, write = a_transaction(1, "auth_db"), {"writes": True, "atomic": True, "transaction_number": 1}
         update = a_query(3, "auth_db", operation="UPDATE", **write)
         assert found(a_trace(events=[begin, hook, update])).codes == {self.code}
         other = a_query(4, "auth_db", at_us=310, operation="UPDATE", sql="UPDATE b SET c=1", **write)
@@ -303,7 +303,7 @@ class TestWriteByFallback:
             settings.DATABASE_ROUTERS = routers
             with trace("t") as t:
                 Note.objects.create(text="New").save()
-            assert [query.route for query in t.queries] == [Route.DEFAULT, Route.INSTANCE]
+            assert [query.route for query in t.queries] == [RouteKind.DEFAULT, RouteKind.INSTANCE]
             assert found(t).codes == set()
 
     @pytest.mark.usefixtures("working_default")
@@ -312,7 +312,7 @@ class TestWriteByFallback:
         note = Note.objects.using("archive").first()
         with trace("t") as t:
             note.save()
-        assert t.queries[0].route == Route.INSTANCE
+        assert t.queries[0].route == RouteKind.INSTANCE
         assert found(t).codes == set()
 
     @pytest.mark.usefixtures("working_default")
@@ -331,7 +331,7 @@ class TestWriteByFallback:
             finally:
                 post_save.disconnect(write_a_person, sender=Note)
         assert [query.alias for query in t.queries] == ["default"] * 3
-        assert [query.route for query in t.queries[1:]] == [Route.DEFAULT] * 2
+        assert [query.route for query in t.queries[1:]] == [RouteKind.DEFAULT] * 2
         assert found(t).codes == set()
 
     def test_what_is_deleted_along_is_told_with_the_model_that_was_asked_about(self, found, settings):
@@ -370,12 +370,18 @@ class TestWriteByFallback:
             action=Action.WRITE,
             model="library.Novel",
             hints={"instance": ref},
-            settled_by=Settled.INSTANCE,
+            decided_by=DecidedBy.INSTANCE,
             answer="archive",
         )
         writes = [
             a_query(
-                number, "archive", model=model, instance=ref, route=Route.INSTANCE, decision=1, writes=True
+                number,
+                "archive",
+                model=model,
+                instance=ref,
+                route=RouteKind.INSTANCE,
+                decision_id=1,
+                writes=True,
             )
             for number, model in ((2, "library.Book"), (3, "library.Novel"))
         ]
@@ -396,7 +402,7 @@ class TestWriteByFallback:
         with trace("t") as t:
             note = book.notes.get()
             note.save(using="archive")
-        assert [query.route for query in t.queries] == [Route.INSTANCE, Route.EXPLICIT]
+        assert [query.route for query in t.queries] == [RouteKind.INSTANCE, RouteKind.EXPLICIT]
         assert found(t).codes == set()
 
 
@@ -443,7 +449,7 @@ class TestWriteOnReadRoute:
     def test_not_where_db_for_write_was_asked(self, found):
         with trace("t") as t:
             User.objects.filter(username="ada").update(email="ada@example.org")
-        assert t.queries[0].decision
+        assert t.queries[0].decision_id
         assert found(t).codes == set()
 
     def test_not_a_read_on_a_read_route_nor_a_write_that_the_code_sent_there(self, found):
@@ -491,7 +497,7 @@ class TestPkOverwrite:
         note = Note.objects.using("archive").first()
         with trace("t") as t:
             fred.save(using=router.db_for_write(Note, instance=note))
-        assert t.queries[0].route == Route.INSTANCE
+        assert t.queries[0].route == RouteKind.INSTANCE
         assert "was saved on archive with its primary key" in found(t).one(self.code).message
 
     def test_not_without_its_key(self, found, fred, wilma):
@@ -548,7 +554,7 @@ class TestPkOverwrite:
             "archive",
             writes=True,
             operation="UPDATE",
-            route=Route.EXPLICIT,
+            route=RouteKind.EXPLICIT,
             instance=ref,
             sql="UPDATE library_person",
         )

@@ -13,7 +13,7 @@ from django.db import connections, models
 from django.db.models.signals import post_save
 
 from dbroute_panel import trace
-from dbroute_panel.records import Action, Decision, Outcome, Query, Route, Settled, Trace
+from dbroute_panel.records import Action, DecidedBy, Decision, Outcome, Query, RouteKind, Trace
 from tests.fuzz.backend.base import shared
 from tests.fuzz.models import Author, Book, Entry, Mark, Tag
 from tests.fuzz.notes import Asked, Sent, log
@@ -111,11 +111,11 @@ def _compare_decision(decision: Decision, note: Asked) -> None:
     expected = note.chain[1:] if note.action == Action.RELATION else note.chain
     assert steps == expected, f"{decision} for {note}"
     if note.answer is not None:
-        assert (decision.settled_by, decision.answer) == (Settled.ROUTER, note.answer), (
+        assert (decision.decided_by, decision.answer) == (DecidedBy.ROUTER, note.answer), (
             f"{decision} for {note}"
         )
     else:
-        assert decision.settled_by in (Settled.INSTANCE, Settled.DEFAULT), f"{decision} for {note}"
+        assert decision.decided_by in (DecidedBy.INSTANCE, DecidedBy.DEFAULT), f"{decision} for {note}"
 
 
 def _compare_query(
@@ -124,15 +124,15 @@ def _compare_query(
     assert query.alias == note.alias, f"{query} for {note}"
     assert _statement(query.sql, query.params) == _statement(note.sql, None), f"{query} for {note}"
     asked = [number for number in answered.get(query.alias, []) if number < query.id]
-    if query.route in (Route.CURSOR, Route.PEERS) and query.decision is None:
+    if query.route in (RouteKind.CURSOR, RouteKind.PEERS) and query.decision_id is None:
         return  # the code chose the connection, or Django did, and no router was asked about this query
-    if query.alias in NAMED and query.decision is None:
-        assert query.route is Route.EXPLICIT, f"{query} on an alias that the code named"
+    if query.alias in NAMED and query.decision_id is None:
+        assert query.route is RouteKind.EXPLICIT, f"{query} on an alias that the code named"
         return
-    assert query.decision in asked, f"{query} is on the alias of {asked}"
-    decision = decisions[query.decision]
-    if query.route is not Route.CURSOR:
-        assert query.route == decision.settled_by, f"{query} says another route than {decision}"
+    assert query.decision_id in asked, f"{query} is on the alias of {asked}"
+    decision = decisions[query.decision_id]
+    if query.route is not RouteKind.CURSOR:
+        assert query.route == decision.decided_by, f"{query} says another route than {decision}"
 
 
 def _statement(sql: str, params: Any) -> str:

@@ -27,13 +27,13 @@ def _change(kind: type, **changes: Any) -> Spoil:
 
 def _swap_links(events: list[Event]) -> list[Event]:
     """Give the last query the decision of the first one."""
-    first = next(event.decision for event in events if type(event) is Query)
-    return _change(Query, decision=first)(events)
+    first = next(event.decision_id for event in events if type(event) is Query)
+    return _change(Query, decision_id=first)(events)
 
 
 SPOILS: dict[str, Spoil] = {
     "another alias": _change(Query, alias="db299"),
-    "no decision": _change(Query, decision=None),
+    "no decision": _change(Query, decision_id=None),
     "the decision of another query": _swap_links,
     "another statement": _change(Query, sql="SELECT 3"),
     "another answer": _change(Decision, answer="db299"),

@@ -78,4 +78,4 @@ def test_atomic_requests_are_transactions_on_exactly_their_databases(server, mar
     assert transactions(trace) == expected
     for query in trace.queries:
         inside = query.alias in expected
-        assert (query.atomic, query.transaction) == (inside, 1 if inside else None)
+        assert (query.atomic, query.transaction_number) == (inside, 1 if inside else None)

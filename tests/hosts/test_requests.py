@@ -66,4 +66,4 @@ async def test_many_requests_at_once_never_mix(server):
         assert trace.request.status == (500 if page_of(trace) in FAILING else 200)
         # The one look that asks the routers: its decision is in the same trace, and is the only one.
         routed = [query for query in trace.queries if query.alias.startswith("replica")]
-        assert [query.decision for query in routed] == [decision.id for decision in trace.decisions]
+        assert [query.decision_id for query in routed] == [decision.id for decision in trace.decisions]

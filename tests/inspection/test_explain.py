@@ -53,12 +53,12 @@ def outcomes(decision):
 
 def test_a_question_about_reading_has_the_whole_chain(site):
     decision = explain("library.Book", "db_for_read")
-    assert (decision.id, decision.at_us, decision.parent) == (1, 0, None)
+    assert (decision.id, decision.at_us, decision.parent_id) == (1, 0, None)
     assert (decision.action, decision.model) == ("db_for_read", "library.Book")
     assert outcomes(decision) == ["passed", "passed", "answered"]
     assert decision.answer in {"replica1", "replica2"}
     assert type(decision.answer) is str
-    assert decision.settled_by == "router"
+    assert decision.decided_by == "router"
     assert decision.callsite.file == HERE
 
 
@@ -84,8 +84,8 @@ def test_the_instance_is_a_hint(site):
     }
     assert decision.answer == "primary"
     note = Note.objects.using("archive").first()
-    assert explain(Note, "db_for_write", instance=note).settled_by == "instance"
-    assert explain(Note, "db_for_write").settled_by == "default"
+    assert explain(Note, "db_for_write", instance=note).decided_by == "instance"
+    assert explain(Note, "db_for_write").decided_by == "default"
 
 
 def test_hints_are_passed_on_and_leave_the_callers_dict_alone(site):
@@ -103,7 +103,7 @@ def test_a_question_about_a_relation(site):
     hinted = explain("library.Book", "allow_relation", instance=book, other=book.author, hints={"shard": 3})
     assert hinted.hints == {"shard": 3}
     refused = explain("library.Book", "allow_relation", instance=book, other=Note())
-    assert (refused.answer, refused.settled_by) == (False, "same_database")
+    assert (refused.answer, refused.decided_by) == (False, "same_database")
 
 
 def test_a_question_about_migrating_a_model_an_app_or_an_operation(site):
@@ -181,7 +181,7 @@ def test_a_question_that_a_router_asks_has_no_parent(site, ask):
 
     ask(Explains())
     assert explain(Book, "db_for_read").answer == "primary"
-    assert asked[0].parent is None
+    assert asked[0].parent_id is None
 
 
 def test_a_router_that_explains_goes_on_with_its_own_decision(site, ask):
@@ -195,7 +195,7 @@ def test_a_router_that_explains_goes_on_with_its_own_decision(site, ask):
     ask(Explains())
     with trace("test", keep=False) as t:
         router.db_for_read(Book)
-    assert [(decision.model, decision.parent) for decision in t.decisions] == [
+    assert [(decision.model, decision.parent_id) for decision in t.decisions] == [
         ("library.Book", None),
         ("library.Person", 1),
     ]

@@ -33,7 +33,7 @@ from dbroute_panel.inspection.isolation import Stopped
 from dbroute_panel.inspection.patches import Patches
 from dbroute_panel.inspection.reconstruct import Registry, is_rebuilt
 from dbroute_panel.inspection.replay import replay
-from dbroute_panel.records import Action, InstanceRef, Outcome, Settled, Step, TypeRef
+from dbroute_panel.records import Action, DecidedBy, InstanceRef, Outcome, Step, TypeRef
 from example_site.library.models import Book, Person, Tag
 from example_site.notes.models import Note
 from tests.errors import recorded
@@ -121,7 +121,7 @@ def failed(error, **changes):
         Step(router="a.A", outcome=Outcome.PASSED),
         Step(router="a.B", outcome=Outcome.RAISED, error=error),
     ]
-    return read(**{"settled_by": Settled.ERROR, "answer": None, "steps": steps} | changes)
+    return read(**{"decided_by": DecidedBy.ERROR, "answer": None, "steps": steps} | changes)
 
 
 # The example site
@@ -521,12 +521,12 @@ def test_the_list_of_routers_can_still_be_read_and_changed_elsewhere(routers):
 
 
 def test_nested_decisions_come_about_by_their_outer_one(routers):
-    outer, inner = read(id=1, answer="archive"), write(id=2, parent=1, answer="primary")
+    outer, inner = read(id=1, answer="archive"), write(id=2, parent_id=1, answer="primary")
     constant = Constant(write="archive")
     routers(Elsewhere(), constant)
     assert asked(outer, inner).asked == 1
     assert constant.asked["write"] == 1
-    assert reason(write(id=2, parent=1)) == (
+    assert reason(write(id=2, parent_id=1)) == (
         "It was asked by a router in a decision that the trace does not hold."
     )
 

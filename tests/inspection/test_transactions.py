@@ -47,7 +47,7 @@ def read(id, answer="replica1"):
 
 
 def query(id, alias="primary", **changes):
-    return a_query(id, alias, **{"decision": None, "duration_us": 1} | changes)
+    return a_query(id, alias, **{"decision_id": None, "duration_us": 1} | changes)
 
 
 def at(id, operation, alias="primary"):

@@ -196,7 +196,7 @@ def test_what_somebody_still_has_is_kept(recorded):
     for _ in range(2500):
         router.db_for_write(Book)
     list(books)
-    assert recorded.queries[0].decision == 1
+    assert recorded.queries[0].decision_id == 1
 
 
 def test_where_references_cannot_be_counted_all_are_kept(recorded, monkeypatch):
@@ -253,17 +253,17 @@ def test_one_letter_is_shared_by_all_and_linked_by_the_model(site, settings, mon
         connections["p"].close()
         del connections["p"]
     by_book, by_person, named = t.queries
-    assert (by_book.decision, by_person.decision) == (1, 2)
-    assert (named.decision, named.route) == (None, "explicit")
+    assert (by_book.decision_id, by_person.decision_id) == (1, 2)
+    assert (named.decision_id, named.route) == (None, "explicit")
 
 
 def test_an_object_knows_whose_answer_its_database_is(recorded):
     book = Book.objects.first()
     answers = recorded._recorder.answers
-    assert instance(book, answers).origin == recorded.decisions[0].id
+    assert instance(book, answers).origin_id == recorded.decisions[0].id
     for copied in (copy.copy(book), copy.deepcopy(book)):
-        assert instance(copied, answers).origin == recorded.decisions[0].id
-    assert instance(pickle.loads(pickle.dumps(book)), answers).origin is None
+        assert instance(copied, answers).origin_id == recorded.decisions[0].id
+    assert instance(pickle.loads(pickle.dumps(book)), answers).origin_id is None
 
 
 def test_a_router_that_answers_with_an_answer_gives_it_a_new_one(recorded, settings):
@@ -278,7 +278,7 @@ def test_a_router_that_answers_with_an_answer_gives_it_a_new_one(recorded, setti
     assert alias is not book._state.db
     read, write = recorded.decisions
     assert recorded._recorder.answers == {id(book._state.db): read.id, id(alias): write.id}
-    assert write.hints["instance"].origin == read.id
+    assert write.hints["instance"].origin_id == read.id
 
 
 def test_whoever_names_the_alias_in_between_has_none_of_its_queries(recorded):
@@ -286,7 +286,7 @@ def test_whoever_names_the_alias_in_between_has_none_of_its_queries(recorded):
     list(Book.objects.using("primary"))
     list(Book.objects.using(alias))
     list(Book.objects.using(spelled(alias)))
-    assert [query.decision for query in recorded.queries] == [None, 1, None]
+    assert [query.decision_id for query in recorded.queries] == [None, 1, None]
 
 
 def test_a_context_that_is_used_after_the_trace_finds_nothing(site):

@@ -260,7 +260,7 @@ def test_a_callsite_is_not_recorded_where_the_setting_says_so(site, settings):
         Tag(name="x").save()
     assert {event.callsite for event in t.events} == {None}
     assert t.queries[1].instance.model == "library.Tag"
-    assert t.queries[0].decision == t.decisions[0].id
+    assert t.queries[0].decision_id == t.decisions[0].id
 
 
 def test_an_engine_without_a_driver_is_of_an_unknown_vendor():

@@ -12,7 +12,7 @@ from django.db.utils import ConnectionDoesNotExist
 
 from dbroute_panel import trace
 from dbroute_panel.recording import connection_errors, install
-from dbroute_panel.records import Route
+from dbroute_panel.records import RouteKind
 from example_site.library.models import Book
 from tests.errors import recorded
 
@@ -25,25 +25,25 @@ def failing(action):
     assert type(caught.value) is ConnectionDoesNotExist
     (query,) = t.queries
     assert (query.alias, query.sql, query.error) == ("nowhere", "", recorded(caught.value))
-    assert query.callsite.file.endswith("test_missing.py")
+    assert query.callsite.file.endswith("test_connection_errors.py")
     return t, query
 
 
 def test_an_alias_named_with_using():
     t, query = failing(lambda: Book.objects.using("nowhere").get(pk=1))
-    assert (query.route, query.model, query.decision) == (Route.EXPLICIT, "library.Book", None)
+    assert (query.route, query.model, query.decision_id) == (RouteKind.EXPLICIT, "library.Book", None)
     assert t.decisions == []
 
 
 def test_an_alias_named_when_saving():
     book = Book(title="x", author_id=1)
     _, query = failing(lambda: book.save(using="nowhere"))
-    assert (query.route, query.model) == (Route.EXPLICIT, "library.Book")
+    assert (query.route, query.model) == (RouteKind.EXPLICIT, "library.Book")
 
 
 def test_a_connection_taken_by_its_alias():
     _, query = failing(lambda: connections["nowhere"])
-    assert (query.route, query.model) == (Route.CURSOR, None)
+    assert (query.route, query.model) == (RouteKind.CURSOR, None)
 
 
 def test_a_block_on_it():
@@ -51,7 +51,7 @@ def test_a_block_on_it():
         with transaction.atomic(using="nowhere"):
             """Never entered."""
 
-    assert failing(block)[1].route == Route.CURSOR
+    assert failing(block)[1].route == RouteKind.CURSOR
 
 
 def test_an_alias_that_a_router_answered_is_linked_to_its_decision(settings):
@@ -62,7 +62,7 @@ def test_an_alias_that_a_router_answered_is_linked_to_its_decision(settings):
     settings.DATABASE_ROUTERS = [Astray()]
     t, query = failing(lambda: Book.objects.get(pk=1))
     (decision,) = t.decisions
-    assert (query.route, query.decision) == (Route.ROUTER, decision.id)
+    assert (query.route, query.decision_id) == (RouteKind.ROUTER, decision.id)
     assert [finding.code for finding in t.findings] == ["unknown-alias"]
 
 
@@ -148,7 +148,7 @@ def test_the_empty_default_is_a_failed_query_too():
     with trace("empty", keep=False) as t, pytest.raises(ImproperlyConfigured) as raised:
         connections["default"].cursor()
     (query,) = t.queries
-    assert (query.alias, query.route, query.sql) == ("default", Route.CURSOR, "")
+    assert (query.alias, query.route, query.sql) == ("default", RouteKind.CURSOR, "")
     assert query.error == recorded(raised.value)
     assert query.callsite.function == "test_the_empty_default_is_a_failed_query_too"
 
@@ -164,7 +164,7 @@ def test_a_database_that_does_not_answer(site):
     with trace("down", keep=False) as t, pytest.raises(OperationalError) as raised:
         Book.objects.using("archive").get(pk=1)
     (query,) = t.queries
-    assert (query.alias, query.route, query.model) == ("archive", Route.EXPLICIT, "library.Book")
+    assert (query.alias, query.route, query.model) == ("archive", RouteKind.EXPLICIT, "library.Book")
     assert query.error == recorded(raised.value)
     assert t.document.databases["archive"].vendor == "sqlite"
 
@@ -180,7 +180,7 @@ def test_a_database_that_does_not_answer_is_linked_to_the_decision_that_chose_it
     with trace("down", keep=False) as t, pytest.raises(OperationalError):
         Book.objects.get(pk=1)
     (decision,), (query,) = t.decisions, t.queries
-    assert (query.route, query.decision) == (Route.ROUTER, decision.id)
+    assert (query.route, query.decision_id) == (RouteKind.ROUTER, decision.id)
 
 
 @pytest.mark.toolbar

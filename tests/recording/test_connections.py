@@ -43,7 +43,9 @@ def execute(connection, sql, params=None):
 def told(t):
     """The events of a trace in short: operations of transactions with their number, and of queries too."""
     return [
-        (event.operation, event.transaction) for event in t.events if event.id and hasattr(event, "operation")
+        (event.operation, event.transaction_number)
+        for event in t.events
+        if event.id and hasattr(event, "operation")
     ]
 
 
@@ -58,8 +60,8 @@ def test_a_query_has_all_its_facts(primary):
     assert query.sql.startswith('SELECT COUNT(*) AS "__count" FROM "library_book" WHERE')
     assert (query.params, query.many) == (("1979",), False)
     assert (query.operation, query.writes, query.model) == ("SELECT", False, "library.Book")
-    assert (query.atomic, query.transaction, query.rowcount, query.error) == (False, None, None, None)
-    assert (query.within, query.instance) == (None, None)
+    assert (query.atomic, query.transaction_number, query.rowcount, query.error) == (False, None, None, None)
+    assert (query.parent_id, query.instance) == (None, None)
     assert query.duration_us > 0
     assert 0 <= query.at_us <= t.document.duration_us
 
@@ -397,7 +399,7 @@ def test_transactions_are_numbered_by_alias_from_one(site):
             with transaction.atomic(using=alias):
                 Tag.objects.using(alias).count()
         Tag.objects.using("primary").count()
-    assert [(q.alias, q.transaction, q.atomic) for q in t.queries] == [
+    assert [(q.alias, q.transaction_number, q.atomic) for q in t.queries] == [
         ("primary", 1, True),
         ("archive", 1, True),
         ("primary", 2, True),
@@ -596,7 +598,7 @@ def test_cascades_and_multi_row_writes_have_their_transaction(primary, site):
     user = User.objects.using("legacy_users").get(username="grace")
     with trace("test", keep=False) as t:
         user.delete()
-    assert {q.transaction for q in t.queries if q.writes} == {1}
+    assert {q.transaction_number for q in t.queries if q.writes} == {1}
     assert [e.operation.value for e in t.transactions] == ["begin", "commit"]
     assert not Card.objects.using("legacy_users").filter(user_id=user.pk).exists()
 
@@ -784,7 +786,7 @@ def test_the_tables_of_a_migration_are_schema_queries(table, primary):
     creates = [query for query in t.queries if query.operation == "CREATE"]
     assert len(creates) == 2
     assert {(q.route.value, q.writes, q.model) for q in creates} == {("schema", True, None)}
-    assert {q.transaction for q in creates} == {1}
+    assert {q.transaction_number for q in creates} == {1}
 
 
 def test_the_default_connection_is_never_opened_by_watching(recorded):

@@ -41,7 +41,9 @@ def fail():
 
 
 def told(t):
-    return [(event.ended, event.alias, event.transaction, event.error) for event in t.document.exceptions]
+    return [
+        (event.ended, event.alias, event.transaction_number, event.error) for event in t.document.exceptions
+    ]
 
 
 def begun(code, event):
@@ -485,7 +487,7 @@ def requests(settings, store, client):
 
 def test_an_exception_that_ends_a_request_after_a_block(requests):
     (event,) = requests("/fails/")
-    assert (event.ended, event.alias, event.transaction) == ("trace", "primary", 1)
+    assert (event.ended, event.alias, event.transaction_number) == ("trace", "primary", 1)
     assert event.callsite.function == "fail"
 
 

@@ -66,7 +66,7 @@ class Thing:
 
 def told(t):
     hooks = t.document.commit_hooks
-    return [(hook.alias, str(hook.outcome), hook.atomic, hook.transaction) for hook in hooks]
+    return [(hook.alias, str(hook.outcome), hook.atomic, hook.transaction_number) for hook in hooks]
 
 
 def on_commit(function=note, using="primary", **options):

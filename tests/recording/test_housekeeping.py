@@ -195,7 +195,7 @@ def test_what_a_hook_sends_on_the_connection_that_has_committed_is_recorded(prim
         primary.run_on_commit.append((set(), lambda: execute(primary, "SELECT 'hook'"), False))
         primary.run_commit_hooks_on_set_autocommit_on = True
         transaction.set_autocommit(True, using="primary")
-    assert [(event.operation, event.transaction) for event in t.events] == [
+    assert [(event.operation, event.transaction_number) for event in t.events] == [
         ("begin", 1),
         ("SELECT", 1),
         ("commit", 1),
@@ -229,7 +229,7 @@ def test_a_transaction_that_a_hook_opens_has_its_own_number(primary):
         transaction.set_autocommit(True, using="primary")
         execute(primary, "SELECT 2")
         transaction.set_autocommit(True, using="primary")
-    assert [(event.operation, event.transaction) for event in t.events] == [
+    assert [(event.operation, event.transaction_number) for event in t.events] == [
         ("begin", 1),
         ("SELECT", 1),
         ("commit", 1),

@@ -35,7 +35,7 @@ def test_using_right_after_a_decision_with_the_same_answer_is_explicit(recorded,
     assert router.db_for_read(Book) == "primary"
     list(Book.objects.using("primary"))
     [query] = recorded.queries
-    assert (query.decision, query.route) == (None, "explicit")
+    assert (query.decision_id, query.route) == (None, "explicit")
     assert len(recorded.decisions) == 1
 
 
@@ -48,7 +48,7 @@ def test_assigning_a_relation_asks_but_save_using_is_explicit(recorded, ask):
     assigned, _relation = recorded.decisions
     assert (assigned.action, assigned.model, assigned.answer) == ("db_for_write", "library.Book", "primary")
     _read, insert = recorded.queries
-    assert (insert.operation, insert.decision, insert.route) == ("INSERT", None, "explicit")
+    assert (insert.operation, insert.decision_id, insert.route) == ("INSERT", None, "explicit")
 
 
 def test_an_object_bound_by_assignment_tells_which_decision_bound_it(recorded):
@@ -57,11 +57,11 @@ def test_an_object_bound_by_assignment_tells_which_decision_bound_it(recorded):
     book.author = person
     book.save()
     _, bound, relation, asked = recorded.decisions
-    assert recorded.queries[-1].instance.origin == bound.id
+    assert recorded.queries[-1].instance.origin_id == bound.id
     assert (bound.action, relation.action) == ("db_for_write", "allow_relation")
     assert asked.hints["instance"].state_db == "primary"
-    assert asked.hints["instance"].origin == bound.id
-    assert recorded.queries[-1].decision == asked.id
+    assert asked.hints["instance"].origin_id == bound.id
+    assert recorded.queries[-1].decision_id == asked.id
 
 
 def test_bulk_create_links_its_insert_to_the_question_that_chose_its_alias(recorded):
@@ -71,7 +71,7 @@ def test_bulk_create_links_its_insert_to_the_question_that_chose_its_alias(recor
     decisions = recorded.decisions[asked_before:]
     assert len(decisions) > 1  # 5.2 asks 8 times, 6.1 asks 6 times, in between and afterwards too
     [insert] = [query for query in recorded.queries if query.operation == "INSERT"]
-    linked = by_id(recorded)[insert.decision]
+    linked = by_id(recorded)[insert.decision_id]
     assert (linked.action, linked.model, insert.route) == ("db_for_write", "library.Book", "router")
     assert insert.model == "library.Book"
 
@@ -86,8 +86,8 @@ def test_two_answers_of_a_random_router_before_one_query(recorded):
     list(Book.objects.using(second))
     [query] = recorded.queries
     assert query.alias == second
-    assert by_id(recorded)[query.decision].answer == second
-    assert query.decision == recorded._recorder.answers[id(second)] != recorded.decisions[-1].id
+    assert by_id(recorded)[query.decision_id].answer == second
+    assert query.decision_id == recorded._recorder.answers[id(second)] != recorded.decisions[-1].id
     assert third == first
 
 
@@ -98,7 +98,7 @@ def test_lazy_querysets_that_are_asked_in_one_order_and_run_in_another(recorded,
     tags = Tag.objects.using(router.db_for_read(Tag))
     list(tags), list(books), list(people)
     assert [query.model for query in recorded.queries] == ["library.Tag", "library.Book", "library.Person"]
-    assert [by_id(recorded)[q.decision].model for q in recorded.queries] == [
+    assert [by_id(recorded)[q.decision_id].model for q in recorded.queries] == [
         q.model for q in recorded.queries
     ]
 
@@ -114,13 +114,13 @@ def test_an_object_read_in_one_trace_and_saved_in_the_next(site, ask):
         note.save()
         note.save(using=note._state.db)
     [_, asked] = second.decisions
-    assert asked.settled_by == "instance"
+    assert asked.decided_by == "instance"
     assert asked.hints["instance"].state_db == "archive"
-    assert asked.hints["instance"].origin is None
+    assert asked.hints["instance"].origin_id is None
     update, again = second.queries
-    assert (update.decision, update.route) == (asked.id, "instance")
+    assert (update.decision_id, update.route) == (asked.id, "instance")
     # The first save() put its own answer into the object.
-    assert (again.decision, again.route) == (asked.id, "instance")
+    assert (again.decision_id, again.route) == (asked.id, "instance")
     assert first.id != second.id
 
 
@@ -129,7 +129,7 @@ def test_an_alias_of_an_earlier_trace_counts_as_plain(site):
         alias = router.db_for_write(Book)
     with trace("second", keep=False) as second:
         list(Book.objects.using(alias))
-    assert (second.queries[0].decision, second.queries[0].route) == (None, "explicit")
+    assert (second.queries[0].decision_id, second.queries[0].route) == (None, "explicit")
 
 
 @pytest.mark.parametrize(
@@ -144,13 +144,13 @@ def test_an_alias_of_an_earlier_trace_counts_as_plain(site):
 )
 def test_an_alias_of_which_another_string_was_made_is_plain(recorded, through):
     list(Book.objects.using(through(router.db_for_write(Book))))
-    assert (recorded.queries[0].decision, recorded.queries[0].route) == (None, "explicit")
+    assert (recorded.queries[0].decision_id, recorded.queries[0].route) == (None, "explicit")
 
 
 @pytest.mark.parametrize("through", [copy.copy, copy.deepcopy, str])
 def test_what_python_copies_of_a_string_is_the_string(recorded, through):
     list(Book.objects.using(through(router.db_for_write(Book))))
-    assert (recorded.queries[0].decision, recorded.queries[0].route) == (1, "router")
+    assert (recorded.queries[0].decision_id, recorded.queries[0].route) == (1, "router")
 
 
 def test_an_object_that_was_pickled_forgets_its_decision_but_not_its_database(recorded, ask):
@@ -159,7 +159,7 @@ def test_an_object_that_was_pickled_forgets_its_decision_but_not_its_database(re
     note.save()
     note = pickle.loads(pickle.dumps(note))
     note.save()
-    assert [d.hints["instance"].origin for d in recorded.decisions] == [None, None]
+    assert [d.hints["instance"].origin_id for d in recorded.decisions] == [None, None]
     assert [d.hints["instance"].state_db for d in recorded.decisions] == ["archive", "archive"]
 
 
@@ -169,7 +169,7 @@ def test_an_alias_passed_on_by_hand_stays_linked(recorded):
     list(Tag.objects.using(book._state.db))
     one, two, three = recorded.queries
     asked, read = recorded.decisions
-    assert [q.decision for q in (one, two, three)] == [asked.id, read.id, read.id]
+    assert [q.decision_id for q in (one, two, three)] == [asked.id, read.id, read.id]
 
 
 def test_an_instance_tells_which_decision_its_alias_comes_from(recorded, ask):
@@ -177,9 +177,9 @@ def test_an_instance_tells_which_decision_its_alias_comes_from(recorded, ask):
     book = Book.objects.first()
     book.author  # noqa: B018
     read, related = recorded.decisions
-    assert related.hints["instance"].origin == read.id
+    assert related.hints["instance"].origin_id == read.id
     assert related.hints["instance"].state_db == read.answer
-    assert recorded.queries[1].decision == related.id
+    assert recorded.queries[1].decision_id == related.id
 
 
 def test_the_same_answer_to_two_threads_is_two_links(recorded, ask):
@@ -200,7 +200,7 @@ def test_the_same_answer_to_two_threads_is_two_links(recorded, ask):
         thread.start()
     for thread in threads:
         thread.join()
-    assert {q.decision for q in recorded.queries} == {d.id for d in recorded.decisions} == {1, 2}
+    assert {q.decision_id for q in recorded.queries} == {d.id for d in recorded.decisions} == {1, 2}
 
 
 # Routes
@@ -217,7 +217,7 @@ def test_every_route_there_is(recorded, ask):
         cursor.execute("SELECT 1")
     with connections["primary"].schema_editor() as editor:
         editor.execute("CREATE TABLE made (id integer)")
-    routes = [(query.route.value, query.decision is None) for query in recorded.queries]
+    routes = [(query.route.value, query.decision_id is None) for query in recorded.queries]
     assert routes[:4] == [("router", False), ("explicit", True), ("instance", False), ("cursor", True)]
     assert set(routes[4:]) == {("schema", True)}
     assert [q.sql for q in recorded.queries[4:] if q.operation != "PRAGMA"] == [
@@ -233,7 +233,7 @@ def test_a_query_that_default_settled(recorded, ask, monkeypatch):
     connections["default"].close()
     del connections["default"]
     [query], [decision] = recorded.queries, recorded.decisions
-    assert (query.route, query.decision, query.alias) == ("default", decision.id, "default")
+    assert (query.route, query.decision_id, query.alias) == ("default", decision.id, "default")
 
 
 def test_save_using_manager_and_db_manager_are_explicit(recorded):
@@ -248,7 +248,7 @@ def test_raw_is_linked_and_knows_its_model(recorded):
     books = list(Book.objects.raw("SELECT * FROM library_book WHERE id > %s", [2]))
     assert books
     [query] = recorded.queries
-    linked = by_id(recorded)[query.decision]
+    linked = by_id(recorded)[query.decision_id]
     assert (linked.model, linked.answer) == ("library.Book", query.alias)
     assert (query.model, query.route, query.params) == ("library.Book", "router", ("2",))
 
@@ -266,15 +266,15 @@ def test_related_managers_and_prefetches_are_linked(recorded):
     linked = [query for query in recorded.queries if query.route != "explicit"]
     assert len(linked) > 5
     for query in linked:
-        assert by_id(recorded)[query.decision].answer == query.alias
+        assert by_id(recorded)[query.decision_id].answer == query.alias
     through = [q for q in linked if q.model == "library.Book_tags"]
-    assert {by_id(recorded)[q.decision].action.value for q in through if q.writes} == {"db_for_write"}
+    assert {by_id(recorded)[q.decision_id].action.value for q in through if q.writes} == {"db_for_write"}
 
 
 def test_get_or_create_reads_and_writes_by_their_own_decisions(recorded):
     Tag.objects.get_or_create(name="unheard of")
     operations = {
-        q.operation: by_id(recorded)[q.decision].action.value for q in recorded.queries if q.decision
+        q.operation: by_id(recorded)[q.decision_id].action.value for q in recorded.queries if q.decision_id
     }
     assert operations == {"SELECT": "db_for_write", "INSERT": "db_for_write"}
 
@@ -284,7 +284,7 @@ def test_deleting_and_updating_are_linked(recorded):
     Review.objects.filter(pk=review.pk).update(text="new")
     review.delete()
     update, delete = [q for q in recorded.queries if q.writes]
-    assert [by_id(recorded)[q.decision].action.value for q in (update, delete)] == ["db_for_write"] * 2
+    assert [by_id(recorded)[q.decision_id].action.value for q in (update, delete)] == ["db_for_write"] * 2
     assert (update.operation, delete.operation) == ("UPDATE", "DELETE")
 
 
@@ -299,7 +299,7 @@ def test_the_alias_of_a_connection_is_plain_once_it_is_connected(recorded):
     assert (type(connection.alias), connection.alias) == (str, "primary")
     assert connection.alias is not alias
     list(Book.objects.using(connection.alias))
-    assert (recorded.queries[0].decision, recorded.queries[0].route) == (None, "explicit")
+    assert (recorded.queries[0].decision_id, recorded.queries[0].route) == (None, "explicit")
 
 
 def test_atomic_with_an_alias_of_a_router_works(recorded):

@@ -109,7 +109,7 @@ def test_an_answer_that_looked_the_connection_up(ask, function):
         function()
     decisions = {decision.id: decision for decision in t.decisions}
     query = t.queries[-1]
-    assert (query.alias, decisions[query.decision].model) == ("archive", "library.Tag")
+    assert (query.alias, decisions[query.decision_id].model) == ("archive", "library.Tag")
 
 
 def by_a_constant():
@@ -209,7 +209,7 @@ def test_an_answer_that_possibly_did_not(ask, function):
     with trace("t", keep=False) as t:
         function()
     [query] = t.queries
-    assert (query.alias, query.decision, query.route) == ("archive", None, "cursor")
+    assert (query.alias, query.decision_id, query.route) == ("archive", None, "cursor")
 
 
 def default_by_the_answer():

@@ -70,7 +70,7 @@ def told(t):
         (
             query.alias,
             query.model,
-            decisions[query.decision].action.value if query.decision else None,
+            decisions[query.decision_id].action.value if query.decision_id else None,
             query.route.value,
         )
         for query in t.queries
@@ -270,7 +270,7 @@ def expected():
 
 
 def facts(t):
-    kept = [(q.operation, q.callsite, q.instance and q.instance.model, q.within) for q in t.queries]
+    kept = [(q.operation, q.callsite, q.instance and q.instance.model, q.parent_id) for q in t.queries]
     return told(t), kept
 
 
@@ -439,8 +439,8 @@ def test_a_field_that_is_fetched_with_its_peers_asks_no_router():
         assert len(books) > 1
         books[0].title  # noqa: B018
     read, peers = t.queries
-    assert (read.decision, read.route.value) == (1, "router")
-    assert (peers.alias, peers.model, peers.decision, peers.route.value) == (
+    assert (read.decision_id, read.route.value) == (1, "router")
+    assert (peers.alias, peers.model, peers.decision_id, peers.route.value) == (
         "archive",
         "library.Book",
         None,
@@ -474,7 +474,7 @@ def test_peers_on_the_member_of_an_enum_are_peers_too(ask):
     with trace("test", keep=False) as t:
         books = loaded(models.FETCH_PEERS)
         books[0].title  # noqa: B018
-    assert [(query.decision, query.route.value) for query in t.queries] == [(1, "router"), (None, "peers")]
+    assert [(query.decision_id, query.route.value) for query in t.queries] == [(1, "router"), (None, "peers")]
 
 
 # What could not be reached
@@ -498,7 +498,7 @@ def test_a_database_that_cannot_be_reached_while_sql_is_put_together_is_not_the_
     with trace("test", keep=False) as t, pytest.raises(ZeroDivisionError):
         list(Tag.objects.using("archive").annotate(version=versioned("id")))
     [failed] = t.queries
-    assert (failed.alias, failed.decision) == ("primary", None)
+    assert (failed.alias, failed.decision_id) == ("primary", None)
 
 
 def test_there_is_nobody_beyond_the_last_frame():
@@ -625,8 +625,8 @@ def test_the_database_cache_is_linked_to_its_decisions(cache):
     assert t.queries
     for query in t.queries:
         assert query.route == "router"
-        assert decisions[query.decision].answer == query.alias
-        assert decisions[query.decision].model == "django_cache.CacheEntry"
+        assert decisions[query.decision_id].answer == query.alias
+        assert decisions[query.decision_id].model == "django_cache.CacheEntry"
     assert {query.alias for query in t.queries} == {"primary", "archive"}
 
 
@@ -647,7 +647,7 @@ def test_of_two_equal_answers_it_is_the_one_that_looked_the_connection_up():
             cursor.execute("SELECT 1")
         assert one == other
     assert told(t) == [("archive", None, "db_for_read", "router")]
-    assert t.queries[0].decision == t.decisions[0].id
+    assert t.queries[0].decision_id == t.decisions[0].id
 
 
 def test_an_answer_that_is_not_kept_cannot_be_told():
@@ -666,7 +666,7 @@ def test_the_answer_of_another_decision_is_no_short_cut():
         list(Book.objects.filter(pk__in=[]))
         list(books)
     [query] = t.queries
-    assert query.decision == 1
+    assert query.decision_id == 1
 
 
 def test_a_receiver_that_sends_a_query_as_a_raw_query_wants_its_connection(archive):
@@ -711,7 +711,7 @@ def test_a_view_that_finds_no_database_was_not_called_by_a_compiler(monkeypatch,
     with trace("test", keep=False) as t:
         Client().get("/")
     [failed] = t.queries
-    assert (failed.alias, failed.decision, failed.callsite.function) == ("primary", None, "view")
+    assert (failed.alias, failed.decision_id, failed.callsite.function) == ("primary", None, "view")
 
 
 def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
@@ -724,8 +724,8 @@ def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
         names["fetch_many"](functools.partial(list, read))
         names["fetch_many"](functools.partial(cursor.execute, "SELECT 1"))
     peers, raw = t.queries
-    assert (peers.model, peers.decision, peers.route.value) == ("library.Tag", None, "peers")
-    assert (raw.decision, raw.route.value) == (None, "cursor")
+    assert (peers.model, peers.decision_id, peers.route.value) == ("library.Tag", None, "peers")
+    assert (raw.decision_id, raw.route.value) == (None, "cursor")
 
 
 def test_where_no_frame_is_anything_s_of_django_nobody_sends():

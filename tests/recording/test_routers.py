@@ -99,7 +99,7 @@ def test_every_kind_of_decision_has_one_step_for_every_router_in_order(recorded,
     ]
     assert outcomes(decision) == ["no_method", "passed", "answered", "not_asked"]
     assert [step.answer for step in decision.steps] == [None, None, "primary", None]
-    assert (decision.answer, decision.settled_by, decision.router) == (
+    assert (decision.answer, decision.decided_by, decision.router) == (
         "primary",
         "router",
         f"{__name__}.Says",
@@ -123,7 +123,7 @@ def test_a_falsy_answer_settles_what_is_allowed(recorded, ask, falsy):
     assert router.allow_relation(Book(), Person()) == falsy
     for decision in recorded.decisions:
         assert outcomes(decision) == ["answered", "not_asked"]
-        assert (decision.answer, decision.settled_by) == (falsy, "router")
+        assert (decision.answer, decision.decided_by) == (falsy, "router")
 
 
 def test_an_exception_ends_the_chain_and_reaches_the_caller(recorded, ask):
@@ -133,7 +133,7 @@ def test_an_exception_ends_the_chain_and_reaches_the_caller(recorded, ask):
     [decision] = recorded.decisions
     assert outcomes(decision) == ["passed", "raised", "not_asked"]
     assert decision.steps[1].error == "KeyError: 'library.Book'"
-    assert (decision.settled_by, decision.answer, decision.router) == ("error", None, None)
+    assert (decision.decided_by, decision.answer, decision.router) == ("error", None, None)
 
 
 def test_an_exception_that_is_no_error_is_recorded_too(recorded, ask):
@@ -162,7 +162,7 @@ def test_routers_that_cannot_be_made_leave_a_decision_without_steps(recorded, mo
     with pytest.raises(ImportError):
         router.db_for_read(Book)
     [decision] = recorded.decisions
-    assert (decision.steps, decision.settled_by) == ((), "error")
+    assert (decision.steps, decision.decided_by) == ((), "error")
     assert recorded._recorder.dropped == dict.fromkeys(KINDS.values(), 0)
 
 
@@ -199,39 +199,39 @@ def test_the_time_of_a_decision_has_that_of_its_steps_in_it(recorded, ask):
 # What settled it
 
 
-def test_settled_by_instance_or_default_where_no_router_answers(recorded, ask):
+def test_decided_by_instance_or_default_where_no_router_answers(recorded, ask):
     ask(Silent())
     read = Note.objects.using("archive").first()
     assert router.db_for_write(Note, instance=read) == "archive"
     assert router.db_for_write(Note, instance=Note()) == "default"
     assert router.db_for_write(Note, instance=None) == "default"
     assert router.db_for_read(Note) == "default"
-    assert [d.settled_by.value for d in recorded.decisions] == ["instance", "default", "default", "default"]
+    assert [d.decided_by.value for d in recorded.decisions] == ["instance", "default", "default", "default"]
     assert [d.answer for d in recorded.decisions] == ["archive", "default", "default", "default"]
 
 
-def test_settled_by_the_two_databases_where_nobody_has_an_opinion_of_a_relation(recorded, ask):
+def test_decided_by_the_two_databases_where_nobody_has_an_opinion_of_a_relation(recorded, ask):
     ask(Silent())
     book = Book.objects.using("primary").first()
     assert router.allow_relation(book, book.author) is True
     assert router.allow_relation(book, Book.objects.using("archive").first()) is False
-    assert [(d.settled_by.value, d.answer) for d in recorded.decisions if d.action == "allow_relation"] == [
+    assert [(d.decided_by.value, d.answer) for d in recorded.decisions if d.action == "allow_relation"] == [
         ("same_database", True),
         ("same_database", False),
     ]
 
 
-def test_settled_by_permission_where_nobody_has_an_opinion_of_a_migration(recorded, ask):
+def test_decided_by_permission_where_nobody_has_an_opinion_of_a_migration(recorded, ask):
     ask(Silent())
     assert router.allow_migrate("primary", "library") is True
-    assert recorded.decisions[0].settled_by == "allowed"
+    assert recorded.decisions[0].decided_by == "allowed"
 
 
 def test_no_routers_at_all_settle_by_default(recorded, ask):
     ask()
     assert router.db_for_read(Book) == "default"
     [decision] = recorded.decisions
-    assert (decision.steps, decision.settled_by, decision.answer) == ((), "default", "default")
+    assert (decision.steps, decision.decided_by, decision.answer) == ((), "default", "default")
 
 
 def test_an_instance_that_is_no_model_fails_as_it_does_in_django(recorded, ask):
@@ -239,7 +239,7 @@ def test_an_instance_that_is_no_model_fails_as_it_does_in_django(recorded, ask):
     with pytest.raises(AttributeError):
         router.db_for_read(Book, instance=object())
     [decision] = recorded.decisions
-    assert (outcomes(decision), decision.settled_by) == (["passed"], "error")
+    assert (outcomes(decision), decision.decided_by) == (["passed"], "error")
 
 
 # Shapes of routers
@@ -386,7 +386,7 @@ def test_a_router_that_asks_others_leaves_the_rest_of_its_own(recorded, monkeypa
     chain = ["passed", "answered"]
     kept = [*chain, "not_asked"] if kind in (list, tuple) else chain
     assert [outcomes(decision) for decision in recorded.decisions] == [kept, chain, chain]
-    assert [decision.parent for decision in recorded.decisions] == [None, 1, 1]
+    assert [decision.parent_id for decision in recorded.decisions] == [None, 1, 1]
 
 
 @pytest.mark.parametrize("recording", [True, False])
@@ -543,9 +543,9 @@ def test_a_class_that_overrides_djangos_method_is_called_as_it_is_in_one_step(re
     assert (outer.model, recorded._recorder.answers[id(answer)]) == ("library.Book", outer.id)
     assert (outcomes(outer), outcomes(inner)) == (["answered"], ["passed", "answered"])
     assert outer.steps[0].router == f"{__name__}.Sharding"
-    assert (inner.parent, outer.parent) == (outer.id, None)
-    assert (nothing.answer, nothing.settled_by) == (None, "router")
-    assert (outcomes(failed), failed.settled_by) == (["raised"], "error")
+    assert (inner.parent_id, outer.parent_id) == (outer.id, None)
+    assert (nothing.answer, nothing.decided_by) == (None, "router")
+    assert (outcomes(failed), failed.decided_by) == (["raised"], "error")
 
 
 @pytest.mark.parametrize("recording", [True, False])
@@ -614,7 +614,7 @@ def test_a_router_that_asks_the_router_makes_a_decision_inside_a_decision(record
     outer, inner, after = recorded.decisions
     assert (outer.id, inner.id) == (1, 2)
     assert (outer.action, inner.action) == ("db_for_read", "db_for_write")
-    assert (outer.parent, inner.parent, after.parent) == (None, outer.id, None)
+    assert (outer.parent_id, inner.parent_id, after.parent_id) == (None, outer.id, None)
     assert (outcomes(outer), outcomes(inner)) == (["answered", "not_asked"], ["passed", "answered"])
 
 
@@ -642,7 +642,7 @@ def test_whatever_becomes_of_a_decision_inside_a_decision_it_knows_the_outer_one
         {"shard": 3},
     )
     assert {one.callsite.function for one in inner} == {"db_for_read"}
-    assert [(decision.parent, decision.settled_by) for decision in inner] == [
+    assert [(decision.parent_id, decision.decided_by) for decision in inner] == [
         (outer.id, "router"),
         (outer.id, "same_database"),
         (outer.id, "allowed"),
@@ -673,9 +673,9 @@ def test_what_a_router_queries_is_within_its_decision(recorded, ask):
     Book.objects.using("archive").count()
     inside, outside, later = recorded.queries
     [decision] = recorded.decisions
-    assert (inside.within, outside.within, later.within) == (decision.id, None, None)
+    assert (inside.parent_id, outside.parent_id, later.parent_id) == (decision.id, None, None)
     assert (inside.alias, inside.route) == ("legacy_users", "explicit")
-    assert outside.decision == decision.id
+    assert outside.decision_id == decision.id
 
 
 def test_a_decision_that_raised_leaves_nothing_nested(recorded, ask):
@@ -683,7 +683,7 @@ def test_a_decision_that_raised_leaves_nothing_nested(recorded, ask):
     with pytest.raises(KeyError):
         router.db_for_read(Book)
     Book.objects.using("primary").count()
-    assert recorded.queries[0].within is None
+    assert recorded.queries[0].parent_id is None
 
 
 # Answers
@@ -708,8 +708,8 @@ def test_an_interrupt_just_before_or_after_the_routers_leaves_nothing_nested(
         question("db_for_read" if module is watching else "allow_migrate")
     ask(Silent())
     question("db_for_write")
-    assert {decision.parent for decision in recorded.decisions} == {None}
-    assert recorded._recorder.within is None
+    assert {decision.parent_id for decision in recorded.decisions} == {None}
+    assert recorded._recorder.parent_id is None
 
 
 class Alias(enum.StrEnum):
@@ -747,7 +747,7 @@ def test_an_alias_that_is_an_enum_is_still_linked(recorded, ask):
     books = Book.objects.all()
     assert list(books)
     [decision], [query] = recorded.decisions, recorded.queries
-    assert (query.decision, query.route, query.alias) == (decision.id, "router", "primary")
+    assert (query.decision_id, query.route, query.alias) == (decision.id, "router", "primary")
     assert (decision.answer, type(decision.answer)) == ("primary", str)
 
 
@@ -756,7 +756,7 @@ def test_an_enum_that_answered_for_two_models_is_linked_to_the_decision_about_it
     books = Book.objects.using(router.db_for_read(Book))
     people = Person.objects.using(router.db_for_read(Person))
     list(books), list(people)
-    assert [query.decision for query in recorded.queries] == [d.id for d in recorded.decisions]
+    assert [query.decision_id for query in recorded.queries] == [d.id for d in recorded.decisions]
 
 
 def test_a_plain_alias_beside_an_enum_is_linked_to_its_own_decision(recorded, ask):
@@ -767,21 +767,21 @@ def test_a_plain_alias_beside_an_enum_is_linked_to_its_own_decision(recorded, as
     ask(Mixed())
     Book.objects.count()
     Tag.objects.count()
-    assert [query.decision for query in recorded.queries] == [one.id for one in recorded.decisions]
+    assert [query.decision_id for query in recorded.queries] == [one.id for one in recorded.decisions]
 
 
 def test_an_enum_that_no_router_answered_is_named_by_code(recorded, ask):
     ask(Says(Alias.PRIMARY))
     router.db_for_read(Book)
     list(Book.objects.using(Alias.ARCHIVE))
-    assert (recorded.queries[0].decision, recorded.queries[0].route) == (None, "explicit")
+    assert (recorded.queries[0].decision_id, recorded.queries[0].route) == (None, "explicit")
 
 
 def test_an_enum_about_a_model_that_nobody_asked_about_is_linked_to_the_latest_decision(recorded, ask):
     ask(Says(Alias.PRIMARY))
     alias = router.db_for_read(Book)
     list(Tag.objects.using(alias))
-    assert recorded.queries[0].decision == recorded.decisions[0].id
+    assert recorded.queries[0].decision_id == recorded.decisions[0].id
 
 
 # Hints and arguments
@@ -838,7 +838,7 @@ def test_allow_relation_has_its_two_objects_as_arguments(recorded):
     assert (asked.model, asked.hints) == (None, {})
     assert asked.args == {
         "obj1": InstanceRef(
-            model="library.Book", pk=str(book.pk), state_db=book._state.db, adding=False, origin=read.id
+            model="library.Book", pk=str(book.pk), state_db=book._state.db, adding=False, origin_id=read.id
         ),
         "obj2": InstanceRef(model="library.Person", pk=None, state_db=None, adding=True),
     }
@@ -850,8 +850,8 @@ def test_an_object_among_the_hints_of_any_question_tells_which_decision_it_is_fr
     router.allow_relation(Book(), person, instance=person)
     router.db_for_read(Book, instance=person)
     _, relation, question = recorded.decisions
-    assert relation.args["obj2"].origin == relation.hints["instance"].origin == read.id
-    assert question.hints["instance"].origin == read.id
+    assert relation.args["obj2"].origin_id == relation.hints["instance"].origin_id == read.id
+    assert question.hints["instance"].origin_id == read.id
 
 
 def test_allow_migrate_has_database_app_and_model_name_as_arguments(recorded):
@@ -979,7 +979,7 @@ def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkey
     with pytest.raises(LookupError, match="no such shard"):
         router.db_for_read(Book)
     [decision] = recorded.decisions
-    assert decision.settled_by == "error"
+    assert decision.decided_by == "error"
     assert [(step.outcome, step.error) for step in decision.steps] == [("raised", "LookupError")]
 
 

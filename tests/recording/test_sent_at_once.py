@@ -71,9 +71,9 @@ def told(t):
         (
             query.sql,
             query.model,
-            query.decision,
+            query.decision_id,
             query.route,
-            query.within,
+            query.parent_id,
             query.instance,
             query.callsite,
             query.alias,
@@ -123,7 +123,7 @@ def test_the_site_of_an_answer_that_was_kept_is_not_that_of_a_later_query(site, 
             list(Tag.objects.using(book._state.db))
         bound, _allowed = t.decisions
         [query] = t.queries
-        assert query.decision == bound.id
+        assert query.decision_id == bound.id
         assert query.callsite.line == bound.callsite.line + 1
 
 
@@ -139,7 +139,7 @@ def test_a_query_of_a_frame_that_asked_at_another_line_has_its_own(site, ask, li
         names["sent"]()
     lines = [event.callsite.line for event in t.events]
     assert len(set(lines)) == 1 if library else lines == [2, 4]
-    assert t.queries[0].decision == t.decisions[0].id
+    assert t.queries[0].decision_id == t.decisions[0].id
 
 
 def test_a_query_on_another_thread_is_not_taken_for_the_one_that_asked(site, ask):
@@ -155,7 +155,7 @@ def test_a_query_on_another_thread_is_not_taken_for_the_one_that_asked(site, ask
         thread.start()
         thread.join()
     [query] = t.queries
-    assert (query.decision, query.route, query.callsite.function) == (None, "explicit", "later")
+    assert (query.decision_id, query.route, query.callsite.function) == (None, "explicit", "later")
 
 
 def test_where_the_stack_is_not_as_deep_there_is_none():

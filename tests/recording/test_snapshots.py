@@ -52,8 +52,8 @@ def test_the_origin_is_the_decision_of_this_trace_that_answered_its_alias(site):
     with trace("test", keep=False) as t:
         book = Book.objects.using(router.db_for_write(Book)).first()
         answers = dict(t._recorder.answers)
-    assert instance(book, answers).origin == 1
-    assert instance(book, NONE).origin is None
+    assert instance(book, answers).origin_id == 1
+    assert instance(book, NONE).origin_id is None
     assert type(instance(book, answers).state_db) is str
 
 

@@ -409,7 +409,7 @@ async def test_without_callsites_nobody_looks_for_tasks(recorded, monkeypatch):
     monkeypatch.setattr(async_stack, "_search", lambda *args: pytest.fail("looked"))
     await Tag.objects.acount()
     assert {event.callsite for event in recorded.events} == {None}
-    assert recorded.queries[0].decision == recorded.decisions[0].id
+    assert recorded.queries[0].decision_id == recorded.decisions[0].id
 
 
 async def test_an_asyncio_that_is_otherwise_inside_costs_the_callsite_only(recorded, monkeypatch):
@@ -607,7 +607,7 @@ def test_a_compiler_in_the_project_is_the_compiler(recorded):
     compiler = OurCompiler(query, connections["primary"], router.db_for_write(Tag))
     compiler.execute_sql()
     [sent] = recorded.queries
-    assert (sent.model, sent.route, sent.decision) == ("library.Tag", "router", recorded.decisions[0].id)
+    assert (sent.model, sent.route, sent.decision_id) == ("library.Tag", "router", recorded.decisions[0].id)
     assert sent.callsite.function == "execute_sql"
 
 

@@ -57,14 +57,14 @@ def run(base: type[Any], program, *, around: bool = False):
 
 def told(t):
     return [
-        (type(event).__name__, event.alias, getattr(event, "operation", None), event.transaction)
+        (type(event).__name__, event.alias, getattr(event, "operation", None), event.transaction_number)
         for event in t.document.events
         if hasattr(event, "alias")
     ]
 
 
 def atomics(t):
-    return [(query.alias, query.atomic, query.transaction) for query in t.document.queries]
+    return [(query.alias, query.atomic, query.transaction_number) for query in t.document.queries]
 
 
 def write(alias, name="a"):

@@ -176,7 +176,7 @@ def test_a_view_that_asks_by_itself_sends_its_query_at_another_line(visited):
     visited(view)
     [asked] = {each.callsite.line for each in visited.decisions}
     assert [each.callsite.line for each in visited.queries] == [asked + 1] * 3
-    assert [each.decision for each in visited.queries] == [each.id for each in visited.decisions]
+    assert [each.decision_id for each in visited.queries] == [each.id for each in visited.decisions]
 
 
 def test_a_tag_is_told_after_one_that_nobody_has_parsed(visited):

@@ -13,11 +13,11 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import (
     Action,
     Database,
+    DecidedBy,
     InstanceRef,
     Outcome,
     Request,
-    Route,
-    Settled,
+    RouteKind,
     Step,
     dumps,
     loads,
@@ -114,7 +114,7 @@ def traces(draw):
         a_decision(1, action=Action.WRITE, hints=hints, answer="primary"),
         a_decision(2, action=Action.RELATION, args={"obj1": ref, "obj2": ref}, hints={}, answer=False),
         a_decision(2, action=Action.RELATION, args={"obj1": secret, "obj2": number}, hints={}, answer=True),
-        a_decision(3, hints=hints, steps=[raised], settled_by=Settled.ERROR, answer=None),
+        a_decision(3, hints=hints, steps=[raised], decided_by=DecidedBy.ERROR, answer=None),
         *(
             a_query(
                 number_of,
@@ -124,16 +124,16 @@ def traces(draw):
                 route=route,
                 operation="UPDATE",
                 writes=writes,
-                decision=decision,
+                decision_id=decision,
                 error=draw(st.sampled_from([error, None])),
                 **sent,
             )
             for number_of, (alias, route, decision, writes) in enumerate(
                 [
-                    ("replica1", Route.ROUTER, 1, True),
-                    ("primary", Route.EXPLICIT, None, True),
-                    ("replica1", Route.EXPLICIT, None, False),
-                    ("primary", Route.CURSOR, None, False),
+                    ("replica1", RouteKind.ROUTER, 1, True),
+                    ("primary", RouteKind.EXPLICIT, None, True),
+                    ("replica1", RouteKind.EXPLICIT, None, False),
+                    ("primary", RouteKind.CURSOR, None, False),
                 ],
                 4,
             )

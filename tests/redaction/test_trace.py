@@ -11,13 +11,13 @@ from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import (
     Action,
     Database,
+    DecidedBy,
     Finding,
     InstanceRef,
     Level,
     Outcome,
     Request,
-    Route,
-    Settled,
+    RouteKind,
     Step,
     TypeRef,
     dumps,
@@ -36,7 +36,7 @@ def a_request(path, view="library.views.book"):
 
 
 def test_values_are_gone_and_the_rest_stays():
-    book = InstanceRef(model="library.Book", pk="4711", state_db="replica1", adding=False, origin=1)
+    book = InstanceRef(model="library.Book", pk="4711", state_db="replica1", adding=False, origin_id=1)
     trace = a_trace(
         1,
         events=[
@@ -55,7 +55,7 @@ def test_values_are_gone_and_the_rest_stays():
                         router="r.R", outcome=Outcome.RAISED, error=f"ValueError: {SECRET}", traceback=SECRET
                     )
                 ],
-                settled_by=Settled.ERROR,
+                decided_by=DecidedBy.ERROR,
             ),
             a_query(
                 2,
@@ -73,7 +73,9 @@ def test_values_are_gone_and_the_rest_stays():
     left = redacted(trace)
     decision, query, relation, migration = left.events
     assert decision.hints == {
-        "instance": InstanceRef(model="library.Book", pk="***", state_db="replica1", adding=False, origin=1),
+        "instance": InstanceRef(
+            model="library.Book", pk="***", state_db="replica1", adding=False, origin_id=1
+        ),
         "text": "***",
         "number": "***",
         "flag": "***",
@@ -227,7 +229,7 @@ class TestFindings:
 
     def test_equal_values_are_found_to_be_equal(self):
         events = [
-            a_query(n, alias, params=[SECRET], route=Route.EXPLICIT)
+            a_query(n, alias, params=[SECRET], route=RouteKind.EXPLICIT)
             for n, alias in ((1, "primary"), (2, "archive"))
         ]
         trace = a_trace(1, events=events)
@@ -259,7 +261,7 @@ class TestOnceMore:
         return self.of(
             "same-query-elsewhere",
             [
-                a_query(n, alias, params=[value], route=Route.EXPLICIT)
+                a_query(n, alias, params=[value], route=RouteKind.EXPLICIT)
                 for n, (alias, value) in enumerate(sent, 1)
             ],
         )
@@ -341,7 +343,7 @@ class TestOnceMore:
                 sql='UPDATE "library_book" SET "a" = %s',
                 operation="UPDATE",
                 writes=True,
-                route=Route.EXPLICIT,
+                route=RouteKind.EXPLICIT,
                 instance=InstanceRef(model="library.Book", pk=key, state_db="primary", adding=False),
             )
             for n, key in enumerate(("1", "2"), 1)
@@ -398,7 +400,7 @@ class TestOnceMore:
         error = error if code == "missing-table" else None
         aliases = ("primary",) if error else ("primary", "archive", "primary")
         events = [
-            a_query(n, alias, params=["1"], route=Route.EXPLICIT, error=error, error_code=error and 1)
+            a_query(n, alias, params=["1"], route=RouteKind.EXPLICIT, error=error, error_code=error and 1)
             for n, alias in enumerate(aliases, 1)
         ]
         found, left = self.of(code, events)

@@ -163,4 +163,4 @@ def test_a_query_that_a_router_runs_on_another_thread_is_not_within_its_decision
         settings.DATABASE_ROUTERS = routers
         with trace("limits", keep=False) as t:
             router.db_for_write(Book)
-        assert [query.within for query in t.queries] == [within]
+        assert [query.parent_id for query in t.queries] == [within]

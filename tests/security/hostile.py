@@ -15,13 +15,13 @@ from dbroute_panel.records import (
     Action,
     Callsite,
     Database,
+    DecidedBy,
     Finding,
     InstanceRef,
     Level,
     Outcome,
     Request,
-    Route,
-    Settled,
+    RouteKind,
     Step,
     Trace,
 )
@@ -36,7 +36,7 @@ FIXED = {
     "type",
     "action",
     "outcome",
-    "settled_by",
+    "decided_by",
     "route",
     "level",
     "ended",
@@ -97,7 +97,9 @@ def site(name: str) -> Callsite:
 
 
 def reference(name: str, alias: str) -> InstanceRef:
-    return InstanceRef(model=f"model of {name}", pk=f"key of {name}", state_db=alias, adding=False, origin=1)
+    return InstanceRef(
+        model=f"model of {name}", pk=f"key of {name}", state_db=alias, adding=False, origin_id=1
+    )
 
 
 def innocent() -> dict[str, Any]:
@@ -125,7 +127,7 @@ def innocent() -> dict[str, Any]:
         "action": Action.MIGRATE,
         "args": {"db": "db", "app_label": "app's label", "model_name": "model's name"},
         "answer": False,
-        "settled_by": Settled.ALLOWED,
+        "decided_by": DecidedBy.ALLOWED,
     }
     query = {
         "alias": "alias",
@@ -153,14 +155,14 @@ def innocent() -> dict[str, Any]:
         routers=["passing router", "answering router"],
         events=[
             a_decision(1, **decision),
-            a_query(2, decision=1, **query | {"params": ["parameter"]}),
-            a_query(3, decision=1, **query | named),
-            a_query(4, **query | {"params": [["first of many"]], "many": True, "route": Route.EXPLICIT}),
-            a_query(5, **query | {"params": [{"many's": ["nested"]}], "many": True, "within": 1}),
+            a_query(2, decision_id=1, **query | {"params": ["parameter"]}),
+            a_query(3, decision_id=1, **query | named),
+            a_query(4, **query | {"params": [["first of many"]], "many": True, "route": RouteKind.EXPLICIT}),
+            a_query(5, **query | {"params": [{"many's": ["nested"]}], "many": True, "parent_id": 1}),
             a_query(6, **query | {"operation": "operation", "model": None, "params": None}),
             a_decision(7, **decision | relating),
             a_decision(8, **decision | migrating),
-            a_decision(9, **decision | {"answer": None, "settled_by": Settled.ERROR, "parent": 1}),
+            a_decision(9, **decision | {"answer": None, "decided_by": DecidedBy.ERROR, "parent_id": 1}),
             a_decision(10, **decision | {"answer": {"type": "type of an answer"}}),
             msgspec.structs.replace(a_transaction(11, "alias"), callsite=site("transaction")),
             a_hook(12, "alias", function="function", callsite=site("function given")),

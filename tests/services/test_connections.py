@@ -11,7 +11,7 @@ from django.db import InternalError, ProgrammingError, connections, transaction
 from django.test import RequestFactory
 
 from dbroute_panel import trace
-from dbroute_panel.records import Level, Operation, Route
+from dbroute_panel.records import Level, Operation, RouteKind
 from example_site.library.models import Book, Tag
 from example_site.routers import PrimaryReplicaRouter
 from example_site.users.models import User
@@ -41,7 +41,7 @@ def test_a_write_on_a_hot_standby_is_refused_and_found(alias):
         alias,
         "INSERT",
         True,
-        Route.EXPLICIT,
+        RouteKind.EXPLICIT,
     )
     assert raised.value.__cause__.sqlstate == "25006"  # read_only_sql_transaction
     assert insert.error == recorded(raised.value)
@@ -68,10 +68,10 @@ def test_a_server_side_cursor_is_one_query_where_its_decision_sent_it(one_replic
     # Django first asks whose settings say whether to use a server-side cursor at all, and then for the query.
     _, decision = t.decisions
     select, looked = t.queries
-    assert (decision.answer, select.alias, select.decision) == ("replica1", "replica1", decision.id)
-    assert (select.route, select.operation, select.model) == (Route.ROUTER, "SELECT", "library.Book")
+    assert (decision.answer, select.alias, select.decision_id) == ("replica1", "replica1", decision.id)
+    assert (select.route, select.operation, select.model) == (RouteKind.ROUTER, "SELECT", "library.Book")
     assert (select.writes, select.error) == (False, None)
-    assert (looked.route, looked.model) == (Route.CURSOR, None)
+    assert (looked.route, looked.model) == (RouteKind.CURSOR, None)
 
 
 def test_a_server_side_cursor_in_a_transaction_that_the_code_named():
@@ -79,9 +79,9 @@ def test_a_server_side_cursor_in_a_transaction_that_the_code_named():
         names = [tag.name for tag in Tag.objects.using("primary").iterator(chunk_size=1)]
     assert len(names) > 1
     (select,) = t.queries
-    assert (select.alias, select.route, select.atomic, select.transaction) == (
+    assert (select.alias, select.route, select.atomic, select.transaction_number) == (
         "primary",
-        Route.EXPLICIT,
+        RouteKind.EXPLICIT,
         True,
         1,
     )
@@ -101,7 +101,11 @@ def test_iterator_on_mariadb():
         readers = list(User.objects.iterator(chunk_size=1))
     assert len(readers) > 1
     (select,) = t.queries
-    assert (select.alias, select.decision, select.route) == ("legacy_users", t.decisions[-1].id, Route.ROUTER)
+    assert (select.alias, select.decision_id, select.route) == (
+        "legacy_users",
+        t.decisions[-1].id,
+        RouteKind.ROUTER,
+    )
 
 
 # Procedures
@@ -122,7 +126,7 @@ def test_a_procedure_of_mariadb():
         while cursor.nextset():
             pass
     (call,) = t.queries
-    assert (call.alias, call.route, call.decision) == ("legacy_users", Route.CURSOR, None)
+    assert (call.alias, call.route, call.decision_id) == ("legacy_users", RouteKind.CURSOR, None)
     assert (call.sql, call.params, call.error) == ("CALL named(%s)", ("ada",), None)
 
 
@@ -147,13 +151,16 @@ def test_a_transaction_with_a_savepoint(alias, read):
         assert read.using(alias).exists()
         with transaction.atomic(using=alias):
             assert read.using(alias).exists()
-    assert [(event.alias, event.operation, event.transaction) for event in t.transactions] == [
+    assert [(event.alias, event.operation, event.transaction_number) for event in t.transactions] == [
         (alias, Operation.BEGIN, 1),
         (alias, Operation.SAVEPOINT, 1),
         (alias, Operation.SAVEPOINT_COMMIT, 1),
         (alias, Operation.COMMIT, 1),
     ]
-    assert [(query.operation, query.transaction) for query in t.queries] == [("SELECT", 1), ("SELECT", 1)]
+    assert [(query.operation, query.transaction_number) for query in t.queries] == [
+        ("SELECT", 1),
+        ("SELECT", 1),
+    ]
 
 
 def test_what_postgresql_refuses_after_an_error_in_a_transaction():
@@ -220,7 +227,7 @@ def shape(trace):
     return [(query.operation, query.model, query.alias, query.route) for query in trace.queries]
 
 
-BOOKS = [("SELECT", "library.Book", "replica1", Route.ROUTER)]
+BOOKS = [("SELECT", "library.Book", "replica1", RouteKind.ROUTER)]
 
 
 @pytest.mark.parametrize(("age", "is_kept"), [(0, False), (60, True), (None, True)])

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from dbroute_panel.records import Operation, Route
+from dbroute_panel.records import Operation, RouteKind
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.lagging_replicas import OLD
 from tests.example_site.test_scenarios import (  # noqa: F401  (tests that are run here, too)
@@ -85,13 +85,13 @@ def test_21_raw_sql_with_callproc(only_trace):
     trace = only_trace(21)
     counted, raw, many, called = trace.queries
     (decision,) = trace.decisions
-    assert (counted.alias, counted.route, counted.decision) == ("primary", Route.CURSOR, None)
-    assert (raw.alias, raw.route, raw.decision) == (decision.answer, Route.ROUTER, decision.id)
+    assert (counted.alias, counted.route, counted.decision_id) == ("primary", RouteKind.CURSOR, None)
+    assert (raw.alias, raw.route, raw.decision_id) == (decision.answer, RouteKind.ROUTER, decision.id)
     assert raw.alias in REPLICAS
     assert (raw.model, raw.params) == ("library.Book", ("1980",))
-    assert (many.alias, many.route, many.many, many.writes) == ("primary", Route.CURSOR, True, True)
+    assert (many.alias, many.route, many.many, many.writes) == ("primary", RouteKind.CURSOR, True, True)
     assert (many.params, many.rowcount) == ((["brass"], ["copper"]), 2)
-    assert (called.alias, called.route, called.decision) == ("primary", Route.CURSOR, None)
+    assert (called.alias, called.route, called.decision_id) == ("primary", RouteKind.CURSOR, None)
     assert (called.sql, called.params, called.operation) == ("CALL books_before(%s)", ("1980",), "CALL")
     assert called.error is None
     assert called.callsite.file == "example_site/scenarios/using.py"

@@ -322,6 +322,23 @@ class TestWhereItWorks:
             "A kept trace is broken and left out"
         ]
 
+    def test_what_an_earlier_version_kept_is_left_out_and_logged_once(self, store, traces, caplog):
+        for number in (1, 2):
+            store.save(a_trace(number))
+        with connections[traces].cursor() as cursor:
+            for table, column, which in (("trace", "summary", "n"), ("part", "body", "trace_id")):
+                cursor.execute(f"SELECT {column} FROM dbroute_panel_store_{table} WHERE {which} = 1")
+                old = zlib.compress(zlib.decompress(cursor.fetchone()[0]).replace(b"trace/2", b"trace/1"))
+                cursor.execute(
+                    f"UPDATE dbroute_panel_store_{table} SET {column} = %s WHERE {which} = 1", [old]
+                )
+        with caplog.at_level(logging.WARNING, "dbroute_panel"):
+            assert (store.get(a_trace(1).id), store.summary(a_trace(1).id)) == (None, None)
+            assert ids(store.summaries()) == ids(store.traces()) == [2]
+        (record,) = caplog.records
+        assert record.message.startswith("A kept trace is broken and left out: ")
+        assert store.delete([a_trace(1).id]) == 1
+
 
 class TestAlias:
     @pytest.mark.parametrize(

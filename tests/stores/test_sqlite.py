@@ -508,17 +508,18 @@ class TestFilesThatAreTakenAway:
         assert store.count() == 1
         assert mode(path.parent) == 0o700
 
-    def test_a_file_of_another_version_is_set_aside(self, store, path, caplog):
+    @pytest.mark.parametrize("version", [sqlite_module.VERSION - 1, 99])
+    def test_a_file_of_another_version_is_set_aside(self, store, path, caplog, version):
         store.save(a_trace(1))
         store.close()
         with the_file(path) as file:
-            file.execute("PRAGMA user_version = 99")
+            file.execute(f"PRAGMA user_version = {version}")
         with caplog.at_level(logging.WARNING, "dbroute_panel"):
             store.save(a_trace(2))
             assert [summary.id for summary in store.summaries()] == [a_trace(2).id]
         assert len(caplog.records) == 1
-        assert "traces.sqlite3.version-99" in caplog.text
-        with the_file(path.with_name("traces.sqlite3.version-99")) as file:
+        assert f"traces.sqlite3.version-{version}" in caplog.text
+        with the_file(path.with_name(f"traces.sqlite3.version-{version}")) as file:
             assert file.execute("SELECT id FROM trace").fetchall() == [(a_trace(1).id,)]
 
     @pytest.mark.parametrize("garbage", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])

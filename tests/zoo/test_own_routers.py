@@ -414,9 +414,9 @@ def test_a_router_of_any_shape_answers_the_same_and_is_told_of_as_it_was(ask, na
     if bare[0] == "raised":
         kind = bare[1][0][0].__name__
         assert decision.steps[0].error.startswith(kind)
-        assert (decision.settled_by, decision.answer) == ("error", None)
+        assert (decision.decided_by, decision.answer) == ("error", None)
     else:
-        assert decision.settled_by == "router"
+        assert decision.decided_by == "router"
         assert decision.answer == bare[1]
     assert t.document.dropped.decision == 0
     assert loads(dumps(t.document)) == t.document
@@ -429,7 +429,7 @@ def test_a_router_without_hints_in_its_signature_fails_for_the_questions_that_ha
         watched = [outcome(lambda action=action: put(action)) for action in QUESTIONS]
     assert watched == bare
     assert [d.steps[0].outcome.value for d in t.decisions] == ["raised", "raised", "answered", "raised"]
-    assert all(d.steps[0].error.startswith("TypeError: ") for d in t.decisions if d.settled_by == "error")
+    assert all(d.steps[0].error.startswith("TypeError: ") for d in t.decisions if d.decided_by == "error")
 
 
 @pytest.mark.parametrize("name", [name for name in ANIMALS if name != "coroutine functions"])
@@ -580,13 +580,13 @@ def test_an_exception_of_any_kind_arrives_as_the_object_it_is(ask, make, action)
     [decision] = t.decisions
     assert [step.outcome.value for step in decision.steps] == ["no_method", "raised", "not_asked"]
     assert decision.steps[1].error.partition(":")[0] == type(error).__name__
-    assert (decision.settled_by, decision.answer) == ("error", None)
+    assert (decision.decided_by, decision.answer) == ("error", None)
     assert t.queries == []  # of none of them the text was asked for, where that could send a query
     # Nothing is left behind: the next question is no part of this one.
     with trace("after", keep=False) as after:
         ask(Last())
         assert put(action) in ("primary", True)
-    assert after.decisions[0].parent is None
+    assert after.decisions[0].parent_id is None
 
 
 def test_a_stop_iteration_while_the_routers_are_made_stays_one(monkeypatch):
@@ -646,7 +646,7 @@ def test_what_a_router_does_to_its_hints_is_as_without_us_and_the_record_has_the
     [decision] = t.decisions
     assert set(decision.hints) == {"instance", "box", "n"}
     assert decision.hints["instance"].state_db is None
-    assert (decision.settled_by, decision.answer) == ("instance", "archive")
+    assert (decision.decided_by, decision.answer) == ("instance", "archive")
 
 
 def inserts_itself(place):
@@ -721,11 +721,11 @@ def test_a_router_that_asks_without_end_fails_as_without_us(ask):
         with trace("zoo", keep=False) as t, pytest.raises(RecursionError):
             router.db_for_read(Book)
     inner = t.document.decisions[-1]
-    assert inner.parent is not None
+    assert inner.parent_id is not None
     ask(Last())
     with trace("after", keep=False) as t:
         assert router.db_for_read(Book) == "primary"
-    assert t.decisions[0].parent is None
+    assert t.decisions[0].parent_id is None
 
 
 def test_a_router_that_writes_prints_and_reads_files_does_it_once(site, ask, capsys):
@@ -747,7 +747,7 @@ def test_a_router_that_writes_prints_and_reads_files_does_it_once(site, ask, cap
             run()
         assert Tag.objects.using("primary").filter(name="by the router").count() == 2
     assert (written.getvalue(), capsys.readouterr().out) == ("asked\n" * 2,) * 2
-    assert [query.within for query in t.queries] == [t.decisions[0].id]
+    assert [query.parent_id for query in t.queries] == [t.decisions[0].id]
 
 
 # What is asked about
@@ -871,6 +871,6 @@ def test_any_chain_of_routers_gives_the_same_and_has_every_call_in_its_record(as
     assert outer.action == action
     assert len(outer.steps) == len(kinds)
     if bare[0] == "raised":
-        assert outer.settled_by == "error"
+        assert outer.decided_by == "error"
     else:
         assert outer.answer == {"builtins.int": 0}.get(getattr(bare[1], "type", None), bare[1])

@@ -100,8 +100,8 @@ def test_the_record_has_every_statement_on_the_alias_that_the_package_chose(runs
     for trace in run["traces"]:
         decisions = {event["id"]: event for event in trace["events"] if event["type"] == "decision"}
         for event in trace["events"]:
-            if event["type"] == "query" and event["decision"]:
-                assert decisions[event["decision"]]["answer"] == event["alias"]
+            if event["type"] == "query" and event["decision_id"]:
+                assert decisions[event["decision_id"]]["answer"] == event["alias"]
         assert set(trace["dropped"].values()) == {0}
 
 
@@ -157,8 +157,8 @@ def test_every_answer_of_the_tenants_router_is_in_the_record(runs):
         if isinstance(answer, str):
             assert (step["outcome"], step["error"]) == ("raised", f"LookupError: {answer}")
         elif answer:  # it passes, and so Django allows it
-            assert (step["outcome"], event["settled_by"], event["answer"]) == ("passed", "allowed", True)
+            assert (step["outcome"], event["decided_by"], event["answer"]) == ("passed", "allowed", True)
         else:
-            assert (step["outcome"], step["answer"], event["settled_by"]) == ("answered", False, "router")
+            assert (step["outcome"], step["answer"], event["decided_by"]) == ("answered", False, "router")
     assert {type(answer[3]) for answer in run["answers"]} == {str, bool}
     assert {answer[3] for answer in run["answers"]} >= {True, False}

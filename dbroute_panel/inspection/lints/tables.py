@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db.models import Model
 
 from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
-from dbroute_panel.records import Action, Level, Settled
+from dbroute_panel.records import Action, DecidedBy, Level
 
 MAX_NAMES = 3
 """How many models a message names."""
@@ -29,7 +29,7 @@ def table_on_several(facts: Facts) -> Iterator[Problem]:
             continue
         decisions = [facts.ask(model, Action.MIGRATE, db=alias) for alias in aliases]
         routers = {decision.router for decision in decisions}
-        if len(routers) == 1 and all(decision.settled_by is Settled.ROUTER for decision in decisions):
+        if len(routers) == 1 and all(decision.decided_by is DecidedBy.ROUTER for decision in decisions):
             key = (str(routers.pop()), tuple(aliases), used.pop())
             placed.setdefault(key, []).append(model._meta.label)
     for (router, homes, home), labels in placed.items():
