@@ -72,7 +72,7 @@ def test_the_methods_of_a_store_are_those_that_it_must_have() -> None:
 
 def test_what_the_layout_names_is_there() -> None:
     rows = re.findall(r"^\| (`[^|]*) \|", section("Layout"), re.MULTILINE)
-    assert len(rows) == 10
+    assert len(rows) == 11
     for row in rows:
         for name in re.findall(r"`([^`]+)`", row):
             for one in alternatives(name):
