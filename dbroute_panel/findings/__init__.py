@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from dbroute_panel.records import Finding
 
-from .facts import Facts, Span
-from .function import ERROR, INFO, WARNING, FindingFunction, finding
+from .facts import ERROR, INFO, WARNING, Facts, FindingFunction, Span, finding
 from .registry import REGISTRY, codes, find
 
 __all__ = [

@@ -6,8 +6,13 @@ Only a transaction whose ``begin`` is in the trace is a ``Span``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from operator import attrgetter
+from typing import Final, TypeVar
+
+import msgspec
 
 from dbroute_panel.asked import Asked, asked_about, is_passed_on
 from dbroute_panel.records import (
@@ -16,7 +21,9 @@ from dbroute_panel.records import (
     Decision,
     Event,
     ExceptionRaised,
+    Finding,
     InstanceRef,
+    Level,
     Operation,
     Query,
     RouteKind,
@@ -29,6 +36,13 @@ from .statements import ROWS, returns_rows, tables_read, tables_written
 BEGIN, COMMIT, ROLLBACK = Operation.BEGIN, Operation.COMMIT, Operation.ROLLBACK
 SAVEPOINT, SAVEPOINT_COMMIT = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT
 SAVEPOINT_ROLLBACK = Operation.SAVEPOINT_ROLLBACK
+INFO: Final = Level.INFO
+WARNING: Final = Level.WARNING
+ERROR: Final = Level.ERROR
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+
 ASKED_ROUTES = frozenset({RouteKind.ROUTER, RouteKind.INSTANCE, RouteKind.DEFAULT})
 """The routes of queries whose alias is the answer to a question."""
 
@@ -292,3 +306,39 @@ def _primaries(databases: Mapping[str, Database]) -> dict[str, str]:
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+Function = Callable[[Facts], Iterable[Finding]]
+
+
+class FindingFunction:
+    """A function with a ``code`` and a ``level``, which every finding that it yields gets."""
+
+    def __init__(self, code: str, level: Level, function: Function) -> None:
+        functools.update_wrapper(self, function)
+        self.code = code
+        self.level = level
+        self.function = function
+
+    def __call__(self, trace: Facts) -> Iterator[Finding]:
+        for found in self.function(trace):
+            yield msgspec.structs.replace(found, code=self.code, level=self.level)
+
+
+def finding(code: str, *, level: Level | str) -> Callable[[Function], FindingFunction]:
+    """
+    Say what code and level (``"info"``, ``"warning"``, ``"error"``) the findings of a function have.
+
+    Raises ``ValueError`` for another level. It registers nothing: a project names its functions in
+    ``DBROUTE_PANEL["FINDINGS"]``.
+    """
+    named = Level(level)
+    return lambda function: FindingFunction(code, named, function)
+
+
+def by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """The items in groups with the same key, in the order in which they came."""
+    groups: dict[Key, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return dict(groups)

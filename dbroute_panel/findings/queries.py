@@ -11,10 +11,8 @@ from typing import Final
 from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.records import Callsite, Decision, Finding, Query, RouteKind
 
-from .facts import Facts, is_housekeeping
-from .function import ERROR, INFO, WARNING, finding
-from .grouping import by
-from .missing_tables import missing_table_of
+from .errors import missing_table_of
+from .facts import ERROR, INFO, WARNING, Facts, by, finding, is_housekeeping
 from .statements import reads_catalog, shape, tables_read, tables_written
 
 CACHE: Final = "django_cache.CacheEntry"

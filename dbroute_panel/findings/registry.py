@@ -12,15 +12,14 @@ import msgspec
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.records import Finding, Trace
 
-from . import elsewhere, queries, refusals, replicas, routing, writes
-from .facts import Facts
-from .function import FindingFunction
+from . import elsewhere, queries, replicas, routing, writes
+from .facts import Facts, FindingFunction
 
 logger = logging.getLogger("dbroute_panel")
 
 REGISTRY: Final[dict[str, FindingFunction]] = {
     function.code: function
-    for family in (writes, replicas, routing, queries, refusals, elsewhere)
+    for family in (writes, replicas, routing, queries, elsewhere)
     for function in vars(family).values()
     if isinstance(function, FindingFunction)
 }

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from dbroute_panel.records import Action, Callsite, Finding, Query
 
-from .error_codes import is_refused_as_read_only
-from .facts import Facts, Span, is_housekeeping
-from .function import ERROR, WARNING, finding
-from .grouping import by
+from .errors import is_refused_as_read_only
+from .facts import ERROR, WARNING, Facts, Span, by, finding, is_housekeeping
 from .statements import ROWS, locks, tables_read, tables_written
 
 

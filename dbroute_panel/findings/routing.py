@@ -20,9 +20,7 @@ from dbroute_panel.records import (
     TypeRef,
 )
 
-from .facts import Facts
-from .function import ERROR, INFO, WARNING, finding
-from .grouping import by
+from .facts import ERROR, INFO, WARNING, Facts, by, finding
 
 # A member of an enum is found slowly by its class, and these are needed for every decision.
 RELATION, FAILED = Action.RELATION, DecidedBy.ERROR

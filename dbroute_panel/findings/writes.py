@@ -18,9 +18,7 @@ from dbroute_panel.records import (
     RouteKind,
 )
 
-from .facts import Facts, Span, is_housekeeping
-from .function import ERROR, INFO, WARNING, finding
-from .grouping import by
+from .facts import ERROR, INFO, WARNING, Facts, Span, by, finding, is_housekeeping
 from .statements import locks
 
 

@@ -16,8 +16,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dbroute_panel import findings
-from dbroute_panel.findings.error_codes import TABLE_IS_MISSING, leaves_open_what_failed
-from dbroute_panel.findings.missing_tables import is_in_statement
+from dbroute_panel.findings.errors import TABLE_IS_MISSING, is_in_statement, leaves_open_what_failed
 from dbroute_panel.findings.registry import MOST_EVENTS
 from dbroute_panel.recording.secrets import MASK
 from dbroute_panel.records import Database, Decision, Event, Finding, InstanceRef, Query, Trace

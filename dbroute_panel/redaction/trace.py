@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.urls import ResolverMatch, get_script_prefix, resolve
 from msgspec.structs import replace
 
 from dbroute_panel import findings
-from dbroute_panel.findings.error_codes import vendor_of
-from dbroute_panel.findings.missing_tables import missing_table_of
+from dbroute_panel.findings.errors import missing_table_of, vendor_of
 from dbroute_panel.recording.secrets import MASK
 from dbroute_panel.records import (
+    NO_ROUTE,
     Action,
     Database,
     Decision,
@@ -21,13 +22,13 @@ from dbroute_panel.records import (
     Finding,
     InstanceRef,
     Query,
+    Request,
     Step,
     Trace,
     TypeRef,
 )
 
 from .messages import about_missing_table, chosen, key
-from .requests import route_of
 from .statements import without_literals
 
 _CLASS = re.compile(r"[^\W\d][\w.]*")
@@ -155,3 +156,32 @@ def _class(error: str) -> str:
     """The class of ``Class: message``."""
     name = error.partition(":")[0]
     return name if _CLASS.fullmatch(name) else MASK
+
+
+def route_of(request: Request) -> str:
+    """
+    ``books/<int:pk>/`` for the path ``/books/42/``; what is a route already stays.
+
+    A path that no route of this project stands for, or one of another view than the recorded, is
+    "(no route)": so is that of an imported trace of another project.
+    """
+    path = request.path
+    if not path.startswith("/"):
+        return path
+    prefix = get_script_prefix()
+    if path.startswith(prefix):
+        path = f"/{path[len(prefix) :]}"
+    match = _resolved(path)
+    if match is None and request.view is None:  # CommonMiddleware sent it there
+        match = _resolved(f"{path}/")
+        return NO_ROUTE if match is None else str(match.route)
+    if match is None or match._func_path != request.view:
+        return NO_ROUTE
+    return str(match.route)
+
+
+def _resolved(path: str) -> ResolverMatch | None:
+    try:
+        return resolve(path)
+    except Exception:  # noqa: BLE001 - Resolver404; or a converter of the user's, which may raise anything
+        return None

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports.spans import Parent
 from dbroute_panel.records import Trace
-from dbroute_panel.redaction.requests import route_of
+from dbroute_panel.redaction.trace import route_of
 from dbroute_panel.telemetry.places import places_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import pytest
 from django.db import OperationalError, connections
 
 from dbroute_panel import trace
-from dbroute_panel.findings.carets import qualifier_at_mark
-from dbroute_panel.findings.missing_tables import missing_table_of
+from dbroute_panel.findings.errors import missing_table_of, qualifier_at_mark
 from dbroute_panel.records import Database
 from tests.traces import a_query
 

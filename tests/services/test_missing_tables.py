@@ -6,7 +6,7 @@ import pytest
 from django.db import Error, connections
 
 from dbroute_panel import trace
-from dbroute_panel.findings.missing_tables import missing_table_of
+from dbroute_panel.findings.errors import missing_table_of
 from tests.stores import databases
 
 LONG = ", ".join(f"b.title AS title_{n}" for n in range(20))

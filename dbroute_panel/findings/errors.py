@@ -1,5 +1,8 @@
 """
-What the database's own code says of an error: the same in every language, and for every statement.
+Tell what a database's error means by its code, which is the same in every language and for every statement.
+
+Which table is missing is only in the message, which names the table as it is. So it is looked for among those
+of the statement, and the words around it do not matter.
 
 SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html; numbers of MySQL and MariaDB:
 https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html; of SQLite, whose low byte is the
@@ -9,12 +12,13 @@ family: https://sqlite.org/rescode.html; of Oracle: the digits of ``ORA-16000``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Final
 
 from dbroute_panel.records import Database, Query
 
-from .carets import qualifier_at_mark
+from .statements import tables_altered, tables_read, tables_written
 
 _READ_ONLY_SQLSTATE: Final = "25006"
 _UNIQUE_SQLSTATE: Final = "23505"
@@ -51,6 +55,15 @@ _OTHER_OPTIONS = re.compile(
     r"\b(?:OUT|DUMP|IN)FILE\b|^\s*(?:GRANT|REVOKE|SET|(?:CREATE|ALTER|DROP|RENAME)\s+(?:USER|ROLE|EVENT))\b",
     re.IGNORECASE,
 )
+
+
+# PostgreSQL has one code, 42P01, for a table that is missing and for ``author.name`` in a statement that does
+# not read from ``author``, and says which in words that are translated. But its client marks the place with a
+# caret. A line of more than 60 columns is cut off with three dots, at least ten characters after the mark
+# (``reportErrorPosition()`` in ``src/interfaces/libpq/fe-protocol3.c``).
+_DOTS: Final = "..."
+_NAME = re.compile(r'"[^"]+"|\w+')
+_BEFORE_A_TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|ONLY|TABLE|REFERENCES)\s+$", re.IGNORECASE)
 
 
 def is_refused_as_read_only(query: Query, databases: Mapping[str, Database]) -> bool:
@@ -125,3 +138,60 @@ def _is_about_a_table(query: Query) -> bool:
     # Of a table with its schema the first line says both; of a column only what is before the dot.
     first = message.partition("\n")[0]
     return re.search(rf"(?<!\w){re.escape(qualifier)}(?!\w)(?!\"?\.)", first, re.IGNORECASE) is None
+
+
+def missing_table_of(query: Query, databases: Mapping[str, Database]) -> str | None:
+    """The name of the table that is missing; "" where it is not known which one, None where none is."""
+    if not says_table_is_missing(query, databases):
+        return None
+    vendor, message = vendor_of(query, databases), message_of(query)
+    if vendor == "sqlite" and (name := name_from_sqlite(query)):  # of a view's table, too
+        return name
+    tables = dict.fromkeys((*tables_written(query.sql), *tables_read(query.sql)))
+    named = names_in(message, dict.fromkeys((*tables, *tables_altered(query.sql))))
+    if len(named) == 1:
+        return named[0]
+    # Oracle names no table before 23ai. What the others name and the statement does not is the table of a
+    # trigger or of a function; without a message only a statement that reads is sure to mean its own.
+    own = vendor == "oracle" if message else not query.writes
+    return next(iter(tables)) if own and len(tables) == 1 else ""
+
+
+def names_in(message: str, tables: Iterable[str]) -> list[str]:
+    """Those of ``tables`` that the first line of ``message`` names, as it writes them."""
+    first = message.partition("\n")[0]
+    found = (re.search(_word(table), first, re.IGNORECASE) for table in tables)
+    return [match[0] for match in found if match is not None]
+
+
+def is_in_statement(table: str, sql: str) -> bool:
+    """Whether ``table`` is one of those that a statement names."""
+    return table.lower() in {*tables_written(sql), *tables_read(sql), *tables_altered(sql)}
+
+
+def _word(table: str) -> str:
+    """A pattern for the whole name, which is not that of a schema before another name."""
+    return rf"(?<!\w){re.escape(table)}(?!\w)(?![\"`\]]?\.\w)"
+
+
+def qualifier_at_mark(message: str) -> str | None:
+    """
+    The name before a dot at the mark (a table's before a column, or a schema's), without quotes.
+
+    "" where the name is cut off and may be one of a column; None at anything else, and without a mark.
+    """
+    for line, mark in pairwise(message.splitlines()):
+        if mark.strip() == "^":
+            at = mark.index("^")
+            return _qualifier(line[:at], line[at:])
+    return None
+
+
+def _qualifier(before: str, after: str) -> str | None:
+    shown = after.removesuffix(_DOTS)
+    match = _NAME.match(shown)
+    rest = shown[match.end() :].lstrip() if match else ""
+    if match and rest:
+        return match[0].strip('"') if rest.startswith(".") else None
+    is_cut = shown != after
+    return "" if is_cut and not _BEFORE_A_TABLE.search(before) else None
