@@ -18,8 +18,8 @@ from dbroute_panel.conf import replicas
 from dbroute_panel.credentials import log_handled
 from dbroute_panel.findings import Facts
 from dbroute_panel.findings.facts import is_housekeeping
-from dbroute_panel.findings.statements import ROWS, tables_written
 from dbroute_panel.records import SessionWrite, Trace
+from dbroute_panel.sql import ROWS, tables_written
 from dbroute_panel.stores import get_store
 
 logger = logging.getLogger("dbroute_panel")

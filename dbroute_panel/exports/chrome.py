@@ -27,9 +27,9 @@ import msgspec
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports.base import Format
-from dbroute_panel.exports.statement import read
 from dbroute_panel.exports.transaction_spans import Span, Transactions
 from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, Query, Trace, Transaction
+from dbroute_panel.sql import summarize
 
 Json = dict[str, Any]
 
@@ -191,7 +191,7 @@ class _Process:
     def add_query(self, event: Query) -> None:
         around = self.transactions.around.get(event.id)
         cause = self.slices.get(event.decision_id or 0)
-        piece = self.make_slice(event, read(event.sql).summary or "(no statement)", "sql")
+        piece = self.make_slice(event, summarize(event.sql).text or "(no statement)", "sql")
         outer = self.blocks.get(around) if around else None
         self.slices[event.id] = self.group_of(event.alias).add(piece, outer, cause.end if cause else 0)
 

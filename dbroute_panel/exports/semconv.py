@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from dbroute_panel.exports.statement import LONGEST, Statement
 from dbroute_panel.records import (
     NO_ROUTE,
     Callsite,
@@ -26,6 +25,7 @@ from dbroute_panel.records import (
     Transaction,
     TypeRef,
 )
+from dbroute_panel.sql import MAX_SUMMARY_CHARACTERS, Summary
 
 Attribute = str | bool | int | list[str]
 
@@ -95,7 +95,7 @@ def of_request(request: Request) -> dict[str, Attribute]:
     )
 
 
-def of_statement(query: Query, statement: Statement) -> dict[str, Attribute]:
+def of_statement(query: Query, summary: Summary) -> dict[str, Attribute]:
     """
     The statement. Of ``executemany()`` the first ten sets of parameters are kept, so that from ten on it is
     a batch of unknown size; without any it is not known to be a batch at all.
@@ -105,9 +105,9 @@ def of_statement(query: Query, statement: Statement) -> dict[str, Attribute]:
     attributes = given(
         {
             "db.operation.name": f"{batch}{query.operation}" if query.operation else None,
-            "db.collection.name": statement.table,
-            "db.stored_procedure.name": statement.procedure,
-            "db.query.summary": f"{batch}{statement.summary}"[:LONGEST] if statement.summary else None,
+            "db.collection.name": summary.table,
+            "db.stored_procedure.name": summary.procedure,
+            "db.query.summary": f"{batch}{summary.text}"[:MAX_SUMMARY_CHARACTERS] if summary.text else None,
             "db.query.text": query.sql,
             "db.operation.batch.size": sets if 1 < sets < KEPT else None,
         }

@@ -34,10 +34,10 @@ from dbroute_panel.exports.semconv import (
     of_statement,
     shown,
 )
-from dbroute_panel.exports.statement import read
 from dbroute_panel.exports.transaction_spans import Span as Block
 from dbroute_panel.exports.transaction_spans import Transactions
 from dbroute_panel.records import CommitHook, Decision, ExceptionRaised, Outcome, Query, Trace, Transaction
+from dbroute_panel.sql import summarize
 
 SCOPE: Final = "dbroute_panel"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -229,7 +229,7 @@ class _Spans:
         )
 
     def query(self, event: Query) -> Span:
-        said = of_statement(event, read(event.sql))
+        said = of_statement(event, summarize(event.sql))
         decision = self.decisions.get(event.decision_id or 0)
         around = self.transactions.around.get(event.id)
         if event.parent_id is not None:

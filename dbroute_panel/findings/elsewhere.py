@@ -17,10 +17,10 @@ from django.apps import apps
 from django.db.models import UniqueConstraint
 
 from dbroute_panel.records import Action, Decision, ExceptionRaised, Finding, Query
+from dbroute_panel.sql import tables_read, tables_written
 
 from .errors import violates_unique
 from .facts import ERROR, WARNING, Facts, by, finding
-from .statements import tables_read, tables_written
 
 _PLACEHOLDER: Final = re.compile(r"%s")
 _COLUMN: Final = r"[\"`\[]?(?P<column>\w+)[\"`\]]?"

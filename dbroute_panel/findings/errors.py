@@ -17,8 +17,7 @@ from itertools import pairwise
 from typing import Final
 
 from dbroute_panel.records import Database, Query
-
-from .statements import tables_altered, tables_read, tables_written
+from dbroute_panel.sql import tables_altered, tables_read, tables_written
 
 _READ_ONLY_SQLSTATE: Final = "25006"
 _UNIQUE_SQLSTATE: Final = "23505"

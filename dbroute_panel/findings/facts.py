@@ -30,8 +30,7 @@ from dbroute_panel.records import (
     Trace,
     Transaction,
 )
-
-from .statements import ROWS, returns_rows, tables_read, tables_written
+from dbroute_panel.sql import ROWS, returns_rows, tables_read, tables_written
 
 BEGIN, COMMIT, ROLLBACK = Operation.BEGIN, Operation.COMMIT, Operation.ROLLBACK
 SAVEPOINT, SAVEPOINT_COMMIT = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT

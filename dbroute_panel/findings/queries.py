@@ -10,10 +10,10 @@ from typing import Final
 
 from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.records import Callsite, Decision, Finding, Query, RouteKind
+from dbroute_panel.sql import fingerprint, reads_catalog, tables_read, tables_written
 
 from .errors import missing_table_of
 from .facts import ERROR, INFO, WARNING, Facts, by, finding, is_housekeeping
-from .statements import reads_catalog, shape, tables_read, tables_written
 
 CACHE: Final = "django_cache.CacheEntry"
 """What Django's database cache asks the routers about: no model, and no migration makes its table."""
@@ -100,7 +100,7 @@ def repeated_query(trace: Facts) -> Iterator[Finding]:
         if site is None or len(queries) < THRESHOLD:
             continue
         texts = by(queries, attrgetter("sql"))  # mostly one, whose shape is then looked up once
-        for found in by(texts, lambda sql: shape(sql).text).values():
+        for found in by(texts, lambda sql: fingerprint(sql).text).values():
             same = [query for sql in found for query in texts[sql]]
             if len(same) < THRESHOLD or not _can_be_one(same[0]):
                 continue
@@ -114,7 +114,9 @@ def repeated_query(trace: Facts) -> Iterator[Finding]:
 
 def _can_be_one(query: Query) -> bool:
     """Whether a query can be united with its like: it is the user's, and not for many rows already."""
-    return not is_housekeeping(query) and not reads_catalog(query.sql) and shape(query.sql).values < BATCH
+    return (
+        not is_housekeeping(query) and not reads_catalog(query.sql) and fingerprint(query.sql).values < BATCH
+    )
 
 
 def _place(site: Callsite) -> str:

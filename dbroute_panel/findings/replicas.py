@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbroute_panel.records import Action, Callsite, Finding, Query
+from dbroute_panel.sql import ROWS, locks, tables_read, tables_written
 
 from .errors import is_refused_as_read_only
 from .facts import ERROR, WARNING, Facts, Span, by, finding, is_housekeeping
-from .statements import ROWS, locks, tables_read, tables_written
 
 
 @finding("stale-read", level=WARNING)

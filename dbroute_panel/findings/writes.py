@@ -17,9 +17,9 @@ from dbroute_panel.records import (
     Query,
     RouteKind,
 )
+from dbroute_panel.sql import locks
 
 from .facts import ERROR, INFO, WARNING, Facts, Span, by, finding, is_housekeeping
-from .statements import locks
 
 
 @finding("write-outside-atomic", level=WARNING)

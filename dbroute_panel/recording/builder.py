@@ -26,8 +26,8 @@ from dbroute_panel.recording.recorder import Recorder, complain
 from dbroute_panel.recording.secrets import TEXTLESS, Sessions, without_literals
 from dbroute_panel.recording.snapshots import dotted, parameters, scalar
 from dbroute_panel.recording.stack import Site, Template, place
-from dbroute_panel.recording.statements import read
 from dbroute_panel.recording.values import Names, Values, name_of, text_of
+from dbroute_panel.sql import classify
 
 # A member of an enum is found slowly by its class, and these are needed at every event.
 ANSWERED, NOT_ASKED = records.Outcome.ANSWERED, records.Outcome.NOT_ASKED
@@ -200,7 +200,7 @@ class Writer:
 
     def statement(self, raw: RawQuery) -> _Statement:
         """What all queries with this text and model have in common."""
-        operation, writes = read(raw.sql)
+        operation, writes = classify(raw.sql)
         secret = self.sessions.concern(raw.model, raw.sql)
         sql = "" if secret else self.values.clean(raw.sql)
         known = self.statements[raw.sql, raw.model] = _Statement(sql, operation, writes, secret)

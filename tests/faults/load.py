@@ -105,7 +105,7 @@ def served() -> Get:
     from django.test import RequestFactory
     from django.urls import re_path
 
-    from dbroute_panel.recording import statements
+    from dbroute_panel.sql import classify
 
     settings.ROOT_URLCONF = (re_path(r"^many/$", many), re_path(r"^some/(\d+)/$", some))
     for alias in ("default", "other"):
@@ -123,7 +123,7 @@ def served() -> Get:
     for number in range(WARM):  # so that everything is imported
         get(f"/some/{number}/")
     for number in range(3000):  # and the cache of statements is full: it holds 2048
-        statements.read(f"SELECT {number}")
+        classify(f"SELECT {number}")
     return get
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from dbroute_panel import findings
-from dbroute_panel.findings import statements
 from dbroute_panel.records import dumps, loads
+from dbroute_panel.sql import fingerprint, tables_read, tables_written
 from tests.traces import a_busy_trace, a_long_trace
 from tools.benchmarks.counting import calls
 
@@ -20,7 +20,7 @@ def counted(trace) -> int:
     """The calls of judging a trace where nothing of its SQL was seen before."""
 
     def find() -> None:
-        for cached in (statements.tables_read, statements.tables_written, statements.shape):
+        for cached in (tables_read, tables_written, fingerprint):
             cached.cache_clear()
         findings.find(trace)
 

@@ -27,6 +27,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / ".cache/mutants"
 AREAS = ("findings", "inspection", "recording")
+BESIDE = {"findings": ("sql.py",)}
+"""Modules at the top of the package that are tested with an area."""
+
 PROMISED = 85
 
 Found = dict[str, str | None]
@@ -41,7 +44,9 @@ def say(line: str) -> None:
 def mutants_in(area: str, every: int) -> dict[str, Mutant]:
     """The mutants of a package by name; of alike lines in one function each has a number."""
     found: dict[str, Mutant] = {}
-    for file in sorted((ROOT / "dbroute_panel" / area).rglob("*.py")):
+    package = ROOT / "dbroute_panel"
+    files = [*(package / area).rglob("*.py"), *(package / name for name in BESIDE.get(area, ()))]
+    for file in sorted(files):
         times: Counter[str] = Counter()
         for mutant in mutants_of(file, every):
             times[mutant.name] += 1
@@ -67,7 +72,8 @@ def test(area: str, mutants: dict[str, Mutant], file: Path) -> None:
         if len(found) % 50 == 0 or len(found) == len(mutants):
             file.write_bytes(msgspec.json.encode(found))
 
-    arguments = [f"tests/{area}", "--quiet", "-p", "no:cacheprovider", "--capture=sys"]
+    beside = [f"tests/test_{name}" for name in BESIDE.get(area, ())]
+    arguments = [f"tests/{area}", *beside, "--quiet", "-p", "no:cacheprovider", "--capture=sys"]
     if code := pytest.main(arguments, plugins=[Runner([*mutants.values()], told)]):
         raise SystemExit(code)
 

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from dbroute_panel import findings
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.findings import statements
 from dbroute_panel.records import Trace, dumps, loads
+from dbroute_panel.sql import fingerprint, tables_read, tables_written
 from dbroute_panel.stores import get_store
 from tests.traces import a_busy_trace
 from tools.benchmarks.work.timed import quickest, timed
@@ -32,7 +32,7 @@ def judged(events: int) -> dict[str, float]:
     """Milliseconds of all findings, where no SQL of the trace was seen before."""
 
     def find() -> None:
-        for cached in (statements.tables_read, statements.tables_written, statements.shape):
+        for cached in (tables_read, tables_written, fingerprint):
             cached.cache_clear()
         findings.find(trace)
 
