@@ -17,8 +17,9 @@ findings; the decorator says their code and level::
 from __future__ import annotations
 
 from dbroute_panel.records import Finding
+from dbroute_panel.trace_index import TransactionSpan
 
-from .facts import ERROR, INFO, WARNING, Facts, FindingFunction, Span, finding
+from .facts import ERROR, INFO, WARNING, Facts, FindingFunction, finding
 from .registry import REGISTRY, codes, find
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
     "Facts",
     "Finding",
     "FindingFunction",
-    "Span",
+    "TransactionSpan",
     "codes",
     "find",
     "finding",

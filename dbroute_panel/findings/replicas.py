@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from dbroute_panel.records import Action, Callsite, Finding, Query
 from dbroute_panel.sql import ROWS, locks, tables_read, tables_written
+from dbroute_panel.trace_index import TransactionSpan
 
 from .errors import is_refused_as_read_only
-from .facts import ERROR, WARNING, Facts, Span, by, finding, is_housekeeping
+from .facts import ERROR, WARNING, Facts, begins_of, by, finding, is_housekeeping
 
 
 @finding("stale-read", level=WARNING)
@@ -16,10 +17,10 @@ def stale_read(trace: Facts) -> Iterator[Finding]:
     """A table that was written on a primary is read from its replica later."""
     written: dict[tuple[str, str], list[Query]] = {}
     stale: dict[tuple[str, str], list[tuple[Query, Query]]] = {}
-    changes = {query.id for query in trace.changes}
     for query in trace.queries if trace.primaries else ():
         if query.writes:
-            if query.id in changes and query.operation in ROWS and query.model != "migrations.Migration":
+            changed_rows = query.id in trace.change_ids and query.operation in ROWS
+            if changed_rows and query.model != "migrations.Migration":
                 for name in _rows(query):
                     written.setdefault((query.alias, name), []).append(query)
         elif not written or query.error is not None or trace.is_after_failure(query):
@@ -111,14 +112,14 @@ def replica_read_in_atomic(trace: Facts) -> Iterator[Finding]:
         told = f"answer {primary} while connections[{primary!r}].in_atomic_block"
         yield Finding.about(
             *queries,
-            *{span.begin.id: span.begin for _, span in reads}.values(),
+            *begins_of(span for _, span in reads),
             message=f"{trace.subjects(queries)} was read from {alias} while a transaction was open on "
             f"{primary}: what that writes cannot be seen there. Read with using({primary!r}) inside the "
             f"block{_or_router(queries, trace, told)}.",
         )
 
 
-def _concerns(span: Span, query: Query) -> bool:
+def _concerns(span: TransactionSpan, query: Query) -> bool:
     """
     Whether a read is the transaction's business: of one that ended and wrote nothing it could miss nothing.
 
@@ -130,7 +131,8 @@ def _concerns(span: Span, query: Query) -> bool:
     writes = [write for write in span.writes if not is_housekeeping(write) or write.model == query.model]
     if not writes and span.end is not None:
         return False
-    return bool(writes and writes[0].id < query.id) or not _one_caller(query.callsite, span.begin.callsite)
+    began_at = span.begin.callsite if span.begin is not None else None
+    return bool(writes and writes[0].id < query.id) or not _one_caller(query.callsite, began_at)
 
 
 def _one_caller(site: Callsite | None, other: Callsite | None) -> bool:

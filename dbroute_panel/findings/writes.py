@@ -18,25 +18,25 @@ from dbroute_panel.records import (
     RouteKind,
 )
 from dbroute_panel.sql import locks
+from dbroute_panel.trace_index import TransactionSpan
 
-from .facts import ERROR, INFO, WARNING, Facts, Span, by, finding, is_housekeeping
+from .facts import ERROR, INFO, WARNING, Facts, begins_of, by, decisions_of, finding, is_housekeeping
 
 
 @finding("write-outside-atomic", level=WARNING)
 def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
     """A write or lock in autocommit, or in the ORM's own transaction, while one was open somewhere else."""
-    outside: list[tuple[Query, Span]] = []
-    orms: list[tuple[Query, Span]] = []
-    changes = {query.id for query in trace.changes}
+    outside: list[tuple[Query, TransactionSpan]] = []
+    orms: list[tuple[Query, TransactionSpan]] = []
     for query, spans in trace.inside if not trace.concurrent else ():
         if query.error is not None:
             continue
         if query.atomic:
-            if query.id in changes and not is_housekeeping(query):
+            if query.id in trace.change_ids and not is_housekeeping(query):
                 orms += ((query, other) for other in _beside_the_orm_s(query, spans))
             continue
         elsewhere = next((span for span in spans if span.alias != query.alias), None)
-        did = query.id in changes if query.writes else locks(query.sql)
+        did = query.id in trace.change_ids if query.writes else locks(query.sql)
         if elsewhere is not None and did and not is_housekeeping(query):
             outside.append((query, elsewhere))
     groups = by(outside, lambda one: (one[0].alias, one[1].alias, trace.model(one[0]), one[0].writes))
@@ -47,7 +47,7 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
             done, so = ("written", "rolling that back does not undo it")
         yield Finding.about(
             *queries,
-            *{span.begin.id: span.begin for _, span in found}.values(),
+            *begins_of(span for _, span in found),
             message=f"{trace.subjects(queries)} was {done} on {alias} in autocommit while a transaction was "
             f"open on {other}: {so}. Put it into atomic(using={alias!r}), or open that block on {alias}.",
         )
@@ -57,7 +57,7 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
         queries = [query for query, _ in found]
         yield Finding.about(
             *queries,
-            *{span.begin.id: span.begin for _, span in found}.values(),
+            *begins_of(span for _, span in found),
             message=f"{trace.subjects(queries)} was written on {alias}, in a transaction that the ORM opened "
             f"and committed by itself while another was open on {other}: rolling that back does not undo it. "
             f"Put it into atomic(using={alias!r}), or open that block on {alias}.",
@@ -65,26 +65,26 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
     yield from _refused_locks(trace)
 
 
-def _beside_the_orm_s(query: Query, spans: tuple[Span, ...]) -> Iterator[Span]:
+def _beside_the_orm_s(query: Query, spans: tuple[TransactionSpan, ...]) -> Iterator[TransactionSpan]:
     """The transaction of the code's own on another database, where the ORM committed this write by itself."""
     key = query.alias, query.transaction_number
-    own = next((one for one in spans if (one.alias, one.begin.transaction_number) == key), None)
-    if own is not None and own.begin.by_orm and own.committed:
-        yield from [one for one in spans if one.alias != query.alias and not one.begin.by_orm][:1]
+    own = next((one for one in spans if (one.alias, one.number) == key), None)
+    if own is not None and own.by_orm and own.committed:
+        yield from [one for one in spans if one.alias != query.alias and not one.by_orm][:1]
 
 
 def _refused_locks(trace: Facts) -> Iterator[Finding]:
     """What Django refuses to lock in autocommit, where a transaction was open on another database."""
-    refused: list[tuple[ExceptionRaised, Span]] = []
+    refused: list[tuple[ExceptionRaised, TransactionSpan]] = []
     for event, spans in trace.raised:
         if event.using is not None and event.error.startswith("TransactionManagementError"):
-            elsewhere = (span for span in spans if span.alias != event.using and not span.begin.by_orm)
+            elsewhere = (span for span in spans if span.alias != event.using and not span.by_orm)
             refused += ((event, span) for span in list(elsewhere)[:1])
     groups = by(refused, lambda one: (one[0].using, one[1].alias, one[0].model))
     for (alias, other, model), found in groups.items():
         yield Finding.about(
             *(event for event, _ in found),
-            *{span.begin.id: span.begin for _, span in found}.values(),
+            *begins_of(span for _, span in found),
             message=f"{model} was to be locked on {alias} with select_for_update(), but it was on {other} "
             f"that a transaction was open: Django raised TransactionManagementError. Put it into "
             f"atomic(using={alias!r}), or open that block on {alias}.",
@@ -94,7 +94,7 @@ def _refused_locks(trace: Facts) -> Iterator[Finding]:
 @finding("on-commit-elsewhere", level=WARNING)
 def on_commit_elsewhere(trace: Facts) -> Iterator[Finding]:
     """A function given to on_commit() where no transaction was open, while one was open somewhere else."""
-    early: list[tuple[CommitHook, Span]] = []
+    early: list[tuple[CommitHook, TransactionSpan]] = []
     for hook, spans in trace.hooks if not trace.concurrent else ():
         if not hook.atomic:
             unfinished = (span for span in spans if span.alias != hook.alias and _goes_on(span, hook))
@@ -104,16 +104,14 @@ def on_commit_elsewhere(trace: Facts) -> Iterator[Finding]:
         became = "was rolled back" if rolled_back else "went on to write"
         yield Finding.about(
             *(hook for hook, _ in found),
-            *{
-                event.id: event for _, span in found for event in (span.begin, span.end) if event is not None
-            }.values(),
+            *{event.id: event for _, span in found for event in span.edges}.values(),
             message=f"{function} was given to on_commit() of {alias}, where no transaction was open, so that "
             f"it does not wait for the one that was open on {other}, which {became}. Say on_commit(..., "
             f"using={other!r}), or open the block on {alias}.",
         )
 
 
-def _goes_on(span: Span, hook: CommitHook) -> bool:
+def _goes_on(span: TransactionSpan, hook: CommitHook) -> bool:
     """Whether the transaction was rolled back after the function was given, or wrote after it."""
     return span.rolled_back or any(write.id > hook.id for write in span.writes)
 
@@ -230,7 +228,7 @@ def several_databases_written(trace: Facts) -> Iterator[Finding]:
 def partial_commit(trace: Facts) -> Iterator[Finding]:
     """Of two transactions that were open together, one was committed and the other rolled back."""
     written = {span: [query for query in span.writes if not is_housekeeping(query)] for span in trace.spans}
-    pairs: list[tuple[Span, Span]] = []
+    pairs: list[tuple[TransactionSpan, TransactionSpan]] = []
     for kept in trace.spans if not trace.concurrent else ():
         if kept.committed and any(query.id not in trace.undone for query in written[kept]):
             pairs += (
@@ -244,7 +242,7 @@ def partial_commit(trace: Facts) -> Iterator[Finding]:
         kept, lost = found[0]
         times = "" if len(found) == 1 else f" ({len(found)} times)"
         yield Finding.about(
-            *(event for span in found[0] for event in (span.begin, span.end) if event is not None),
+            *(event for span in found[0] for event in span.edges),
             *written[kept][:20],
             *written[lost][:20],
             message=f"The transaction on {kept_alias} ({trace.model(written[kept][0])}) was committed, the "
@@ -252,9 +250,3 @@ def partial_commit(trace: Facts) -> Iterator[Finding]:
             f"rolled back{times}: half of the work is lost. Let an exception leave both blocks, and expect "
             "that the second commit can still fail.",
         )
-
-
-def decisions_of(trace: Facts, queries: list[Query]) -> list[Decision]:
-    """The decisions behind queries, each once."""
-    found = {one.id: one for query in queries if (one := trace.decision_of(query)) is not None}
-    return list(found.values())
