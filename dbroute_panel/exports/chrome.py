@@ -27,9 +27,9 @@ import msgspec
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports.base import Format
-from dbroute_panel.exports.transaction_spans import Span, Transactions
 from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, Query, Trace, Transaction
 from dbroute_panel.sql import summarize
+from dbroute_panel.trace_index import TraceIndex, TransactionSpan
 
 Json = dict[str, Any]
 
@@ -146,30 +146,25 @@ class _Process:
         self.pid = pid
         self.trace = trace
         self.arrow_ids = arrow_ids
-        self.transactions = Transactions(trace)
+        self.index = TraceIndex(trace)
         self.routers = LaneGroup("routers")
         self.databases: dict[str, LaneGroup] = {}
         for alias, database in trace.databases.items():
             primary = database.replica_of
             self.databases[alias] = LaneGroup(alias, f", replica of {primary}" if primary else "")
-        self.decisions = {decision.id: decision for decision in trace.decisions}
         self.slices: dict[int, Slice] = {}  # of each decision and query, by its id
-        self.blocks: dict[Span, Slice] = {}
+        self.blocks: dict[TransactionSpan, Slice] = {}
         self.trace_lane = Lane("trace", tid=1)
         self.points: list[tuple[Lane, Transaction | CommitHook | ExceptionRaised]] = []
-        self.finding_codes: dict[int, list[str]] = {}
-        for finding in trace.findings:
-            for event in finding.events:
-                self.finding_codes.setdefault(event, []).append(finding.code)
         self.place_all()
 
     def place_all(self) -> None:
         """Place everything that has a duration, in order of its start."""
-        spans = self.transactions.spans
-        began = {span.began.id: span for span in spans if span.began is not None}
-        edges = {span.ended.id for span in spans if span.ended is not None}
+        spans = self.index.all_spans
+        began = {span.begin.id: span for span in spans if span.begin is not None}
+        edges = {span.end.id for span in spans if span.end is not None}
         for span in spans:
-            if span.began is None:
+            if span.begin is None:
                 self.add_block(span)
         for event in self.trace.events:
             if isinstance(event, Decision):
@@ -189,7 +184,7 @@ class _Process:
         self.slices[event.id] = self.routers.add(self.make_slice(event, name, "routing"), outer)
 
     def add_query(self, event: Query) -> None:
-        around = self.transactions.around.get(event.id)
+        around = self.index.span_around.get(event.id)
         cause = self.slices.get(event.decision_id or 0)
         piece = self.make_slice(event, summarize(event.sql).text or "(no statement)", "sql")
         outer = self.blocks.get(around) if around else None
@@ -202,16 +197,16 @@ class _Process:
             content={"name": name, "cat": category, "args": self.args_of(event)},
         )
 
-    def add_block(self, span: Span) -> None:
+    def add_block(self, span: TransactionSpan) -> None:
         args = {
             "alias": span.alias,
             "transaction_number": span.number,
-            "began": span.began,
-            "ended": span.ended,
+            "began": span.begin,
+            "ended": span.end,
         }
         piece = Slice(
             at=span.at_us * 1000,
-            length=max(0, round((span.end_us - span.at_us) * 1000)),
+            length=max(0, round((self.index.span_end_us(span) - span.at_us) * 1000)),
             content={"name": "transaction", "cat": "transaction", "args": args},
             fixed_end=True,
         )
@@ -219,7 +214,7 @@ class _Process:
 
     def add_point(self, event: Transaction | CommitHook | ExceptionRaised) -> None:
         """Add a point. The document does not say which savepoint ends which, so that they are points too."""
-        around = self.transactions.around.get(event.id)
+        around = self.index.span_around.get(event.id)
         if event.alias is None:
             lane = self.trace_lane
         elif around is not None and around in self.blocks:
@@ -239,9 +234,10 @@ class _Process:
     def args_of(self, event: Event) -> Json:
         """Return the event as the JSON export has it, and what is said of it elsewhere: see the module."""
         args: Json = msgspec.to_builtins(event)
-        if isinstance(event, Query) and (decision := self.decisions.get(event.decision_id or 0)) is not None:
+        if isinstance(event, Query) and (decision := self.index.decision_of(event)) is not None:
             args |= {"decision_model": decision.model} if decision.model != event.model else {}
-        return args | {"findings": self.finding_codes[event.id]} if event.id in self.finding_codes else args
+        codes = [finding.code for finding in self.index.findings_of.get(event.id, ())]
+        return args | {"findings": codes} if codes else args
 
     def events(self) -> Iterator[Json]:
         """Yield names of the lanes, then slices, outer ones before inner ones, then points and arrows."""

@@ -34,10 +34,9 @@ from dbroute_panel.exports.semconv import (
     of_statement,
     shown,
 )
-from dbroute_panel.exports.transaction_spans import Span as Block
-from dbroute_panel.exports.transaction_spans import Transactions
 from dbroute_panel.records import CommitHook, Decision, ExceptionRaised, Outcome, Query, Trace, Transaction
 from dbroute_panel.sql import summarize
+from dbroute_panel.trace_index import TraceIndex, TransactionSpan
 
 SCOPE: Final = "dbroute_panel"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,7 +92,7 @@ def spans_of(
     """The spans of ``trace``, the one of the whole first; ``places`` by alias, where they are known."""
     spans = _Spans(trace, places or {})
     yield spans.whole(parent)
-    for block in spans.transactions.spans:
+    for block in spans.index.all_spans:
         yield spans.transaction(block)
     for event in trace.events:
         if isinstance(event, Query):
@@ -109,12 +108,13 @@ class _Spans:
         self.trace = trace
         self.places = places
         self.start = (datetime.fromisoformat(trace.started_at) - EPOCH) // timedelta(microseconds=1) * 1000
-        self.transactions = Transactions(trace)
-        self.decisions = {event.id: event for event in trace.decisions}
-        self.codes: dict[int, list[str]] = {}
-        for finding in trace.findings:
-            for event in finding.events:
-                self.codes.setdefault(event, []).append(finding.code)
+        self.index = TraceIndex(trace)
+        self.points: dict[TransactionSpan | None, list[Transaction | CommitHook | ExceptionRaised]] = {}
+        for event in self.index.events:
+            if isinstance(event, Transaction) and "savepoint" not in event.operation:
+                continue
+            if isinstance(event, Transaction | CommitHook | ExceptionRaised):
+                self.points.setdefault(self.index.span_around.get(event.id), []).append(event)
 
     def id(self, what: str, number: object = "") -> str:
         """
@@ -170,13 +170,13 @@ class _Spans:
             for finding in self.trace.findings
         ]
 
-    def transaction(self, block: Block) -> Span:
+    def transaction(self, block: TransactionSpan) -> Span:
         attributes: dict[str, Attribute] = {"django.db.alias": block.alias}
         if block.number is not None:
             attributes["dbroute.transaction.number"] = block.number
-        if block.ended is not None:
-            attributes["dbroute.transaction.end"] = block.ended.operation
-        if block.began is None:
+        if block.end is not None:
+            attributes["dbroute.transaction.end"] = block.end.operation
+        if block.begin is None:
             attributes["dbroute.transaction.began_before"] = True
         return Span(
             id=self.id("transaction", f"{block.number} {block.alias}"),
@@ -184,24 +184,18 @@ class _Spans:
             name=f"transaction {block.alias}",
             kind=Kind.INTERNAL,
             start=self.at(block.at_us),
-            end=self.at(max(block.at_us, block.end_us)),
-            attributes=attributes | of_callsite(block.began.callsite if block.began else None),
+            end=self.at(max(block.at_us, self.index.span_end_us(block))),
+            attributes=attributes | of_callsite(block.begin.callsite if block.begin else None),
             moments=self.moments(block),
         )
 
-    def moments(self, block: Block | None) -> list[Moment]:
+    def moments(self, block: TransactionSpan | None) -> list[Moment]:
         """
         What has no duration: savepoints, functions given to ``on_commit()``, exceptions.
 
         Of a transaction; of none, for None.
         """
-        points: list[Transaction | CommitHook | ExceptionRaised] = [
-            *self.transactions.savepoints,
-            *self.trace.commit_hooks,
-            *self.trace.exceptions,
-        ]
-        inside = (event for event in points if self.transactions.around.get(event.id) is block)
-        return [self.moment(event) for event in sorted(inside, key=lambda event: event.id)]
+        return [self.moment(event) for event in self.points.get(block, ())]
 
     def moment(self, event: Transaction | CommitHook | ExceptionRaised) -> Moment:
         name, said = of_point(event)
@@ -230,8 +224,8 @@ class _Spans:
 
     def query(self, event: Query) -> Span:
         said = of_statement(event, summarize(event.sql))
-        decision = self.decisions.get(event.decision_id or 0)
-        around = self.transactions.around.get(event.id)
+        decision = self.index.decision_of(event)
+        around = self.index.span_around.get(event.id)
         if event.parent_id is not None:
             parent = self.id("event", event.parent_id)
         elif around is not None:
@@ -279,4 +273,5 @@ class _Spans:
         return about if is_passed_on(query, decision) else of_answer(decision) | about
 
     def found(self, event: int) -> dict[str, Attribute]:
-        return {"dbroute.findings": self.codes[event]} if event in self.codes else {}
+        codes = [finding.code for finding in self.index.findings_of.get(event, ())]
+        return {"dbroute.findings": codes} if codes else {}
