@@ -21,7 +21,7 @@ from django.core import checks
 
 from dbroute_panel import findings
 from dbroute_panel.conf import SETTINGS, Mistake, MistakeKind, all_mistakes, panel_settings
-from dbroute_panel.inspection.lint import lint
+from dbroute_panel.inspection.lint import run_lints
 from dbroute_panel.inspection.lints import LINTS
 from dbroute_panel.records import Level
 from dbroute_panel.stores import InvalidStoreError, Store, build
@@ -35,8 +35,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning."""
     mistakes = list(all_mistakes(getattr(settings, "DBROUTE_PANEL", {})))
     return [
-        *map(as_error, mistakes),
-        *map(as_error, unknown_codes()),
+        *map(build_error, mistakes),
+        *map(build_error, find_unknown_codes()),
         *check_store(),
         *check_telemetry(),
     ]
@@ -61,11 +61,11 @@ def check_database_store(
     return list(check_problem(store, hint))
 
 
-def as_error(mistake: Mistake) -> checks.Error:
+def build_error(mistake: Mistake) -> checks.Error:
     return checks.Error(mistake.message, hint=mistake.hint, id=f"dbroute_panel.E{mistake.kind:03}")
 
 
-def unknown_codes() -> Iterator[Mistake]:
+def find_unknown_codes() -> Iterator[Mistake]:
     """
     Codes in ``SILENCED_FINDINGS`` that no finding has, of a trace, of the routing or of the project's own.
 
@@ -85,7 +85,7 @@ def check_store() -> Iterator[checks.CheckMessage]:
     try:
         store = _build_store()
     except InvalidStoreError as error:
-        yield as_error(Mistake(MistakeKind.STORE, f"DBROUTE_PANEL['STORE']: {error}", error.hint))
+        yield build_error(Mistake(MistakeKind.STORE, f"DBROUTE_PANEL['STORE']: {error}", error.hint))
     else:
         if store.alias is None:
             yield from check_problem(store, FILE_HINT)
@@ -118,22 +118,22 @@ def check_telemetry() -> Iterator[checks.CheckMessage]:
 
 ROUTING_TAG = "dbroute"
 
-MESSAGES = {Level.INFO: checks.Info, Level.WARNING: checks.Warning, Level.ERROR: checks.Error}
+MESSAGE_CLASSES = {Level.INFO: checks.Info, Level.WARNING: checks.Warning, Level.ERROR: checks.Error}
 
 
 def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     """The static findings, where somebody asked for them: asking the routers can have effects."""
-    if not _asked_for(sys._getframe(1)):
+    if not _is_asked_for(sys._getframe(1)):
         return []
     return [
-        MESSAGES[finding.level](
+        MESSAGE_CLASSES[finding.level](
             finding.message, hint=None, obj=finding.subject, id=f"dbroute_panel.{finding.code}"
         )
-        for finding in lint()
+        for finding in run_lints()
     ]
 
 
-def _asked_for(runner: FrameType) -> bool:
+def _is_asked_for(runner: FrameType) -> bool:
     """
     Whether ``CheckRegistry.run_checks()`` was given our tag, or the deployment checks.
 

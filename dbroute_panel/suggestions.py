@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable
 from typing import Final
 
-LISTED: Final = 20
+MAX_NAMES: Final = 20
 
 
-def nearest(word: str, valid: Iterable[str]) -> str | None:
+def find_nearest(word: str, valid: Iterable[str]) -> str | None:
     """The name in ``valid`` that ``word`` was most likely meant to be, whatever its case; or None."""
     folded = {name.casefold(): name for name in valid}
     found = difflib.get_close_matches(word.casefold(), folded, n=1)
@@ -19,10 +19,10 @@ def nearest(word: str, valid: Iterable[str]) -> str | None:
 def did_you_mean(word: str, valid: Iterable[str]) -> str:
     """One sentence for after "There is no ``word``": the nearest name, else what there is."""
     names = sorted(valid)
-    if (name := nearest(word, names)) is not None:
+    if (name := find_nearest(word, names)) is not None:
         return f"Did you mean {name!r}?"
     if not names:
         return "There is none."
-    listed = ", ".join(repr(name) for name in names[:LISTED])
-    more = len(names) - LISTED
+    listed = ", ".join(repr(name) for name in names[:MAX_NAMES])
+    more = len(names) - MAX_NAMES
     return f"Valid are {listed} and {more} more." if more > 0 else f"Valid are {listed}."

@@ -30,7 +30,7 @@ from django.db import connections
 from django.test import override_settings
 
 from dbroute_panel import stores
-from dbroute_panel.inspection.isolation import aside
+from dbroute_panel.inspection.isolation import run_isolated
 from dbroute_panel.stores import sqlite_file
 from dbroute_panel.stores.database import store as database_store
 from dbroute_panel.stores.database.connection import StoreConnection
@@ -149,7 +149,7 @@ def unhurried(monkeypatch) -> None:
 
     A busy machine is none that does not answer. A test of what becomes of those sets the limit itself.
     """
-    monkeypatch.setitem(aside.__kwdefaults__, "seconds", PATIENCE_SECONDS)
+    monkeypatch.setitem(run_isolated.__kwdefaults__, "seconds", PATIENCE_SECONDS)
     monkeypatch.setitem(StoreConnection.run.__kwdefaults__, "seconds", PATIENCE_SECONDS)
     monkeypatch.setattr(routers_page, "SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(sqlite_file, "TIMEOUT", PATIENCE_SECONDS)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from django.utils.html import escape
 
-from dbroute_panel.inspection.isolation import aside
+from dbroute_panel.inspection.isolation import run_isolated
 from dbroute_panel.inspection.lint import StaticFinding
 from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Level
@@ -144,7 +144,7 @@ class TestAsking:
         self, asked_map, routers, monkeypatch
     ):
         routers(Slow)
-        monkeypatch.setattr(aside, "__kwdefaults__", {"seconds": 0.2})
+        monkeypatch.setattr(run_isolated, "__kwdefaults__", {"seconds": 0.2})
         response = asked_map.post(url("map"))
         assert "The routers did not answer within 0.2 seconds; asking was stopped." in text(response)
         assert "library.Book" in rows(response)
@@ -170,7 +170,7 @@ class TestAsking:
 
     def test_the_swapped_routers(self, admin, store, settings):
         with override_settings(DATABASE_ROUTERS=swapped.DATABASE_ROUTERS):  # nobody could log in
-            keep_map(store, aside(ask_map))
+            keep_map(store, run_isolated(ask_map))
         response = admin.get(url("map"))
         assert rows(response)["auth.User"][:2] == ["replica1 ↦ , replica2 ↦", "primary"]
         assert "unreachable-router" in text(response)

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from dbroute_panel import trace
-from dbroute_panel.inspection.isolation import aside
+from dbroute_panel.inspection.isolation import run_isolated
 from dbroute_panel.management.commands.dbroute import Command
 from dbroute_panel.records import Action, Callsite, DecidedBy, InstanceRef
 from example_site.library.models import Book, Person
@@ -290,7 +290,7 @@ class TestWrongInput:
         assert "Importing “example_site.ending_w2.Router” ends the program." in text(response)
 
     def test_what_takes_too_long_is_stopped(self, admin, recorded, monkeypatch):
-        monkeypatch.setattr(aside, "__kwdefaults__", {"seconds": 0.3})
+        monkeypatch.setattr(run_isolated, "__kwdefaults__", {"seconds": 0.3})
         monkeypatch.setitem(router.__dict__, "routers", [router.routers[0], Slow()])
         response = ask(admin, recorded, repeat="1000")
         assert "The routers did not answer within 0.3 seconds; asking was stopped." in text(response)

@@ -14,9 +14,9 @@ from django.test import Client
 from django.urls import reverse
 
 from dbroute_panel import explain
-from dbroute_panel.inspection import isolation as aside_module
-from dbroute_panel.inspection.arguments import Source, Subject
-from dbroute_panel.inspection.labels import MOST
+from dbroute_panel.inspection import isolation
+from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
+from dbroute_panel.inspection.labels import MAX_LABELS
 from dbroute_panel.inspection.question import Question
 from dbroute_panel.records import Action
 from dbroute_panel.views import offers
@@ -142,7 +142,7 @@ class TestAnswers:
         self, admin, routers, monkeypatch
     ):
         routers(Slow)
-        monkeypatch.setattr(aside_module.aside, "__kwdefaults__", {"seconds": 0.2})
+        monkeypatch.setattr(isolation.run_isolated, "__kwdefaults__", {"seconds": 0.2})
         response = ask(admin, action="db_for_read", repeat="1000")
         assert "did not answer within 0.2 seconds" in text(response)
         assert 'value="library.Book"' in response.content.decode()
@@ -173,12 +173,12 @@ class TestModels:
     def test_of_a_thousand_some_are_sent_and_the_others_when_they_are_typed(self, admin, thousand, settings):
         settings.DEBUG = False  # no toolbar
         page = admin.get(url("sandbox"))
-        assert len(offered(page)) == 2 * MOST  # one list for each of two objects
+        assert len(offered(page)) == 2 * MAX_LABELS  # one list for each of two objects
         assert len(page.content) < 30_000
         typed = admin.get(url("models"), {"model": "ment31.article1"}, headers=PARTIAL)
         assert offered(typed) == [f"department31.Article{number}" for number in range(10, 20)]
         assert offered(admin.get(url("models"), {"other_model": "LIBRARY.B"}))[0] == "library.Book"
-        assert len(offered(admin.get(url("models")))) == MOST
+        assert len(offered(admin.get(url("models")))) == MAX_LABELS
 
     def test_they_are_answered_while_somebody_types(self, admin, thousand):
         for typed in ("", "a", "department17.Art", "nothing like it"):
@@ -246,9 +246,9 @@ class TestExamples:
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
         monkeypatch.setattr(offers, "replicas", dict)
         assert "new_users" in examples()[1].text
-        monkeypatch.setattr(offers, "all_models", lambda: [User])
+        monkeypatch.setattr(offers, "list_models", lambda: [User])
         assert "one of auth.User from" in examples()[2].text
-        monkeypatch.setattr(offers, "all_models", list)
+        monkeypatch.setattr(offers, "list_models", list)
         assert examples() == []
 
 
@@ -357,21 +357,26 @@ class TestBadInput:
 class TestTheSameQuestionElsewhere:
     QUESTIONS = [
         Question("library.Book", "db_for_read"),
-        Question("notes.Note", "db_for_write", instance=Subject(Source.FROM, "archive"), hints={"a": "b c"}),
+        Question(
+            "notes.Note",
+            "db_for_write",
+            instance=ObjectSpec(ObjectSource.FROM, "archive"),
+            hints={"a": "b c"},
+        ),
         Question("library.Book", "allow_migrate", db="replica1", model_name="other"),
         Question(
             "library.Book",
             "allow_relation",
-            instance=Subject(Source.FROM, "primary"),
+            instance=ObjectSpec(ObjectSource.FROM, "primary"),
             other_model="library.Person",
-            other=Subject(Source.FROM, "archive"),
+            other=ObjectSpec(ObjectSource.FROM, "archive"),
         ),
         Question(
             "library.Book",
             "allow_relation",
-            instance=Subject(Source.NEW),
+            instance=ObjectSpec(ObjectSource.NEW),
             other_model="library.Book",
-            other=Subject(Source.NEW),
+            other=ObjectSpec(ObjectSource.NEW),
         ),
     ]
 
@@ -391,7 +396,7 @@ class TestTheSameQuestionElsewhere:
     def test_a_real_row_in_python(self, site):
         pk = str(Book.objects.using("archive").first().pk)
         lines = as_python(
-            Question("library.Book", "db_for_write", instance=Subject(Source.ROW, "archive", pk))
+            Question("library.Book", "db_for_write", instance=ObjectSpec(ObjectSource.ROW, "archive", pk))
         ).splitlines()
         scope: dict = {}
         exec("\n".join(lines[:-1]), scope)
@@ -419,7 +424,10 @@ class TestTheSameQuestionElsewhere:
             (QUESTIONS[4], "manage.py dbroute explain library.Book allow_relation --with library.Book"),
             (
                 Question(
-                    "library.Book", "db_for_read", instance=Subject(Source.ROW, "archive", "a b"), repeat=7
+                    "library.Book",
+                    "db_for_read",
+                    instance=ObjectSpec(ObjectSource.ROW, "archive", "a b"),
+                    repeat=7,
                 ),
                 (
                     "manage.py dbroute explain library.Book db_for_read --instance-db archive "
@@ -435,13 +443,13 @@ class TestTheSameQuestionElsewhere:
     @pytest.mark.parametrize(
         "question",
         [
-            Question("library.Book", "db_for_read", instance=Subject(Source.NEW)),
+            Question("library.Book", "db_for_read", instance=ObjectSpec(ObjectSource.NEW)),
             Question(
                 "library.Book",
                 "allow_relation",
-                instance=Subject(Source.NEW),
+                instance=ObjectSpec(ObjectSource.NEW),
                 other_model="library.Book",
-                other=Subject(Source.ROW, "primary", "1"),
+                other=ObjectSpec(ObjectSource.ROW, "primary", "1"),
             ),
         ],
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dbroute_panel.inspection.map import RoutingMap, dumps, routing_map
+from dbroute_panel.inspection.map import RoutingMap, build_map, dump_map
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from example_site.library.models import Book, Tag
 from example_site.users.models import User
@@ -208,15 +208,15 @@ def test_comparing_the_map(recorded, site, monkeypatch):
         AssertionError, match=rf"routing-map.json cannot be read \({os.strerror(errno.ENOENT)}\)"
     ):
         recorded.assert_route_map(file.name)
-    file.write_text(dumps(routing_map()))
+    file.write_text(dump_map(build_map()))
     recorded.assert_route_map(file.name)
     recorded.assert_route_map(file)
     assert recorded.decisions == []
     file.write_text(file.read_text().replace('"primary"', '"elsewhere"'))
     with pytest.raises(AssertionError, match=r"library\.Book is written to primary, was elsewhere"):
         recorded.assert_route_map(file.name)
-    file.write_text(dumps(RoutingMap(databases=[], models={})))
-    monkeypatch.setattr("dbroute_panel.pytest_plugin.route_trace.LISTED", 5)
+    file.write_text(dump_map(RoutingMap(databases=[], models={})))
+    monkeypatch.setattr("dbroute_panel.pytest_plugin.route_trace.MAX_LINES", 5)
     with pytest.raises(AssertionError) as raised:
         recorded.assert_route_map(file.name)
     _first, *listed, more, _last = str(raised.value).splitlines()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.suggestions import did_you_mean, nearest
+from dbroute_panel.suggestions import did_you_mean, find_nearest
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from dbroute_panel.suggestions import did_you_mean, nearest
     ],
 )
 def test_nearest_whatever_the_case(word, expected):
-    assert nearest(word, ["library.Author", "library.Book"]) == expected
+    assert find_nearest(word, ["library.Author", "library.Book"]) == expected
 
 
 def test_the_nearest_is_named():

@@ -20,12 +20,12 @@ from typing import Any, Final, NoReturn
 from django.core.management import BaseCommand
 from django.core.management.color import no_style
 
-from dbroute_panel.cli.text import Piece, cells, columns, encodable, painted
+from dbroute_panel.cli.text import Piece, align_columns, fit_encoding, get_width, paint
 
-CLOSED_PIPE: Final = 141
+CLOSED_PIPE_EXIT_CODE: Final = 141
 """The exit code of a program whose reader has gone (128 + SIGPIPE), as the shell knows it."""
 
-PATIENCE: Final = 0.5
+PROGRESS_DELAY_SECONDS: Final = 0.5
 """Progress is shown of what takes longer, in seconds."""
 
 
@@ -43,19 +43,19 @@ class Console:
         self._encoding: str | None = getattr(self.stdout, "encoding", None)
         self._stderr_encoding: str | None = getattr(self.stderr, "encoding", None)
         self._shown = 0
-        self._next = time.monotonic() + PATIENCE
+        self._next = time.monotonic() + PROGRESS_DELAY_SECONDS
 
-    def line(self, *pieces: Piece) -> None:
+    def print(self, *pieces: Piece) -> None:
         """One line, which begins and ends nothing else."""
-        text = "".join(painted(piece, self.style) for piece in pieces)
-        self._write(encodable(text.rstrip(), self._encoding) + "\n")
+        text = "".join(paint(piece, self.style) for piece in pieces)
+        self._write(fit_encoding(text.rstrip(), self._encoding) + "\n")
 
-    def lines(self, text: str, indent: str = "") -> None:
+    def print_lines(self, text: str, indent: str = "") -> None:
         """A text of several lines, such as a traceback."""
         for line in text.splitlines():
-            self.line(f"{indent}{line}")
+            self.print(f"{indent}{line}")
 
-    def table(
+    def print_table(
         self,
         rows: Sequence[Sequence[Piece]],
         *,
@@ -65,17 +65,17 @@ class Console:
     ) -> None:
         """``rows`` as aligned columns; see ``columns()``."""
         width = None if self.width is None else self.width - len(indent)
-        for line in columns(rows, right=right, flexible=flexible, width=width):
-            self.line(indent, *line)
+        for line in align_columns(rows, right=right, flexible=flexible, width=width):
+            self.print(indent, *line)
 
-    def json(self, value: Any) -> None:
+    def print_json(self, value: Any) -> None:
         """``value`` as JSON that can be read by a person: valid in any encoding, harmless to a terminal."""
         text = json.dumps(value, indent=2, ensure_ascii=False)
-        if encodable(text, self._encoding) != text or not all(map(str.isprintable, text.split("\n"))):
+        if fit_encoding(text, self._encoding) != text or not all(map(str.isprintable, text.split("\n"))):
             text = json.dumps(value, indent=2)
         self._write(text + "\n")
 
-    def bytes(self, pieces: Iterable[bytes]) -> None:
+    def write_bytes(self, pieces: Iterable[bytes]) -> None:
         """UTF-8 as it is, whatever the terminal's own encoding."""
         self.clear()
         raw = getattr(self.stdout, "buffer", None)
@@ -89,30 +89,32 @@ class Console:
             if raw is not None:
                 raw.flush()
         except BrokenPipeError:
-            self.closed()
+            self.exit_on_closed_pipe()
 
     def note(self, text: str, *, always: bool = False) -> None:
         """One line beside the answer, on ``stderr``; with ``-v 0`` only what is said ``always``."""
         if self.verbosity or always:
             self.clear()
-            note = encodable(painted(text, no_style()), self._stderr_encoding)
+            note = fit_encoding(paint(text, no_style()), self._stderr_encoding)
             self.stderr.write(note, style_func=str)
 
-    def progress(self, done: int, total: int | None, what: str) -> None:
+    def show_progress(self, done: int, total: int | None, what: str) -> None:
         """Say how far long work has come: on a terminal only, on one line that is cleared at the end."""
         now = time.monotonic()
         if not self.verbosity or now < self._next or not self.stderr.isatty():
             return
         self._next = now + 0.1
         share = f" {100 * done // total}%" if total else ""
-        text = encodable(f"{done:,}{f' / {total:,}' if total else ''} {what}{share}", self._stderr_encoding)
-        self._raw(f"\r{text}{' ' * (self._shown - cells(text))}")
-        self._shown = cells(text)
+        text = fit_encoding(
+            f"{done:,}{f' / {total:,}' if total else ''} {what}{share}", self._stderr_encoding
+        )
+        self._write_stderr(f"\r{text}{' ' * (self._shown - get_width(text))}")
+        self._shown = get_width(text)
 
     def clear(self) -> None:
         """Take the progress off the terminal."""
         if self._shown:
-            self._raw(f"\r{' ' * self._shown}\r")
+            self._write_stderr(f"\r{' ' * self._shown}\r")
             self._shown = 0
 
     def flush(self) -> None:
@@ -122,23 +124,23 @@ class Console:
             try:
                 self.stdout.flush()
             except BrokenPipeError:
-                self.closed()
+                self.exit_on_closed_pipe()
 
-    def closed(self) -> NoReturn:
+    def exit_on_closed_pipe(self) -> NoReturn:
         """The reader has seen enough: end, without a traceback and without more work."""
         out: Any = self.stdout
         if out._out is sys.stdout:
             # Python flushes it once more at exit, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        raise SystemExit(CLOSED_PIPE)
+        raise SystemExit(CLOSED_PIPE_EXIT_CODE)
 
     def _write(self, text: str) -> None:
         self.clear()
         try:
             self.stdout.write(text, style_func=str, ending="")
         except BrokenPipeError:
-            self.closed()
+            self.exit_on_closed_pipe()
 
-    def _raw(self, text: str) -> None:
+    def _write_stderr(self, text: str) -> None:
         self.stderr.write(text, style_func=str, ending="")
         self.stderr.flush()

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.subcommand import Subcommand, UsageError, add_format, chosen, whole
+from dbroute_panel.cli.subcommand import Subcommand, UsageError, add_format, parse_integer, validate_choice
 from dbroute_panel.cli.text import Piece, Styled
-from dbroute_panel.inspection.arguments import Source, Subject
+from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.question import Answers, Question, ask
 from dbroute_panel.presentation import Chain, ShortNames, detail_of_decision, formatting
 from dbroute_panel.presentation.formatting import full_place
@@ -28,7 +28,7 @@ SENTENCES = {
 }
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=_("library.Book; for allow_migrate also an app."))
     parser.add_argument("action", metavar="ACTION", help=", ".join(Action))
     parser.add_argument("--db", metavar="ALIAS", help=_("allow_migrate: the database it is asked about."))
@@ -49,17 +49,17 @@ def arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = chosen(options["format"], ["text", "json"], _("format"))
-    chosen(options["action"], [action.value for action in Action], _("question"))
-    question = asked(options)
+    output = validate_choice(options["format"], ["text", "json"], _("format"))
+    validate_choice(options["action"], [action.value for action in Action], _("question"))
+    question = build_question(options)
     answers = ask(question)
     if output == "json":
-        console.json(as_json(answers, question.repeat))
+        console.print_json(build_json(answers, question.repeat))
     else:
         show(console, question, answers)
 
 
-def asked(options: dict[str, Any]) -> Question:
+def build_question(options: dict[str, Any]) -> Question:
     """The question that the options put. Raises ``UsageError``."""
     relation = options["action"] == Action.RELATION
     if options["pk"] is not None and options["instance_db"] is None:
@@ -79,22 +79,24 @@ def asked(options: dict[str, Any]) -> Question:
         action=options["action"],
         db=options["db"],
         model_name=options["model_name"],
-        instance=subject(options["instance_db"], options["pk"], needed=relation),
+        instance=build_object_spec(options["instance_db"], options["pk"], needed=relation),
         other_model=options["with"],
-        other=subject(options["with_db"], None, needed=relation),
-        hints=hints(options["hint"]),
-        repeat=whole(options["repeat"], "--repeat", least=1),
+        other=build_object_spec(options["with_db"], None, needed=relation),
+        hints=parse_hints(options["hint"]),
+        repeat=parse_integer(options["repeat"], "--repeat", least=1),
     )
 
 
-def subject(alias: str | None, pk: str | None, *, needed: bool) -> Subject:
+def build_object_spec(alias: str | None, pk: str | None, *, needed: bool) -> ObjectSpec:
     """The object of a hint; a new one where one is needed and no database was named."""
     if alias is None:
-        return Subject(Source.NEW if needed else Source.NONE)
-    return Subject(Source.FROM, alias) if pk is None else Subject(Source.ROW, alias, str(pk))
+        return ObjectSpec(ObjectSource.NEW if needed else ObjectSource.NONE)
+    return (
+        ObjectSpec(ObjectSource.FROM, alias) if pk is None else ObjectSpec(ObjectSource.ROW, alias, str(pk))
+    )
 
 
-def hints(given: list[str]) -> dict[str, Any]:
+def parse_hints(given: list[str]) -> dict[str, Any]:
     """What ``--hint K=JSON`` says, each time it was given. Raises ``UsageError``."""
     found: dict[str, Any] = {}
     for text in given:
@@ -116,47 +118,49 @@ def hints(given: list[str]) -> dict[str, Any]:
     return found
 
 
-def as_json(answers: Answers, repeat: int) -> Any:
+def build_json(answers: Answers, repeat: int) -> Any:
     decision = msgspec.to_builtins(answers.decision)
     if repeat == 1:
         return decision
-    shares = [{"answer": share.answer, "count": share.count} for share in answers.shares]
+    shares = [{"answer": share.answer, "count": share.count} for share in answers.counts]
     return {"decision": decision, "answers": msgspec.to_builtins(shares)}
 
 
 def show(console: Console, question: Question, answers: Answers) -> None:
     decision = answers.decision
     chain = detail_of_decision(decision, ShortNames([step.router for step in decision.steps]))
-    console.line(
-        sentence(question, decision), Styled(formatting.outcome(decision), outcome_role(decision)), "."
+    console.print(
+        format_sentence(question, decision),
+        Styled(formatting.outcome(decision), get_outcome_role(decision)),
+        ".",
     )
-    console.line(chain.decided_by)
+    console.print(chain.decided_by)
     if chain.steps:
-        console.line()
-        console.table(chain_rows(chain), right=[3], flexible=[2], indent="  ")
+        console.print()
+        console.print_table(build_chain_rows(chain), right=[3], flexible=[2], indent="  ")
     for name, value in {**(decision.args or {}), **decision.hints}.items():
         if name not in ("db", "app_label"):  # the sentence has them
             bound = f", _state.db = {value.state_db}" if isinstance(value, InstanceRef) else ""
-            console.line(f"{name} = {formatting.value(value)}{bound}")
+            console.print(f"{name} = {formatting.value(value)}{bound}")
     for step in chain.steps:
         if step.traceback:
-            console.line()
-            console.lines(step.traceback)
+            console.print()
+            console.print_lines(step.traceback)
     if question.repeat > 1:
-        console.line()
-        console.line(_("Asked %(count)d times:") % {"count": question.repeat})
+        console.print()
+        console.print(_("Asked %(count)d times:") % {"count": question.repeat})
         rows: list[list[Piece]] = [
             [
                 Styled(formatting.answer(share.answer), "ERROR" if share.raised else "SUCCESS"),
                 str(share.count),
                 f"{100 * share.count / question.repeat:.1f}%",
             ]
-            for share in answers.shares
+            for share in answers.counts
         ]
-        console.table(rows, right=[1, 2], indent="  ")
+        console.print_table(rows, right=[1, 2], indent="  ")
 
 
-def sentence(question: Question, decision: Decision) -> str:
+def format_sentence(question: Question, decision: Decision) -> str:
     if decision.decided_by is DecidedBy.ERROR:
         return f"{formatting.question(decision)}: "
     names = {"model": decision.model or question.model, "other": question.other_model, "db": question.db}
@@ -169,14 +173,14 @@ def sentence(question: Question, decision: Decision) -> str:
     return str(SENTENCES[decision.action]) % names
 
 
-def outcome_role(decision: Decision) -> str:
+def get_outcome_role(decision: Decision) -> str:
     """Green for a database and for yes, yellow for no, red where there is no answer."""
     if decision.decided_by is DecidedBy.ERROR:
         return "ERROR"
     return "SUCCESS" if decision.answer else "WARNING"
 
 
-def chain_rows(chain: Chain) -> list[list[Piece]]:
+def build_chain_rows(chain: Chain) -> list[list[Piece]]:
     """Router, what became of it, its answer or error, its time, its line."""
     return [
         [
@@ -193,6 +197,6 @@ def chain_rows(chain: Chain) -> list[list[Piece]]:
 SUBCOMMAND = Subcommand(
     name="explain",
     help=gettext_lazy("Ask the routers one question: who says what, and what settles it."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
 )

@@ -11,14 +11,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli import output
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.lookup import find, opened
+from dbroute_panel.cli.lookup import find_trace, open_store
 from dbroute_panel.cli.subcommand import Subcommand, UsageError
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import Trace
 from dbroute_panel.redaction import redacted
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("ids", metavar="ID", nargs="*", help=_("As 'dbroute traces' lists it."))
     parser.add_argument("--all", action="store_true", help=_("Every trace in the store."))
     parser.add_argument("--format", metavar="|".join(FORMATS), default="json", help=_("Of the file."))
@@ -29,20 +29,20 @@ def arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    chosen = output.format_named(options["format"])
+    chosen = output.find_format(options["format"])
     ids: list[str] = list(options["ids"])
     if bool(ids) == bool(options["all"]):
         raise UsageError(_("Give the ids of traces, or --all."))
-    path = output.output(options["output"])
-    with opened() as store:
-        found = list(dict.fromkeys(find(store, str(trace_id)).id for trace_id in ids))
+    path = output.parse_output(options["output"])
+    with open_store() as store:
+        found = list(dict.fromkeys(find_trace(store, str(trace_id)).id for trace_id in ids))
         total = store.count() if options["all"] else len(found)
-        wanted = store.traces() if options["all"] else (find(store, trace_id) for trace_id in found)
-        traces = counted(console, map(redacted, wanted) if options["redact"] else wanted, total)
+        wanted = store.traces() if options["all"] else (find_trace(store, trace_id) for trace_id in found)
+        traces = report_progress(console, map(redacted, wanted) if options["redact"] else wanted, total)
         if path is None:
-            console.bytes(chosen.write(traces))
+            console.write_bytes(chosen.write(traces))
         else:
-            output.write(path, chosen.write(traces))
+            output.write_file(path, chosen.write(traces))
     if path is not None:
         written = ngettext(
             "%(count)d trace written to %(path)s.", "%(count)d traces written to %(path)s.", total
@@ -50,12 +50,12 @@ def run(console: Console, options: dict[str, Any]) -> None:
         console.note(written % {"count": total, "path": path})
 
 
-def counted(console: Console, traces: Iterable[Trace], total: int) -> Iterator[Trace]:
+def report_progress(console: Console, traces: Iterable[Trace], total: int) -> Iterator[Trace]:
     for number, trace in enumerate(traces, 1):
-        console.progress(number, total, _("traces"))
+        console.show_progress(number, total, _("traces"))
         yield trace
 
 
 SUBCOMMAND = Subcommand(
-    name="export", help=gettext_lazy("Write traces to a file."), arguments=arguments, run=run
+    name="export", help=gettext_lazy("Write traces to a file."), arguments=add_arguments, run=run
 )

@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.lookup import opened
-from dbroute_panel.cli.subcommand import DoesNotHold, Subcommand, UsageError, one_line
+from dbroute_panel.cli.lookup import open_store
+from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, UsageError, join_lines
 from dbroute_panel.importing.importer import NotImportedError, UnreadableError, put
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", help=_("As 'dbroute export' wrote it (json, ndjson); '-' is stdin.")
     )
@@ -29,24 +29,24 @@ def arguments(parser: CommandParser) -> None:
 
 def run(console: Console, options: dict[str, Any]) -> None:
     name = str(options["file"])
-    with opened() as store, readable(name) as file:
+    with open_store() as store, open_file(name) as file:
         size = os.fstat(file.fileno()).st_size
         try:
             done = put(
                 file,
                 store,
                 name=name,
-                progress=lambda: console.progress(file.tell() // 1024, size // 1024, "kB"),
+                progress=lambda: console.show_progress(file.tell() // 1024, size // 1024, "kB"),
             )
         except UnreadableError as error:
             raise UsageError(str(error)) from error
         except NotImportedError as error:
-            raise DoesNotHold(str(error)) from error
-    console.line(done.text)
+            raise CheckFailed(str(error)) from error
+    console.print(done.text)
 
 
 @contextmanager
-def readable(name: str) -> Iterator[IO[bytes]]:
+def open_file(name: str) -> Iterator[IO[bytes]]:
     """The file, as one that can be read twice. Raises ``UsageError``."""
     try:
         with sys.stdin.buffer if name == "-" else Path(name).expanduser().open("rb") as file:
@@ -59,13 +59,13 @@ def readable(name: str) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise UsageError(
             _("%(name)s cannot be read: %(error)s.")
-            % {"name": name, "error": one_line(error.strerror or error)}
+            % {"name": name, "error": join_lines(error.strerror or error)}
         ) from error
 
 
 SUBCOMMAND = Subcommand(
     name="import",
     help=gettext_lazy("Put exported traces into this store."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
 )

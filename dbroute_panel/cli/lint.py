@@ -11,16 +11,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.subcommand import DoesNotHold, Subcommand, add_format, chosen
+from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, add_format, validate_choice
 from dbroute_panel.cli.text import Styled
-from dbroute_panel.cli.traces import ROLES
-from dbroute_panel.inspection.lint import StaticFinding, lint
+from dbroute_panel.cli.traces import LEVEL_ROLES
+from dbroute_panel.inspection.lint import StaticFinding, run_lints
 from dbroute_panel.records import Level
 
 LEVELS: Final = [level.value for level in Level]
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     add_format(parser, "text", "json")
     parser.add_argument(
         "--fail-level",
@@ -31,26 +31,28 @@ def arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = chosen(options["format"], ["text", "json"], _("format"))
-    limit = Level(chosen(options["fail_level"], LEVELS, _("level")))
-    found = lint()
+    output = validate_choice(options["format"], ["text", "json"], _("format"))
+    limit = Level(validate_choice(options["fail_level"], LEVELS, _("level")))
+    found = run_lints()
     if output == "json":
-        console.json(msgspec.to_builtins(found))
+        console.print_json(msgspec.to_builtins(found))
     else:
         show(console, found)
-    check(found, limit)
+    check_level(found, limit)
 
 
 def show(console: Console, found: Sequence[StaticFinding]) -> None:
     """What it is and about what, and below it the sentence that says what to do."""
     for finding in found:
-        console.line(Styled(finding.level.value, ROLES[finding.level]), f" {finding.code}: {finding.subject}")
-        console.lines(finding.message, indent="  ")
+        console.print(
+            Styled(finding.level.value, LEVEL_ROLES[finding.level]), f" {finding.code}: {finding.subject}"
+        )
+        console.print_lines(finding.message, indent="  ")
     if not found:
-        console.line(_("Nothing is wrong with the routing, as far as asking the routers tells."))
+        console.print(_("Nothing is wrong with the routing, as far as asking the routers tells."))
 
 
-def check(found: Sequence[StaticFinding], limit: Level) -> None:
+def check_level(found: Sequence[StaticFinding], limit: Level) -> None:
     """Raise ``DoesNotHold`` where there are findings of level ``limit`` and above."""
     count = sum(finding.level.rank >= limit.rank for finding in found)
     if count:
@@ -59,12 +61,12 @@ def check(found: Sequence[StaticFinding], limit: Level) -> None:
             "%(count)d findings of level %(level)s or above; SILENCED_FINDINGS can leave codes out.",
             count,
         )
-        raise DoesNotHold(text % {"count": count, "level": limit})
+        raise CheckFailed(text % {"count": count, "level": limit})
 
 
 SUBCOMMAND = Subcommand(
     name="lint",
     help=gettext_lazy("Ask the routers, and say what is wrong with the routing."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
 )

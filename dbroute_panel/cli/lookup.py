@@ -15,19 +15,19 @@ from typing import Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dbroute_panel.cli.subcommand import DoesNotHold, UsageError
+from dbroute_panel.cli.subcommand import CheckFailed, UsageError
 from dbroute_panel.records import Trace
 from dbroute_panel.stores import Filter, Store, Summary, get_store
 from dbroute_panel.stores.base import EVERYTHING
 
-PAGE: Final = 1000
-SHORTEST: Final = 4
+PAGE_SIZE: Final = 1000
+MIN_ID_DIGITS: Final = 4
 """So many digits of an id are enough to name a trace, if no other begins with them."""
 
 LOGGER: Final = logging.getLogger("dbroute_panel.stores")
 
 
-class Complaints(logging.Handler):
+class ComplaintHandler(logging.Handler):
     """Collects what the stores log, which would be on ``stderr`` with a traceback otherwise."""
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class Complaints(logging.Handler):
 
 
 @contextmanager
-def complaints() -> Iterator[list[str]]:
+def collect_complaints() -> Iterator[list[str]]:
     """The messages of the stores inside the block, as a list that grows."""
-    heard = Complaints()
+    heard = ComplaintHandler()
     propagate, LOGGER.propagate = LOGGER.propagate, False
     LOGGER.addHandler(heard)
     try:
@@ -52,46 +52,46 @@ def complaints() -> Iterator[list[str]]:
 
 
 @contextmanager
-def opened() -> Iterator[Store]:
+def open_store() -> Iterator[Store]:
     """The configured store. Raises ``DoesNotHold`` before or after the block where it cannot be read."""
-    with complaints() as heard:
+    with collect_complaints() as heard:
         store = get_store()
         store.count()
-        raise_first(heard)
+        raise_complaint(heard)
         yield store
-        raise_first(heard)
+        raise_complaint(heard)
 
 
-def raise_first(heard: list[str]) -> None:
+def raise_complaint(heard: list[str]) -> None:
     if heard:
-        raise DoesNotHold(heard[0])
+        raise CheckFailed(heard[0])
 
 
-def all_summaries(store: Store, query: Filter = EVERYTHING) -> Iterator[Summary]:
+def iterate_summaries(store: Store, query: Filter = EVERYTHING) -> Iterator[Summary]:
     """The summaries that ``query`` selects, newest first, a page at a time in memory."""
     offset = 0
-    while page := store.summaries(query, offset=offset, limit=PAGE):
+    while page := store.summaries(query, offset=offset, limit=PAGE_SIZE):
         yield from page
         offset += len(page)
 
 
-def find(store: Store, trace_id: str) -> Trace:
+def find_trace(store: Store, trace_id: str) -> Trace:
     """The trace with this id, or the only one whose id begins so. Raises ``UsageError``."""
     trace_id = trace_id.strip().lower()
     if (trace := store.get(trace_id)) is not None:
         return trace
-    similar = [summary.id for summary in all_summaries(store) if summary.id.startswith(trace_id)]
-    if len(trace_id) >= SHORTEST and len(similar) == 1 and (trace := store.get(similar[0])) is not None:
+    similar = [summary.id for summary in iterate_summaries(store) if summary.id.startswith(trace_id)]
+    if len(trace_id) >= MIN_ID_DIGITS and len(similar) == 1 and (trace := store.get(similar[0])) is not None:
         return trace
-    if len(trace_id) >= SHORTEST and similar:
+    if len(trace_id) >= MIN_ID_DIGITS and similar:
         raise UsageError(
             _("%(count)d traces begin with %(id)r: %(ids)s.")
             % {"count": len(similar), "id": trace_id, "ids": ", ".join(similar[:5])}
         )
-    raise UsageError(_("No trace %(id)r. %(hint)s") % {"id": trace_id, "hint": what_there_is(store)})
+    raise UsageError(_("No trace %(id)r. %(hint)s") % {"id": trace_id, "hint": describe_store(store)})
 
 
-def what_there_is(store: Store) -> str:
+def describe_store(store: Store) -> str:
     count = store.count()
     if not count:
         return _("There are no traces yet: record one with 'manage.py dbroute run -- check'.")

@@ -12,16 +12,23 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli import output
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.subcommand import DoesNotHold, Subcommand, UsageError, add_format, chosen, one_line
-from dbroute_panel.cli.text import Piece, Styled, columns, plain, printable
+from dbroute_panel.cli.subcommand import (
+    CheckFailed,
+    Subcommand,
+    UsageError,
+    add_format,
+    join_lines,
+    validate_choice,
+)
+from dbroute_panel.cli.text import Piece, Styled, align_columns, escape_control, get_text
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.map import RoutingMap, dumps, loads, marks, routing_map
-from dbroute_panel.inspection.map_diff import difference
-from dbroute_panel.inspection.table import as_csv
+from dbroute_panel.inspection.map import RoutingMap, build_map, dump_map, find_marks, load_map
+from dbroute_panel.inspection.map_diff import diff_maps
+from dbroute_panel.inspection.table import dump_csv
 from dbroute_panel.records import Action
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     add_format(parser, "text", "json", "csv")
     parser.add_argument(
         "--output", metavar="F", help=_("Write to this file; '-' is the standard output, as without it.")
@@ -32,12 +39,12 @@ def arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    format_name = chosen(options["format"], WRITERS, _("format"))
-    path = output.output(options["output"])
-    expected = None if options["check"] is None else committed(options["check"])
-    routes = routing_map()
+    format_name = validate_choice(options["format"], WRITERS, _("format"))
+    path = output.parse_output(options["output"])
+    expected = None if options["check"] is None else load_expected(options["check"])
+    routes = build_map()
     if path is not None:
-        output.write(path, [WRITERS[format_name](routes).encode()])
+        output.write_file(path, [WRITERS[format_name](routes).encode()])
         count = len(routes.models)
         console.note(
             ngettext("The map of %(count)d model: %(path)s", "The map of %(count)d models: %(path)s", count)
@@ -46,29 +53,29 @@ def run(console: Console, options: dict[str, Any]) -> None:
     elif expected is None and format_name == "text":
         show(console, routes)
     elif expected is None:
-        console.bytes([WRITERS[format_name](routes).encode()])
+        console.write_bytes([WRITERS[format_name](routes).encode()])
     if expected is not None:
-        check(console, options["check"], expected, routes)
+        check_map(console, options["check"], expected, routes)
 
 
-def committed(name: str) -> RoutingMap:
+def load_expected(name: str) -> RoutingMap:
     """The map in the file ``name``. Raises ``UsageError``."""
     try:
-        return loads(Path(name).expanduser().read_bytes())
+        return load_map(Path(name).expanduser().read_bytes())
     except OSError as error:
         raise UsageError(
             _("%(name)s cannot be read: %(error)s. To make it: dbroute map --format json --output %(name)s")
-            % {"name": name, "error": one_line(error.strerror or error)}
+            % {"name": name, "error": join_lines(error.strerror or error)}
         ) from error
     except AskError as error:
         raise UsageError(f"{name}: {error}") from error
 
 
-def check(console: Console, name: str, expected: RoutingMap, routes: RoutingMap) -> None:
+def check_map(console: Console, name: str, expected: RoutingMap, routes: RoutingMap) -> None:
     """Print how the map differs from the file ``name``. Raises ``DoesNotHold`` if it does."""
-    lines = difference(expected, routes)
+    lines = diff_maps(expected, routes)
     for line in lines:
-        console.line(line)
+        console.print(line)
     if lines:
         message = ngettext(
             "The map is not what %(name)s has: %(count)d difference. "
@@ -77,25 +84,25 @@ def check(console: Console, name: str, expected: RoutingMap, routes: RoutingMap)
             "If they are right, write it anew: dbroute map --format json --output %(name)s",
             len(lines),
         )
-        raise DoesNotHold(message % {"name": name, "count": len(lines)})
+        raise CheckFailed(message % {"name": name, "count": len(lines)})
     console.note(_("The map is what %(name)s has.") % {"name": name})
 
 
 def show(console: Console, routes: RoutingMap) -> None:
     """One model a line; what raised is said below."""
-    console.table(table(routes), flexible=range(4))
-    for line in raised(routes):
-        console.line(Styled(line, "ERROR"))
+    console.print_table(build_rows(routes), flexible=range(4))
+    for line in format_errors(routes):
+        console.print(Styled(line, "ERROR"))
 
 
-def as_text(routes: RoutingMap) -> str:
+def dump_text(routes: RoutingMap) -> str:
     """The same for a file."""
-    lines = ["".join(map(plain, line)).rstrip() for line in columns(table(routes))]
-    return "\n".join([*lines, *map(printable, raised(routes)), ""])
+    lines = ["".join(map(get_text, line)).rstrip() for line in align_columns(build_rows(routes))]
+    return "\n".join([*lines, *map(escape_control, format_errors(routes)), ""])
 
 
-def table(routes: RoutingMap) -> list[list[Piece]]:
-    marked = marks()
+def build_rows(routes: RoutingMap) -> list[list[Piece]]:
+    marked = find_marks()
     heads = (_("model"), _("read from"), _("written to"), _("migrated on"))
     rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
     for label, model in routes.models.items():
@@ -104,15 +111,15 @@ def table(routes: RoutingMap) -> list[list[Piece]]:
         rows.append(
             [
                 f"{label} ({notes})" if notes else label,
-                aliases(model.read, model.errors, Action.READ),
-                aliases(model.write, model.errors, Action.WRITE),
-                aliases(migrated, model.errors, Action.MIGRATE),
+                format_aliases(model.read, model.errors, Action.READ),
+                format_aliases(model.write, model.errors, Action.WRITE),
+                format_aliases(migrated, model.errors, Action.MIGRATE),
             ]
         )
     return rows
 
 
-def raised(routes: RoutingMap) -> Iterator[str]:
+def format_errors(routes: RoutingMap) -> Iterator[str]:
     """One line for each question that ended in an exception."""
     for label, model in routes.models.items():
         for action, error in model.errors.items():
@@ -123,18 +130,18 @@ def raised(routes: RoutingMap) -> Iterator[str]:
             }
 
 
-def aliases(found: list[str], errors: dict[str, str], action: Action) -> Piece:
+def format_aliases(found: list[str], errors: dict[str, str], action: Action) -> Piece:
     text = ", ".join(found)
     if action in errors:
         return Styled(", ".join(filter(None, [text, _("error")])), "ERROR")
     return text or "-"
 
 
-WRITERS = {"text": as_text, "json": dumps, "csv": as_csv}
+WRITERS = {"text": dump_text, "json": dump_map, "csv": dump_csv}
 
 SUBCOMMAND = Subcommand(
     name="map",
     help=gettext_lazy("Ask the routers where every model is read, written and migrated."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
 )

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from dbroute_panel.cli.subcommand import UsageError, chosen, one_line
+from dbroute_panel.cli.subcommand import UsageError, join_lines, validate_choice
 from dbroute_panel.exports import FORMATS, Format
 from dbroute_panel.suggestions import did_you_mean
 
 
-def output(name: str | None) -> Path | None:
+def parse_output(name: str | None) -> Path | None:
     """Where ``--output`` says to write; None is the standard output. Raises ``UsageError``."""
-    return None if name in (None, "-") else writable(str(name))
+    return None if name in (None, "-") else check_writable(str(name))
 
 
-def writable(name: str) -> Path:
+def check_writable(name: str) -> Path:
     """``name`` as a path where a file can be written. Raises ``UsageError``."""
     path = Path(name).expanduser()
     if not name or path.is_dir():
@@ -34,7 +34,7 @@ def writable(name: str) -> Path:
     return path
 
 
-def write(path: Path, pieces: Iterable[bytes]) -> None:
+def write_file(path: Path, pieces: Iterable[bytes]) -> None:
     """
     Write ``pieces`` to ``path``; an error on the way leaves what was there. Raises ``UsageError``.
 
@@ -46,7 +46,7 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
                 device.writelines(pieces)
             return
         target = path.resolve()
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_read_umask()
         descriptor, new = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -59,16 +59,16 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
     except OSError as error:
         raise UsageError(
             _("%(path)s cannot be written: %(error)s.")
-            % {"path": path, "error": one_line(error.strerror or error)}
+            % {"path": path, "error": join_lines(error.strerror or error)}
         ) from error
 
 
-def format_named(name: str) -> Format:
+def find_format(name: str) -> Format:
     """The export format with this name. Raises ``UsageError``."""
-    return FORMATS[chosen(name, FORMATS, _("export format"))]
+    return FORMATS[validate_choice(name, FORMATS, _("export format"))]
 
 
-def format_of(path: Path) -> Format:
+def guess_format(path: Path) -> Format:
     """The export format that the end of a file's name asks for. Raises ``UsageError``."""
     extensions = {f".{known.extension}": known for known in FORMATS.values()}
     ends = [extension for extension in extensions if path.name.lower().endswith(extension)]
@@ -80,7 +80,7 @@ def format_of(path: Path) -> Format:
     )
 
 
-def _umask() -> int:
+def _read_umask() -> int:
     """What a new file's mode lacks. It can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)

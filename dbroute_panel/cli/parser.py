@@ -14,11 +14,11 @@ from typing import Any, cast
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 from django.utils.translation import gettext as _
 
-from dbroute_panel.cli.subcommand import Subcommand, UsageError, chosen
+from dbroute_panel.cli.subcommand import Subcommand, UsageError, validate_choice
 from dbroute_panel.suggestions import did_you_mean
 
 
-class WrongArguments(UsageError):
+class ArgumentsError(UsageError):
     """The arguments cannot be read. Django parses them before it is ready to print an error."""
 
 
@@ -32,11 +32,11 @@ class Parser(CommandParser):
     subparsers: Any
 
     @classmethod
-    def adopt(cls, parser: CommandParser) -> Parser:
+    def convert(cls, parser: CommandParser) -> Parser:
         parser.__class__ = cls
         return cast("Parser", parser)
 
-    def add(self, subcommands: dict[str, Subcommand]) -> None:
+    def add_subcommands(self, subcommands: dict[str, Subcommand]) -> None:
         """A parser for each of ``subcommands``, with Django's own options as well."""
         own = [action for action in self._actions if action.dest != "help"]
         self.subparsers = self.add_subparsers(dest="subcommand", metavar="subcommand", title=_("subcommands"))
@@ -59,29 +59,29 @@ class Parser(CommandParser):
     ) -> argparse.Namespace:
         found, unknown = self.parse_known_args(args, namespace)
         if found.no_color and found.force_color:
-            raise WrongArguments(_("--no-color and --force-color cannot be used together."))
+            raise ArgumentsError(_("--no-color and --force-color cannot be used together."))
         if unknown:
-            self._unknown(unknown[0], getattr(found, "subcommand", None))
+            self._reject_unknown(unknown[0], getattr(found, "subcommand", None))
         return found
 
     def error(self, message: str) -> Any:
         """What argparse found; its messages are fragments."""
         text = f"{message[:1].upper()}{message[1:]}"
-        raise WrongArguments(_("%(error)s; see '%(prog)s --help'.") % {"error": text, "prog": self.prog})
+        raise ArgumentsError(_("%(error)s; see '%(prog)s --help'.") % {"error": text, "prog": self.prog})
 
-    def _unknown(self, given: str, subcommand: str | None) -> None:
+    def _reject_unknown(self, given: str, subcommand: str | None) -> None:
         parser = self.subparsers.choices.get(subcommand, self)
         if given.startswith("-"):
             options = [name for name in parser._option_string_actions if name.startswith("--")]
             name = given.partition("=")[0]
             hint = did_you_mean(name, options)
-            raise WrongArguments(_("No option %(name)r. %(hint)s") % {"name": name, "hint": hint})
+            raise ArgumentsError(_("No option %(name)r. %(hint)s") % {"name": name, "hint": hint})
         parser.error(_("%(given)r is one argument too many") % {"given": given})
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and action.choices is not None:
             try:
-                chosen(value, action.choices, _("subcommand"))
+                validate_choice(value, action.choices, _("subcommand"))
             except UsageError as error:
-                raise WrongArguments(str(error)) from None
+                raise ArgumentsError(str(error)) from None
         super()._check_value(action, value)

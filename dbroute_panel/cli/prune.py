@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.lookup import all_summaries, opened
-from dbroute_panel.cli.subcommand import Subcommand, UsageError, whole
+from dbroute_panel.cli.lookup import iterate_summaries, open_store
+from dbroute_panel.cli.subcommand import Subcommand, UsageError, parse_integer
 
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--keep", metavar="N", help=_("Delete all but the N newest; 0 deletes all."))
     parser.add_argument("--older-than", metavar="7d", help=_("Delete what is older: 30m, 12h, 7d, 2w."))
 
@@ -25,22 +25,22 @@ def arguments(parser: CommandParser) -> None:
 def run(console: Console, options: dict[str, Any]) -> None:
     if options["keep"] is None and options["older_than"] is None:
         raise UsageError(_("Say what shall go: --keep N, --older-than 7d, or both."))
-    keep = None if options["keep"] is None else whole(options["keep"], "--keep", least=0)
-    before = None if options["older_than"] is None else datetime.now(UTC) - age(options["older_than"])
-    with opened() as store:
+    keep = None if options["keep"] is None else parse_integer(options["keep"], "--keep", least=0)
+    before = None if options["older_than"] is None else datetime.now(UTC) - parse_age(options["older_than"])
+    with open_store() as store:
         gone = [
             summary.id
-            for number, summary in enumerate(all_summaries(store))
+            for number, summary in enumerate(iterate_summaries(store))
             if (keep is not None and number >= keep)
             or (before is not None and datetime.fromisoformat(summary.started_at) < before)
         ]
         deleted = store.delete(gone) if gone else 0
         left = store.count()
     text = ngettext("%(count)d trace deleted", "%(count)d traces deleted", deleted) % {"count": deleted}
-    console.line(_("%(deleted)s, %(left)d left.") % {"deleted": text, "left": left})
+    console.print(_("%(deleted)s, %(left)d left.") % {"deleted": text, "left": left})
 
 
-def age(text: str) -> timedelta:
+def parse_age(text: str) -> timedelta:
     """``7d`` as a duration. Raises ``UsageError``."""
     match = re.fullmatch(r"(\d{1,9})([smhdw])", str(text).strip().lower(), re.ASCII)
     if match is not None:
@@ -56,4 +56,4 @@ def age(text: str) -> timedelta:
     )
 
 
-SUBCOMMAND = Subcommand(name="prune", help=gettext_lazy("Delete traces."), arguments=arguments, run=run)
+SUBCOMMAND = Subcommand(name="prune", help=gettext_lazy("Delete traces."), arguments=add_arguments, run=run)

@@ -13,15 +13,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.lookup import find, opened
+from dbroute_panel.cli.lookup import find_trace, open_store
 from dbroute_panel.cli.subcommand import (
-    DoesNotHold,
+    CheckFailed,
     Subcommand,
     UsageError,
     add_format,
-    chosen,
-    one_line,
-    whole,
+    join_lines,
+    parse_integer,
+    validate_choice,
 )
 from dbroute_panel.cli.text import Piece, Styled
 from dbroute_panel.importing.reader import ReadError, read
@@ -29,11 +29,11 @@ from dbroute_panel.inspection.replay import Change, Replay, replay
 from dbroute_panel.presentation import formatting
 from dbroute_panel.records import Trace
 
-PLACES: Final = 5
+MAX_CALLSITES: Final = 5
 """So many callsites of a change are listed."""
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "sources",
         metavar="FILE|ID",
@@ -52,18 +52,18 @@ def arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = chosen(options["format"], ["text", "json"], _("format"))
-    repeat = whole(options["repeat"], "--repeat", least=1)
-    with opened() as store:
-        sources = [source(str(name), store) for name in options["sources"]]
+    output = validate_choice(options["format"], ["text", "json"], _("format"))
+    repeat = parse_integer(options["repeat"], "--repeat", least=1)
+    with open_store() as store:
+        sources = [find_source(str(name), store) for name in options["sources"]]
     found = replay(
-        traces(sources),
+        read_traces(sources),
         routers=options["routers"],
         repeat=repeat,
-        progress=lambda asked: console.progress(asked, None, _("decisions")),
+        progress=lambda asked: console.show_progress(asked, None, _("decisions")),
     )
     if output == "json":
-        console.json(msgspec.to_builtins(found))
+        console.print_json(msgspec.to_builtins(found))
     else:
         show(console, found)
     if options["fail_on_change"] and found.changed:
@@ -72,10 +72,10 @@ def run(console: Console, options: dict[str, Any]) -> None:
             "%(changed)d of %(asked)d decisions would change.",
             found.changed,
         )
-        raise DoesNotHold(message % {"changed": found.changed, "asked": found.asked})
+        raise CheckFailed(message % {"changed": found.changed, "asked": found.asked})
 
 
-def source(name: str, store: Any) -> Path | Trace | None:
+def find_source(name: str, store: Any) -> Path | Trace | None:
     """The file or the trace that ``name`` names; None for stdin. Raises ``UsageError``."""
     if name == "-":
         return None
@@ -84,10 +84,10 @@ def source(name: str, store: Any) -> Path | Trace | None:
         return path
     if path.suffix or len(path.parts) > 1 or path.exists():
         raise UsageError(_("There is no file %(name)r.") % {"name": name})
-    return find(store, name)
+    return find_trace(store, name)
 
 
-def traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
+def read_traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
     """One at a time, of files of any size. Raises ``UsageError``."""
     for found in sources:
         if isinstance(found, Trace):
@@ -100,14 +100,14 @@ def traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
                 with found.open("rb") as file:
                     yield from read(file)
         except OSError as error:
-            raise UsageError(f"{found or 'stdin'}: {one_line(error.strerror or error)}") from error
+            raise UsageError(f"{found or 'stdin'}: {join_lines(error.strerror or error)}") from error
         except ReadError as error:
             raise UsageError(f"{found or 'stdin'}: {error}") from error
 
 
 def show(console: Console, found: Replay) -> None:
     counts = {name: getattr(found, name) for name in ("asked", "same", "changed", "not_replayable")}
-    console.line(
+    console.print(
         ngettext(
             "%(asked)d decision asked again: %(same)d the same, ",
             "%(asked)d decisions asked again: %(same)d the same, ",
@@ -118,32 +118,32 @@ def show(console: Console, found: Replay) -> None:
         _(", %(not_replayable)d not replayable.") % counts,
     )
     if found.changes:
-        console.line()
+        console.print()
         heads = ("", _("model"), _("question"), _("was"), _("would be"), _("where"))
         rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
         for change in found.changes:
-            rows += change_rows(change)
-        console.table(rows, right=[0], flexible=[1, 4, 5])
+            rows += build_change_rows(change)
+        console.print_table(rows, right=[0], flexible=[1, 4, 5])
     for note in found.notes:
-        console.line()
-        console.line(note)
+        console.print()
+        console.print(note)
     if found.reasons:
-        console.line()
-        console.line(_("Not replayable:"))
-        console.table(
+        console.print()
+        console.print(_("Not replayable:"))
+        console.print_table(
             [[str(reason.count), reason.reason] for reason in found.reasons], right=[0], indent="  "
         )
 
 
-def change_rows(change: Change) -> Iterator[list[Piece]]:
+def build_change_rows(change: Change) -> Iterator[list[Piece]]:
     """One line for the change, with its first callsite, and one for each further callsite."""
     to = change.to if isinstance(change.to, list) else [change.to]
     question = f"{change.action} ({change.db})" if isinstance(change.db, str) else str(change.action)
     several = len(change.callsites) > 1
     places = [f"{place} ×{n}" if several and n > 1 else place for place, n in change.callsites.items()]
-    if len(places) > PLACES + 1:
-        more = len(places) - PLACES
-        places = [*places[:PLACES], _("and %(count)d more places") % {"count": more}]
+    if len(places) > MAX_CALLSITES + 1:
+        more = len(places) - MAX_CALLSITES
+        places = [*places[:MAX_CALLSITES], _("and %(count)d more places") % {"count": more}]
     yield [
         f"{change.count}×",
         change.model or "?",
@@ -159,6 +159,6 @@ def change_rows(change: Change) -> Iterator[list[Piece]]:
 SUBCOMMAND = Subcommand(
     name="replay",
     help=gettext_lazy("Ask today's routers, or others, every recorded question again."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
 )

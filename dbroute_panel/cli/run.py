@@ -19,14 +19,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli import output
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.lookup import complaints
-from dbroute_panel.cli.subcommand import DoesNotHold, Subcommand, UsageError, chosen
+from dbroute_panel.cli.lookup import collect_complaints
+from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, UsageError, validate_choice
 from dbroute_panel.recording import trace
 from dbroute_panel.records import Trace
 from dbroute_panel.stores import MemoryStore, get_store
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--export", metavar="F", help=_("Also write the trace to this file, in the format of its name.")
     )
@@ -39,37 +39,37 @@ def run(console: Console, options: dict[str, Any]) -> None:
     words = [str(word) for word in options["command"]]
     if words[:1] == ["--"]:  # argparse leaves it there
         del words[0]
-    check(words)
-    path = None if options["export"] is None else output.writable(options["export"])
+    check_command(words)
+    path = None if options["export"] is None else output.check_writable(options["export"])
     if path is not None:
-        output.format_of(path)
+        output.guess_format(path)
     raised: BaseException | None = None
-    with complaints() as heard:
+    with collect_complaints() as heard:
         traced = trace(shlex.join(words), kind="command")
         try:
             with traced:
-                call(console, words)
+                call_traced(console, words)
         except BaseException as error:  # noqa: BLE001 - raised again once the trace is safe
             raised = error
     try:
         if path is not None:
-            output.write(path, output.format_of(path).write([traced.document]))
-        said(console, traced, heard)
+            output.write_file(path, output.guess_format(path).write([traced.document]))
+        report_trace(console, traced, heard)
     except UsageError as error:
         # What the command says about itself comes first.
         if raised is None or (isinstance(raised, SystemExit) and not raised.code):
-            raise DoesNotHold(str(error)) from error
+            raise CheckFailed(str(error)) from error
         console.note(str(error), always=True)
     if raised is not None:
         raise raised
 
 
-def check(words: list[str]) -> None:
+def check_command(words: list[str]) -> None:
     """Raises ``UsageError`` where this is no command that can be run."""
     if not words:
         example = "dbroute run -- migrate --database=primary"
         raise UsageError(_("Which command? For example: %(example)s") % {"example": example})
-    chosen(words[0], get_commands(), _("command"))
+    validate_choice(words[0], get_commands(), _("command"))
     module = os.environ.get("DJANGO_SETTINGS_MODULE")
     for place, word in enumerate(words[1:], 1):
         name, sign, value = word.partition("=")
@@ -78,7 +78,7 @@ def check(words: list[str]) -> None:
             raise UsageError(_("The settings are loaded already: give --settings before the '--'."))
 
 
-def call(console: Console, words: list[str]) -> None:
+def call_traced(console: Console, words: list[str]) -> None:
     name, *rest = words
     if not console.from_command_line:
         out: Any = console.stdout
@@ -95,7 +95,7 @@ def call(console: Console, words: list[str]) -> None:
         sys.exit(1)
 
 
-def said(console: Console, traced: trace, heard: list[str]) -> None:
+def report_trace(console: Console, traced: trace, heard: list[str]) -> None:
     """Say where the trace is: on a terminal, or with ``-v 2``. Say in any case that it is lost."""
     if heard:
         console.note(heard[0], always=True)
@@ -104,10 +104,10 @@ def said(console: Console, traced: trace, heard: list[str]) -> None:
     elif console.from_command_line and isinstance(get_store(), MemoryStore):
         console.note(_("The trace ends with this process, because the store is a MemoryStore: use --export."))
     elif console.verbosity > 1 or console.stderr.isatty():
-        console.note(summary(traced.document))
+        console.note(format_summary(traced.document))
 
 
-def summary(document: Trace) -> str:
+def format_summary(document: Trace) -> str:
     queries, decisions = len(document.queries), len(document.decisions)
     return _("%(queries)s, %(decisions)s: dbroute show %(id)s") % {
         "queries": ngettext("%(count)d query", "%(count)d queries", queries) % {"count": queries},
@@ -119,7 +119,7 @@ def summary(document: Trace) -> str:
 SUBCOMMAND = Subcommand(
     name="run",
     help=gettext_lazy("Run another management command under a trace."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
-    untouched=True,
+    propagates_errors=True,
 )

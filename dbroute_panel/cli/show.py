@@ -9,55 +9,56 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.explain import chain_rows
-from dbroute_panel.cli.lookup import find, opened
-from dbroute_panel.cli.subcommand import Subcommand, add_format, chosen
+from dbroute_panel.cli.explain import build_chain_rows
+from dbroute_panel.cli.lookup import find_trace, open_store
+from dbroute_panel.cli.subcommand import Subcommand, add_format, validate_choice
 from dbroute_panel.cli.text import Piece, Styled
-from dbroute_panel.cli.traces import ROLES, local_time
+from dbroute_panel.cli.traces import LEVEL_ROLES, format_local_time
 from dbroute_panel.presentation import Detail, Index, Listing, Row, Totals, Wanted, detail_of, totals_of
 from dbroute_panel.presentation.formatting import called_from
 from dbroute_panel.records import Trace
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("id", metavar="ID", help=_("As 'dbroute traces' lists it."))
     add_format(parser, "text", "json")
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = chosen(options["format"], ["text", "json"], _("format"))
-    with opened() as store:
-        trace = find(store, str(options["id"]))
+    output = validate_choice(options["format"], ["text", "json"], _("format"))
+    with open_store() as store:
+        trace = find_trace(store, str(options["id"]))
     if output == "json":
-        console.json(trace.to_dict())
+        console.print_json(trace.to_dict())
         return
     index = Index(trace)
-    headline(console, trace, totals_of(trace, index.palette))
+    show_headline(console, trace, totals_of(trace, index.palette))
     for finding in trace.findings:
         events = ", ".join(f"#{number}" for number in finding.events)
         where = f" ({events})" if events else ""
-        console.line(
-            Styled(finding.level.value, ROLES[finding.level]), f" {finding.code}: {finding.message}{where}"
+        console.print(
+            Styled(finding.level.value, LEVEL_ROLES[finding.level]),
+            f" {finding.code}: {finding.message}{where}",
         )
     listing = Listing(index, Wanted(questions=True))
     pages = listing.page().pages
     rows = [row for number in range(1, pages + 1) for row in listing.page(number).rows]
     if rows and console.verbosity < 2:
-        console.line()
-        console.table([heads(), *map(cells, rows)], right=[0, 1, 5], flexible=[2, 3, 4])
+        console.print()
+        console.print_table([build_heads(), *map(build_cells, rows)], right=[0, 1, 5], flexible=[2, 3, 4])
     elif rows:
         for row in rows:
-            console.line()
-            console.table([cells(row)], flexible=[2, 3, 4])
-            opened_row(console, detail_of(index, index.events[row.id], format_sql=False))
+            console.print()
+            console.print_table([build_cells(row)], flexible=[2, 3, 4])
+            show_detail(console, detail_of(index, index.events[row.id], format_sql=False))
 
 
-def headline(console: Console, trace: Trace, totals: Totals) -> None:
+def show_headline(console: Console, trace: Trace, totals: Totals) -> None:
     request = trace.request
     title = f"{request.method} {request.path}" if request else trace.name
-    console.line(Styled(title, "MIGRATE_HEADING"), f"  {trace.kind} {trace.id}")
+    console.print(Styled(title, "MIGRATE_HEADING"), f"  {trace.kind} {trace.id}")
     facts = [
-        local_time(trace.started_at),
+        format_local_time(trace.started_at),
         f"{trace.duration_us / 1000:,.1f} ms",
         ngettext("%(count)d query", "%(count)d queries", totals.queries) % {"count": totals.queries},
         ngettext("%(count)d decision", "%(count)d decisions", totals.decisions) % {"count": totals.decisions},
@@ -69,7 +70,7 @@ def headline(console: Console, trace: Trace, totals: Totals) -> None:
             ngettext("%(count)d event was not kept", "%(count)d events were not kept", totals.dropped)
             % {"count": totals.dropped}
         )
-    console.line(" · ".join(facts))
+    console.print(" · ".join(facts))
     shares: list[list[Piece]] = [
         [
             share.database.alias,
@@ -83,18 +84,18 @@ def headline(console: Console, trace: Trace, totals: Totals) -> None:
         for share in totals.shares
     ]
     if shares:
-        console.line()
-        console.table(shares, right=[1, 2], indent="  ")
+        console.print()
+        console.print_table(shares, right=[1, 2], indent="  ")
 
 
-def heads() -> list[Piece]:
+def build_heads() -> list[Piece]:
     return [
         Styled(head, "MIGRATE_LABEL")
         for head in ("#", _("at ms"), _("database"), _("why"), _("what"), _("ms"), _("where"))
     ]
 
 
-def cells(row: Row) -> list[Piece]:
+def build_cells(row: Row) -> list[Piece]:
     """One event. A question shows its outcome where a query shows its database."""
     database = row.database.alias if row.database else row.outcome
     return [
@@ -108,31 +109,31 @@ def cells(row: Row) -> list[Piece]:
     ]
 
 
-def opened_row(console: Console, detail: Detail) -> None:
+def show_detail(console: Console, detail: Detail) -> None:
     """Everything about one event, as the page shows it when it is opened."""
     indent = " " * 6
     if detail.sentence:
-        console.line(indent, detail.sentence)
+        console.print(indent, detail.sentence)
     if detail.chain is not None:
-        console.line(indent, detail.chain.decided_by)
-        console.table(chain_rows(detail.chain), right=[3], flexible=[2], indent=f"{indent}  ")
+        console.print(indent, detail.chain.decided_by)
+        console.print_table(build_chain_rows(detail.chain), right=[3], flexible=[2], indent=f"{indent}  ")
         for fact in (*detail.chain.arguments, *detail.chain.hints):
-            console.line(f"{indent}{fact.name} = {fact.value}", f" ({fact.note})" if fact.note else "")
+            console.print(f"{indent}{fact.name} = {fact.value}", f" ({fact.note})" if fact.note else "")
     if detail.statement:
-        console.line(indent, Styled(detail.statement, "SQL_KEYWORD"))
+        console.print(indent, Styled(detail.statement, "SQL_KEYWORD"))
     for value in detail.params:
-        console.line(f"{indent}  {value}")
+        console.print(f"{indent}  {value}")
     if detail.error:
-        console.line(indent, Styled(detail.error, "ERROR"))
+        console.print(indent, Styled(detail.error, "ERROR"))
     if detail.raised_at is not None:
-        console.line(f"{indent}{_('raised in Django')}: {detail.origin} {detail.raised_at.function}")
+        console.print(f"{indent}{_('raised in Django')}: {detail.origin} {detail.raised_at.function}")
     if detail.site is not None:
-        console.line(f"{indent}{called_from(detail.site)}")
+        console.print(f"{indent}{called_from(detail.site)}")
 
 
 SUBCOMMAND = Subcommand(
     name="show",
     help=gettext_lazy("Show one trace; with -v 2 every event in full."),
-    arguments=arguments,
+    arguments=add_arguments,
     run=run,
 )

@@ -30,29 +30,29 @@ class Subcommand(msgspec.Struct, frozen=True, kw_only=True):
     help: Any
     arguments: Callable[[CommandParser], None]
     run: Callable[[Console, dict[str, Any]], None]
-    untouched: bool = False
+    propagates_errors: bool = False
 
 
 class UsageError(CommandError):
     """A wrong argument, or input that cannot be read."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message), returncode=2)
+        super().__init__(join_lines(message), returncode=2)
 
 
-class DoesNotHold(CommandError):
+class CheckFailed(CommandError):
     """The answer is no, or what was to be done could not be done."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message), returncode=1)
+        super().__init__(join_lines(message), returncode=1)
 
 
-def one_line(message: object) -> str:
+def join_lines(message: object) -> str:
     """``message`` without line ends: databases like to put several into theirs."""
     return " ".join(str(message).split())
 
 
-def chosen(value: str, valid: Iterable[str], what: str) -> str:
+def validate_choice(value: str, valid: Iterable[str], what: str) -> str:
     """``value`` where it is one of ``valid``. Raises ``UsageError``; ``what`` is what it names ("format")."""
     names = list(valid)
     if value in names:
@@ -63,7 +63,7 @@ def chosen(value: str, valid: Iterable[str], what: str) -> str:
     )
 
 
-def whole(value: Any, option: str, *, least: int) -> int:
+def parse_integer(value: Any, option: str, *, least: int) -> int:
     """``value`` as a whole number of at least ``least``. Raises ``UsageError``."""
     try:
         number = int(value)

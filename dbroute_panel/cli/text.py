@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 from django.core.management.color import Style
 
-NARROWEST: Final = 12
+MIN_COLUMN_WIDTH: Final = 12
 """A column that is cut to fit the terminal keeps at least so many characters."""
 
-PLAIN: Final = str.maketrans({"…": "...", "→": "->", "×": "x", "·": "-", "“": '"', "”": '"'})
+ASCII_SUBSTITUTES: Final = str.maketrans({"…": "...", "→": "->", "×": "x", "·": "-", "“": '"', "”": '"'})
 """What our own texts have that an encoding may lack."""
 
 
@@ -30,7 +30,7 @@ class Styled(NamedTuple):
 Piece = str | Styled
 
 
-def printable(text: str) -> str:
+def escape_control(text: str) -> str:
     """``text`` on one line, with everything a terminal might obey as an escape sequence."""
     if text.isprintable():
         return text
@@ -40,18 +40,18 @@ def printable(text: str) -> str:
     )
 
 
-def encodable(text: str, encoding: str | None) -> str:
+def fit_encoding(text: str, encoding: str | None) -> str:
     """``text`` without what ``encoding`` cannot show, which is written in other signs or as an escape."""
     if not encoding:
         return text
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+        return text.translate(ASCII_SUBSTITUTES).encode(encoding, "backslashreplace").decode(encoding)
     return text
 
 
-def cells(text: str) -> int:
+def get_width(text: str) -> int:
     """How many columns of a terminal ``text`` takes."""
     if text.isascii():
         return len(text)
@@ -61,32 +61,32 @@ def cells(text: str) -> int:
     )
 
 
-def cut(text: str, width: int) -> str:
+def truncate(text: str, width: int) -> str:
     """``text`` in at most ``width`` columns."""
-    if cells(text) <= width:
+    if get_width(text) <= width:
         return text
     kept, room = "", width - 1
     for char in text:
-        room -= cells(char)
+        room -= get_width(char)
         if room < 0:
             break
         kept += char
     return f"{kept}…"
 
 
-def painted(piece: Piece, style: Style) -> str:
+def paint(piece: Piece, style: Style) -> str:
     """``piece`` as it is written."""
     if isinstance(piece, Styled):
-        text = printable(piece.text)
+        text = escape_control(piece.text)
         return str(getattr(style, piece.role)(text)) if text else ""
-    return printable(piece)
+    return escape_control(piece)
 
 
-def plain(piece: Piece) -> str:
+def get_text(piece: Piece) -> str:
     return piece.text if isinstance(piece, Styled) else piece
 
 
-def columns(
+def align_columns(
     rows: Sequence[Sequence[Piece]],
     *,
     right: Sequence[int] = (),
@@ -99,16 +99,16 @@ def columns(
     ``right``: the numbers of the columns that are set flush right. ``width``: cut the columns that are
     ``flexible`` to fit it, the widest first; None (a pipe) cuts nothing.
     """
-    texts = [[printable(plain(piece)) for piece in row] for row in rows]
+    texts = [[escape_control(get_text(piece)) for piece in row] for row in rows]
     count = max(map(len, texts), default=0)
-    widths = [max(cells(row[n]) for row in texts if n < len(row)) for n in range(count)]
+    widths = [max(get_width(row[n]) for row in texts if n < len(row)) for n in range(count)]
     if width is not None:
-        _fit(widths, [n for n in flexible if n < count], width - 2 * (count - 1))
+        _shrink_columns(widths, [n for n in flexible if n < count], width - 2 * (count - 1))
     for row, shown in zip(rows, texts, strict=True):
         line: list[Piece] = []
         for n, (piece, whole) in enumerate(zip(row, shown, strict=True)):
-            text = cut(whole, widths[n])
-            space = " " * (widths[n] - cells(text))
+            text = truncate(whole, widths[n])
+            space = " " * (widths[n] - get_width(text))
             last = n == len(row) - 1
             line += [
                 space if n in right else "",
@@ -118,9 +118,9 @@ def columns(
         yield line
 
 
-def _fit(widths: list[int], flexible: list[int], room: int) -> None:
+def _shrink_columns(widths: list[int], flexible: list[int], room: int) -> None:
     while sum(widths) > room and flexible:
         widest = max(flexible, key=lambda n: widths[n])
-        if widths[widest] <= NARROWEST:
+        if widths[widest] <= MIN_COLUMN_WIDTH:
             return
         widths[widest] -= 1

@@ -14,22 +14,22 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import findings
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.lookup import opened, what_there_is
-from dbroute_panel.cli.subcommand import Subcommand, add_format, chosen, whole
+from dbroute_panel.cli.lookup import describe_store, open_store
+from dbroute_panel.cli.subcommand import Subcommand, add_format, parse_integer, validate_choice
 from dbroute_panel.cli.text import Piece, Styled
 from dbroute_panel.records import Level
 from dbroute_panel.stores import Filter, Store, Summary
 
-IN_JSON = (
+JSON_FIELDS = (
     *("schema", "id", "name", "kind", "started_at", "duration_us", "request", "databases", "routers"),
     *("findings", "dropped", "session_writes", "queries", "decisions", "aliases"),
 )
 """The trace without its events, and the counts that stand for them."""
 
-ROLES = {Level.INFO: "SQL_FIELD", Level.WARNING: "WARNING", Level.ERROR: "ERROR"}
+LEVEL_ROLES = {Level.INFO: "SQL_FIELD", Level.WARNING: "WARNING", Level.ERROR: "ERROR"}
 
 
-def arguments(parser: CommandParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--limit", metavar="N", default=20, help=_("At most N, the newest first (20)."))
     parser.add_argument("--path", metavar="P", help=_("Whose path or name contains P."))
     parser.add_argument("--alias", metavar="A", help=_("With queries on this database."))
@@ -38,36 +38,36 @@ def arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = chosen(options["format"], ["text", "json"], _("format"))
-    limit = whole(options["limit"], "--limit", least=1)
+    output = validate_choice(options["format"], ["text", "json"], _("format"))
+    limit = parse_integer(options["limit"], "--limit", least=1)
     query = Filter(path=options["path"], alias=options["alias"], finding=options["finding"])
-    with opened() as store:
+    with open_store() as store:
         found = store.summaries(query, limit=limit)
         total = store.count(query)
         if not found and query.alias is not None:
-            chosen(query.alias, known_aliases(store), _("database"))
+            validate_choice(query.alias, find_aliases(store), _("database"))
         if not found and query.finding is not None:
-            chosen(query.finding, findings.codes() | store.codes(), _("finding"))
-        empty = what_there_is(store)
+            validate_choice(query.finding, findings.codes() | store.codes(), _("finding"))
+        empty = describe_store(store)
         others = store.count()
     if output == "json":
-        console.json([as_json(summary) for summary in found])
+        console.print_json([build_json(summary) for summary in found])
     elif found:
         show(console, found, total)
     else:
         none = ngettext("The only trace does not match.", "None of the %(count)d traces matches.", others)
-        console.line(none % {"count": others} if others else empty)
+        console.print(none % {"count": others} if others else empty)
 
 
-def known_aliases(store: Store) -> set[str]:
+def find_aliases(store: Store) -> set[str]:
     """Those of the settings, and those of the traces: one that was imported may have others."""
     recorded = store.summaries(limit=1000)
     return {*settings.DATABASES, *(alias for summary in recorded for alias in summary.databases)}
 
 
-def as_json(summary: Summary) -> Any:
+def build_json(summary: Summary) -> Any:
     plain = msgspec.to_builtins(summary)
-    return {name: plain[name] for name in IN_JSON}
+    return {name: plain[name] for name in JSON_FIELDS}
 
 
 def show(console: Console, found: list[Summary], total: int) -> None:
@@ -82,29 +82,29 @@ def show(console: Console, found: list[Summary], total: int) -> None:
         _("databases"),
     )
     rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
-    rows += [row(summary) for summary in found]
-    console.table(rows, right=[3, 4], flexible=[6, 7])
+    rows += [build_row(summary) for summary in found]
+    console.print_table(rows, right=[3, 4], flexible=[6, 7])
     if total > len(found):
         more = ngettext("… and %(count)d more.", "… and %(count)d more.", total - len(found))
-        console.line(more % {"count": total - len(found)})
+        console.print(more % {"count": total - len(found)})
 
 
-def row(summary: Summary) -> list[Piece]:
+def build_row(summary: Summary) -> list[Piece]:
     request = summary.request
     worst = max((finding.level for finding in summary.findings), key=lambda level: level.rank, default=None)
     return [
         summary.id[:8],
-        local_time(summary.started_at),
-        status(summary),
+        format_local_time(summary.started_at),
+        format_status(summary),
         str(summary.queries),
         f"{summary.duration_us / 1000:,.1f}",
-        Styled(str(len(summary.findings)), ROLES[worst]) if worst else "",
+        Styled(str(len(summary.findings)), LEVEL_ROLES[worst]) if worst else "",
         f"{request.method} {request.path}" if request else summary.name,
         ", ".join(f"{alias} {count}" for alias, count in summary.aliases.items()),
     ]
 
 
-def status(summary: Summary) -> Piece:
+def format_status(summary: Summary) -> Piece:
     """The status of a response; what it is, where it is none."""
     if summary.request is None:
         return summary.kind
@@ -112,12 +112,12 @@ def status(summary: Summary) -> Piece:
     return Styled(str(code), "ERROR") if code is None or code >= 500 else str(code)
 
 
-def local_time(moment: str) -> str:
+def format_local_time(moment: str) -> str:
     """An RFC 3339 time in the project's time zone, to the second."""
     started = datetime.fromisoformat(moment)
     return timezone.localtime(started).strftime("%Y-%m-%d %H:%M:%S")
 
 
 SUBCOMMAND = Subcommand(
-    name="traces", help=gettext_lazy("List the recorded traces."), arguments=arguments, run=run
+    name="traces", help=gettext_lazy("List the recorded traces."), arguments=add_arguments, run=run
 )

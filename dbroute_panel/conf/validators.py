@@ -19,7 +19,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from dbroute_panel.packages import places_of
-from dbroute_panel.suggestions import did_you_mean, nearest
+from dbroute_panel.suggestions import did_you_mean, find_nearest
 
 
 class MistakeKind(enum.IntEnum):
@@ -102,7 +102,7 @@ def missing_packages(names: Iterable[str]) -> Iterator[Mistake]:
         if not places_of(name):
             paths = [entry.split(".") for entry in settings.INSTALLED_APPS]  # most likely meant
             known = {".".join(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
-            hint = f"Did you mean {meant!r}?" if (meant := nearest(name, known)) else ""
+            hint = f"Did you mean {meant!r}?" if (meant := find_nearest(name, known)) else ""
             yield Mistake(MistakeKind.IMPORT, f"names {name!r}, which cannot be found", hint)
 
 

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dbroute_panel.inspection.arguments import Source, Subject
+from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.question import Question
 from dbroute_panel.records import Action
 
@@ -25,9 +25,9 @@ ACTIONS = {
     Action.MIGRATE: gettext_lazy("allow_migrate: is its table on that database?"),
 }
 SOURCES = {
-    Source.NEW: gettext_lazy("a new object"),
-    Source.FROM: gettext_lazy("an object said to come from the database …"),
-    Source.ROW: gettext_lazy("a real row, by database and primary key"),
+    ObjectSource.NEW: gettext_lazy("a new object"),
+    ObjectSource.FROM: gettext_lazy("an object said to come from the database …"),
+    ObjectSource.ROW: gettext_lazy("a real row, by database and primary key"),
 }
 NUMBER = gettext_lazy("Ask N times: a number from 1 to 1000.")
 
@@ -138,18 +138,18 @@ class SandboxForm(forms.Form):
             action=action,
             db=(given["db"] or None) if migrate else None,
             model_name=(given["model_name"].strip() or None) if migrate else None,
-            instance=Subject() if migrate else self._subject("instance", relation),
+            instance=ObjectSpec() if migrate else self._subject("instance", relation),
             other_model=(given["other_model"].strip() or given["model"].strip()) if relation else None,
-            other=self._subject("other", relation) if relation else Subject(),
+            other=self._subject("other", relation) if relation else ObjectSpec(),
             hints=given["hints"] if not relation else {},
             repeat=given["repeat"],
         )
 
-    def _subject(self, name: str, needed: bool) -> Subject:
+    def _subject(self, name: str, needed: bool) -> ObjectSpec:
         """The object of a hint; where one is needed and none was chosen, a new one."""
         given = self.cleaned_data
-        source = Source(given[name] or (Source.NEW if needed else Source.NONE))
-        if source in (Source.NONE, Source.NEW):
-            return Subject(source)
-        pk = given[f"{name}_pk"].strip() if source is Source.ROW else ""
-        return Subject(source, given[f"{name}_db"], pk)
+        source = ObjectSource(given[name] or (ObjectSource.NEW if needed else ObjectSource.NONE))
+        if source in (ObjectSource.NONE, ObjectSource.NEW):
+            return ObjectSpec(source)
+        pk = given[f"{name}_pk"].strip() if source is ObjectSource.ROW else ""
+        return ObjectSpec(source, given[f"{name}_db"], pk)

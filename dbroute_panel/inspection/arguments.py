@@ -29,7 +29,7 @@ class AskError(ValueError):
     """The question cannot be asked; the message says why, and what would be right."""
 
 
-class Source(enum.StrEnum):
+class ObjectSource(enum.StrEnum):
     """Where the object of a hint comes from."""
 
     NONE = "none"
@@ -39,7 +39,7 @@ class Source(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Subject:
+class ObjectSpec:
     """
     An object to be made for a question.
 
@@ -47,22 +47,22 @@ class Subject:
     the row with the primary key ``pk``, read from ``alias`` by one query.
     """
 
-    source: Source = Source.NONE
+    source: ObjectSource = ObjectSource.NONE
     alias: str = ""
     pk: str = ""
 
     def build(self, model: type[Model]) -> Model | None:
         """The object, or None for ``NONE``. Raises ``AskError``."""
-        if self.source is Source.NONE:
+        if self.source is ObjectSource.NONE:
             return None
-        if self.source is Source.NEW:
-            return new_object(model)
-        if self.source is Source.FROM:
-            return object_from(model, self.alias)
-        return row(model, self.alias, self.pk)
+        if self.source is ObjectSource.NEW:
+            return build_object(model)
+        if self.source is ObjectSource.FROM:
+            return build_object_from(model, self.alias)
+        return fetch_row(model, self.alias, self.pk)
 
 
-def all_models() -> list[type[Model]]:
+def list_models() -> list[type[Model]]:
     """Every installed model that can be asked about, auto-created ones included, in order of their labels."""
     models = apps.get_models(include_auto_created=True)
     return sorted((m for m in models if m._meta.app_label not in HIDDEN_APPS), key=lambda m: m._meta.label)
@@ -77,7 +77,7 @@ def find_model(label: str) -> type[Model]:
     else:
         if model._meta.app_label not in HIDDEN_APPS and not model._meta.swapped:
             return model
-    models = {model._meta.label: model for model in all_models()}
+    models = {model._meta.label: model for model in list_models()}
     folded = {name.casefold(): model for name, model in models.items()}
     if label.strip().casefold() in folded:
         return folded[label.strip().casefold()]
@@ -111,7 +111,7 @@ def find_action(name: str) -> Action:
         raise AskError(_("No question %(name)r. %(hint)s") % {"name": name, "hint": hint}) from None
 
 
-def new_object(model: type[Model]) -> Model:
+def build_object(model: type[Model]) -> Model:
     """An unsaved object with the defaults of its fields. Raises ``AskError``."""
     try:
         return model()
@@ -122,32 +122,32 @@ def new_object(model: type[Model]) -> Model:
         ) from error
 
 
-def object_from(model: type[Model], alias: str) -> Model:
+def build_object_from(model: type[Model], alias: str) -> Model:
     """
     An object that looks as if it had been read from ``alias``, made without any query.
 
     Its fields have their defaults rather than being deferred, so that a router that looks at one
     does not load it.
     """
-    made = new_object(model)
+    made = build_object(model)
     made._state.db = find_alias(alias)
     made._state.adding = False
     return made
 
 
-def _composite(model: type[Model], pk: str) -> Any:
+def _parse_pk(model: type[Model], pk: str) -> Any:
     """A composite primary key is given as the JSON array that a trace has for it."""
     return json.loads(pk) if len(getattr(model._meta, "pk_fields", ())) > 1 else pk
 
 
-def row(model: type[Model], alias: str, pk: str) -> Model:
+def fetch_row(model: type[Model], alias: str, pk: str) -> Model:
     """The row ``pk`` of ``alias``: one query, there and nowhere else. Raises ``AskError``."""
     alias = find_alias(alias)
     names = {"model": model._meta.label, "pk": pk, "alias": alias}
     if not pk:
         raise AskError(_("A real row needs its primary key.") % names)
     try:
-        return model._base_manager.using(alias).get(pk=_composite(model, pk))
+        return model._base_manager.using(alias).get(pk=_parse_pk(model, pk))
     except ObjectDoesNotExist:
         raise AskError(_("%(alias)s has no %(model)s with the primary key %(pk)r.") % names) from None
     except (ValueError, TypeError, ValidationError):

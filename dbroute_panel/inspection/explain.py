@@ -29,7 +29,7 @@ from dbroute_panel.inspection.arguments import (
     find_app,
     find_model,
 )
-from dbroute_panel.inspection.isolation import Stopped
+from dbroute_panel.inspection.isolation import IsolationInterrupt
 from dbroute_panel.recording.builder import Writer
 from dbroute_panel.recording.captured import RawDecision
 from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
@@ -37,7 +37,7 @@ from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
 
-_WRAPPERS = (
+_WRAPPER_TYPES = (
     staticmethod,
     classmethod,
     property,
@@ -68,7 +68,7 @@ def explain(
     outcome, not raised here. Raises ``AskError`` (a ``ValueError``) where the question makes no sense.
     """
     question = find_action(action)
-    call = _call(question, model, instance, other, db, model_name, dict(hints or {}))
+    call = _build_call(question, model, instance, other, db, model_name, dict(hints or {}))
     recorder = Recorder("explain", "block")
     recorder.params = True
     raised: BaseException | None = None
@@ -76,17 +76,17 @@ def explain(
         try:
             with resumed(recorder):
                 call()
-        except (KeyboardInterrupt, Stopped):
+        except (KeyboardInterrupt, IsolationInterrupt):
             raise
         except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
             raised = error
-        return _told(recorder, question, raised)
+        return _build_decision(recorder, question, raised)
     finally:
         raised = None  # no cycle: exception -> traceback -> this frame -> exception
         recorder.close(None)  # nor one of the probes
 
 
-def _told(recorder: Recorder, question: Action, raised: BaseException | None) -> Decision:
+def _build_decision(recorder: Recorder, question: Action, raised: BaseException | None) -> Decision:
     """The first decision of ``recorder``, with the sources and the traceback."""
     raw = next((event for event in recorder.events if event.id == 1), None)
     if not isinstance(raw, RawDecision):
@@ -102,15 +102,15 @@ def _told(recorder: Recorder, question: Action, raised: BaseException | None) ->
     steps = tuple(
         msgspec.structs.replace(
             step,
-            source=source_of(asked, question),
-            traceback=_traceback(raised) if raised and step.outcome is Outcome.RAISED else None,
+            source=find_source(asked, question),
+            traceback=_format_traceback(raised) if raised and step.outcome is Outcome.RAISED else None,
         )
         for step, asked in zip(decision.steps, raw.chain, strict=True)
     )
     return msgspec.structs.replace(decision, at_us=0, steps=steps)
 
 
-def _call(
+def _build_call(
     action: Action,
     model: type[Model] | str,
     instance: Any,
@@ -121,14 +121,16 @@ def _call(
 ) -> functools.partial[Any]:
     """The call of the router as Django makes it. Raises ``AskError``."""
     found = (
-        _model(model) if action is not Action.MIGRATE or not isinstance(model, str) or "." in model else None
+        _resolve_model(model)
+        if action is not Action.MIGRATE or not isinstance(model, str) or "." in model
+        else None
     )
     if action is Action.MIGRATE:
         if instance is not None or other is not None:
             raise AskError(_("allow_migrate is asked about a database, not about objects."))
         if db is None:
             raise AskError(_("allow_migrate is asked about a database: give db."))
-        return _migrate(find_alias(db), found or str(model), model_name, hints)
+        return _build_migrate_call(find_alias(db), found or str(model), model_name, hints)
     if db is not None or model_name is not None:
         raise AskError(
             _("db and model_name belong to allow_migrate, not to %(action)s.") % {"action": action}
@@ -144,7 +146,7 @@ def _call(
     return functools.partial(getattr(router, action), found, **hints)
 
 
-def _migrate(
+def _build_migrate_call(
     db: str, model: type[Model] | str, model_name: str | None, hints: dict[str, Any]
 ) -> functools.partial[Any]:
     """The question about a model, as for an operation on it; or about an app, as for RunPython."""
@@ -155,7 +157,7 @@ def _migrate(
     return functools.partial(router.allow_migrate, db, model._meta.app_label, **given)
 
 
-def _model(model: type[Model] | str) -> type[Model]:
+def _resolve_model(model: type[Model] | str) -> type[Model]:
     """The model asked about. Raises ``AskError``."""
     found = find_model(model) if isinstance(model, str) else model
     if not hasattr(found, "_meta"):
@@ -165,12 +167,12 @@ def _model(model: type[Model] | str) -> type[Model]:
     return found
 
 
-def source_of(asked: Any, action: Action) -> Callsite | None:
+def find_source(asked: Any, action: Action) -> Callsite | None:
     """File, line and name of a router's method, read without running a property; None where it has none."""
     try:
         method = inspect.getattr_static(asked, action)
         for attribute in ("__func__", "func", "fget"):  # static method, partial or cached property, property
-            if isinstance(method, _WRAPPERS):
+            if isinstance(method, _WRAPPER_TYPES):
                 method = getattr(method, attribute, method)
         code = inspect.unwrap(method).__code__
     except (AttributeError, ValueError):  # no such method, or no function behind it
@@ -178,7 +180,7 @@ def source_of(asked: Any, action: Action) -> Callsite | None:
     return Callsite(file=relative(code.co_filename), line=code.co_firstlineno, function=code.co_qualname)
 
 
-def _traceback(error: BaseException) -> str:
+def _format_traceback(error: BaseException) -> str:
     """The traceback from the first frame that is not Django's or ours, as Python prints it."""
     where = error.__traceback__
     while where is not None and classify_file(where.tb_frame.f_code.co_filename) == FRAMEWORK:

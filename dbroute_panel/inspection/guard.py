@@ -27,11 +27,11 @@ from django.utils.translation import gettext as _
 from dbroute_panel.inspection.patches import Patches
 
 
-class Reached(BaseException):
+class DatabaseAccessBlocked(BaseException):
     """Raised where a router reaches for what it must not; no ``Exception``, lest a router catch it."""
 
 
-class Watch:
+class Guard:
     """What one question has led to: ``reason`` is why it was stopped, or None."""
 
     __slots__ = ("reason",)
@@ -42,17 +42,17 @@ class Watch:
     def stop(self, reason: str) -> NoReturn:
         """Stop the router. The first reason is kept even where the router goes on regardless."""
         self.reason = self.reason or reason
-        raise Reached(reason)
+        raise DatabaseAccessBlocked(reason)
 
 
-watching: ContextVar[Watch | None] = ContextVar("dbroute_panel_watch", default=None)
+current_guard: ContextVar[Guard | None] = ContextVar("dbroute_panel_watch", default=None)
 """The question that is being asked in this context under guard, or None."""
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guard_databases() -> Iterator[None]:
     """Questions may be asked under guard in this block, each in ``watched()``."""
-    aside = _connections_of_this_thread()
+    aside = _get_thread_connections()
     for alias in aside:
         del connections[alias]
     try:
@@ -64,28 +64,28 @@ def guarded() -> Iterator[None]:
 
 
 @contextmanager
-def watched() -> Iterator[Watch]:
+def guard_question() -> Iterator[Guard]:
     """One question. The block may raise ``Reached``; where a router swallows it, ``reason`` is set."""
-    watch = Watch()
-    token = watching.set(watch)
+    watch = Guard()
+    token = current_guard.set(watch)
     try:
         yield watch
     finally:
-        watching.reset(token)
+        current_guard.reset(token)
 
 
-def _connections_of_this_thread() -> dict[str, BaseDatabaseWrapper]:
+def _get_thread_connections() -> dict[str, BaseDatabaseWrapper]:
     made = connections._connections  # type: ignore[attr-defined]  # as connections.all() looks for them
     return {alias: getattr(made, alias) for alias in connections if hasattr(made, alias)}
 
 
-def _stops(alias_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _block(alias_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A method that is stopped in a guarded context, of an object that knows its alias."""
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if (watch := watching.get()) is not None:
+            if (watch := current_guard.get()) is not None:
                 watch.stop(_("A router queried %(alias)s.") % {"alias": alias_of(self)})
             return original(self, *args, **kwargs)
 
@@ -94,10 +94,10 @@ def _stops(alias_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return make
 
 
-def _guarded_start(original: Any) -> Any:
+def _wrap_start(original: Any) -> Any:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        if watching.get() is None:
+        if current_guard.get() is None:
             original(self)
             return
         run, context = self.run, contextvars.copy_context()
@@ -105,7 +105,7 @@ def _guarded_start(original: Any) -> Any:
         def guarded_run() -> None:
             try:
                 context.run(run)
-            except Reached:  # noted already, and of no use to threading.excepthook
+            except DatabaseAccessBlocked:  # noted already, and of no use to threading.excepthook
                 pass
             finally:
                 PATCHES.release()
@@ -121,10 +121,10 @@ def _guarded_start(original: Any) -> Any:
     return start
 
 
-def _guarded_submit(original: Any) -> Any:
+def _wrap_submit(original: Any) -> Any:
     @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if watching.get() is None:
+        if current_guard.get() is None:
             return original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
         call = functools.partial(contextvars.copy_context().run, fn, *args, **kwargs)
         # A worker started for this call serves others later. The call has the context of the question; the
@@ -137,23 +137,23 @@ def _guarded_submit(original: Any) -> Any:
     return submit
 
 
-def _alias(connection: BaseDatabaseWrapper) -> Any:
+def _get_alias(connection: BaseDatabaseWrapper) -> Any:
     return connection.alias
 
 
-def _alias_of_cursor(cursor: CursorWrapper) -> Any:
+def _get_cursor_alias(cursor: CursorWrapper) -> Any:
     return cursor.db.alias
 
 
 PATCHES = Patches(
     *(
-        ((lambda name=name: (BaseDatabaseWrapper, name)), _stops(_alias))
+        ((lambda name=name: (BaseDatabaseWrapper, name)), _block(_get_alias))
         for name in ("connect", "ensure_connection", "close_if_health_check_failed", "commit", "rollback")
     ),
     *(
-        ((lambda name=name: (CursorWrapper, name)), _stops(_alias_of_cursor))
+        ((lambda name=name: (CursorWrapper, name)), _block(_get_cursor_alias))
         for name in ("execute", "executemany", "callproc")
     ),
-    ((lambda: (threading.Thread, "start")), _guarded_start),
-    ((lambda: (ThreadPoolExecutor, "submit")), _guarded_submit),
+    ((lambda: (threading.Thread, "start")), _wrap_start),
+    ((lambda: (ThreadPoolExecutor, "submit")), _wrap_submit),
 )

@@ -22,23 +22,23 @@ from dbroute_panel.recording.recorder import active
 
 Result = TypeVar("Result")
 
-SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 5.0
 """How long the routers may take to answer a page."""
 
 
-TURN_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.05
 """How long a wait without an end takes until this thread can be stopped, too."""
 
 
-class Stopped(BaseException):
+class IsolationInterrupt(BaseException):
     """Raised on the asking thread when its time is up; no ``Exception``, lest a router catch it."""
 
 
-class TimeUpError(Exception):
+class RouterTimeoutError(Exception):
     """The routers did not answer in time."""
 
 
-def aside(function: Callable[[], Result], *, seconds: float | None = SECONDS) -> Result:
+def run_isolated(function: Callable[[], Result], *, seconds: float | None = TIMEOUT_SECONDS) -> Result:
     """
     What ``function()`` returns or raises, run on a fresh thread in a copied context.
 
@@ -61,17 +61,17 @@ def aside(function: Callable[[], Result], *, seconds: float | None = SECONDS) ->
     )
     thread.start()
     try:
-        thread.join(TURN_SECONDS if seconds is None else seconds)
+        thread.join(POLL_SECONDS if seconds is None else seconds)
         while seconds is None and thread.is_alive():
-            thread.join(TURN_SECONDS)
+            thread.join(POLL_SECONDS)
     finally:
         if thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(IsolationInterrupt)
             )
             thread.join(0.2)
-    if seconds is not None and (not outcome or isinstance(outcome[1], Stopped)):
-        raise TimeUpError(
+    if seconds is not None and (not outcome or isinstance(outcome[1], IsolationInterrupt)):
+        raise RouterTimeoutError(
             _("The routers did not answer within %(seconds)g seconds; asking was stopped.")
             % {"seconds": seconds}
         )
@@ -81,7 +81,7 @@ def aside(function: Callable[[], Result], *, seconds: float | None = SECONDS) ->
     return result  # type: ignore[no-any-return]
 
 
-def afresh(function: Callable[[], Result]) -> Result:
+def run_in_empty_context(function: Callable[[], Result]) -> Result:
     """What ``function()`` returns or raises, run in an empty context, but in the language of this one."""
     language = get_language()
 

@@ -6,22 +6,22 @@ import difflib
 from collections.abc import Iterable
 from typing import Final
 
-MOST: Final = 50
+MAX_LABELS: Final = 50
 """So many labels are offered at once."""
 
 
-def like(typed: str, labels: Iterable[str], most: int = MOST) -> list[str]:
+def match_labels(typed: str, labels: Iterable[str], most: int = MAX_LABELS) -> list[str]:
     """
     The ``labels`` that have ``typed`` in them, in any case: first that label itself, then those whose model
     begins with it ("book"), those whose app does ("lib"), and the others. All of them where nothing was
     typed; at most ``most``.
     """
     part = typed.strip().casefold()
-    found = [(_rank(part, label.casefold()), label) for label in labels if part in label.casefold()]
+    found = [(_rank_label(part, label.casefold()), label) for label in labels if part in label.casefold()]
     return [label for _rank, label in sorted(found)[:most]]
 
 
-def _rank(part: str, label: str) -> int:
+def _rank_label(part: str, label: str) -> int:
     model = label.rpartition(".")[2]
     if part in (label, model):
         return 0
@@ -30,10 +30,10 @@ def _rank(part: str, label: str) -> int:
     return 2 if label.startswith(part) else 3
 
 
-def nearest(typed: str, labels: Iterable[str], most: int = 5) -> list[str]:
+def suggest_labels(typed: str, labels: Iterable[str], most: int = 5) -> list[str]:
     """The ``labels`` that ``typed``, which is none of them, was most likely meant to be; perhaps none."""
     labels = list(labels)
-    if typed.strip() and (found := like(typed, labels, most)):
+    if typed.strip() and (found := match_labels(typed, labels, most)):
         return found
     folded = {label.casefold(): label for label in labels}
     return [folded[name] for name in difflib.get_close_matches(typed.strip().casefold(), folded, n=most)]

@@ -11,12 +11,12 @@ from typing import Final
 import msgspec
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.inspection.lints import LINTS, Facts
-from dbroute_panel.inspection.map import RoutingMap, routing_map
+from dbroute_panel.inspection.lints import LINTS, RoutingFacts
+from dbroute_panel.inspection.map import RoutingMap, build_map
 from dbroute_panel.recording.recorder import complain, resumed
 from dbroute_panel.records import Level
 
-CAUSES: Final = ("router-signature", "router-raised")
+CAUSE_CODES: Final = ("router-signature", "router-raised")
 """The findings that others come of, in their order."""
 
 
@@ -29,7 +29,7 @@ class StaticFinding(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
 
 
-def lint(routes: RoutingMap | None = None) -> list[StaticFinding]:
+def run_lints(routes: RoutingMap | None = None) -> list[StaticFinding]:
     """
     Every static finding that is not silenced, worst first, then by code and subject.
 
@@ -39,7 +39,7 @@ def lint(routes: RoutingMap | None = None) -> list[StaticFinding]:
     """
     found: list[StaticFinding] = []
     with resumed(None):
-        facts = Facts(routing_map() if routes is None else routes)
+        facts = RoutingFacts(build_map() if routes is None else routes)
         for entry in LINTS.values():
             if entry.code in panel_settings.SILENCED_FINDINGS:
                 continue
@@ -52,9 +52,9 @@ def lint(routes: RoutingMap | None = None) -> list[StaticFinding]:
                 ]
             except Exception:
                 complain("dbroute_panel could not look for %s.", entry.code)
-    return sorted(found, key=_causes_first)
+    return sorted(found, key=_sort_key)
 
 
-def _causes_first(finding: StaticFinding) -> tuple[int, int, str, str]:
-    cause = CAUSES.index(finding.code) if finding.code in CAUSES else len(CAUSES)
+def _sort_key(finding: StaticFinding) -> tuple[int, int, str, str]:
+    cause = CAUSE_CODES.index(finding.code) if finding.code in CAUSE_CODES else len(CAUSE_CODES)
     return -finding.level.rank, cause, finding.code, finding.subject

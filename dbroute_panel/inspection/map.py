@@ -19,16 +19,16 @@ from django.db import connections, router
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from dbroute_panel.inspection.arguments import AskError, all_models
-from dbroute_panel.inspection.isolation import Stopped
+from dbroute_panel.inspection.arguments import AskError, list_models
+from dbroute_panel.inspection.isolation import IsolationInterrupt
 from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.recording.snapshots import Typed, described, scalar
 from dbroute_panel.records import Action
 from dbroute_panel.text import DECODE_ERRORS, NotUTF8Error, require_utf8
 
-ASKS: Final = 20
+MIN_ASKS: Final = 20
 """How often each question about reading and writing is asked: a random answer shows itself."""
-MORE_ASKS: Final = 200
+MAX_ASKS: Final = 200
 """How often once it has: every alias of the set is found, so that the map is the same each time."""
 
 
@@ -54,7 +54,7 @@ class RoutingMap(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     models: dict[str, ModelRoutes]
 
 
-class Mark(enum.StrEnum):
+class ModelMark(enum.StrEnum):
     """What kind of model it is, where that is not the usual one."""
 
     AUTO_CREATED = "auto-created"
@@ -62,24 +62,24 @@ class Mark(enum.StrEnum):
     UNMANAGED = "unmanaged"
 
 
-def marks() -> dict[str, list[Mark]]:
+def find_marks() -> dict[str, list[ModelMark]]:
     """The marks of every model of the map that has one, by label."""
     found = {
         model._meta.label: [
             mark
             for mark, has in (
-                (Mark.AUTO_CREATED, model._meta.auto_created),
-                (Mark.PROXY, model._meta.proxy),
-                (Mark.UNMANAGED, not model._meta.managed),
+                (ModelMark.AUTO_CREATED, model._meta.auto_created),
+                (ModelMark.PROXY, model._meta.proxy),
+                (ModelMark.UNMANAGED, not model._meta.managed),
             )
             if has
         ]
-        for model in all_models()
+        for model in list_models()
     }
     return {label: those for label, those in found.items() if those}
 
 
-def routing_map() -> RoutingMap:
+def build_map() -> RoutingMap:
     """
     Ask the routers about every model: the tool's own and the toolbar's left out.
 
@@ -87,27 +87,27 @@ def routing_map() -> RoutingMap:
     router that pins to the primary what has written pins nothing else of the map.
     """
     databases = sorted(str(alias) for alias in connections)
-    models = {model._meta.label: model for model in all_models()}
+    models = {model._meta.label: model for model in list_models()}
     routes = {
         label: ModelRoutes(read=[], write=[], migrate={}, managed=bool(model._meta.managed), errors={})
         for label, model in models.items()
     }
     with resumed(None):
         for label, model in models.items():
-            routes[label].read = _aliases(model, Action.READ, routes[label].errors)
+            routes[label].read = _ask_aliases(model, Action.READ, routes[label].errors)
         for label, model in models.items():
-            routes[label].migrate = _tables(model, databases, routes[label].errors)
+            routes[label].migrate = _ask_migrate(model, databases, routes[label].errors)
         for label, model in models.items():
-            routes[label].write = _aliases(model, Action.WRITE, routes[label].errors)
+            routes[label].write = _ask_aliases(model, Action.WRITE, routes[label].errors)
     return RoutingMap(databases=databases, models=routes)
 
 
-def dumps(routes: RoutingMap) -> str:
+def dump_map(routes: RoutingMap) -> str:
     """The map as JSON that a version control system can compare: sorted, indented, no times."""
     return msgspec.json.format(msgspec.json.encode(routes, order="sorted"), indent=2).decode() + "\n"
 
 
-def loads(document: str | bytes) -> RoutingMap:
+def load_map(document: str | bytes) -> RoutingMap:
     """The map that ``document`` holds, its lists sorted. Raises ``AskError`` where it holds none."""
     try:
         require_utf8(document if isinstance(document, bytes) else document.encode(errors="surrogatepass"))
@@ -122,19 +122,21 @@ def loads(document: str | bytes) -> RoutingMap:
     return routes
 
 
-def _aliases(model: type[Model], action: Action, errors: dict[str, str]) -> list[str]:
-    return contextvars.copy_context().run(_ask, partial(getattr(router, action), model), action, errors)
+def _ask_aliases(model: type[Model], action: Action, errors: dict[str, str]) -> list[str]:
+    return contextvars.copy_context().run(
+        _collect_aliases, partial(getattr(router, action), model), action, errors
+    )
 
 
-def _ask(question: Callable[[], Any], action: Action, errors: dict[str, str]) -> list[str]:
+def _collect_aliases(question: Callable[[], Any], action: Action, errors: dict[str, str]) -> list[str]:
     """Every answer to a question about reading or writing."""
     answers: set[str] = set()
     asked = 0
     try:
-        while asked < (ASKS if len(answers) < 2 else MORE_ASKS):
-            answers.add(_alias(question()))
+        while asked < (MIN_ASKS if len(answers) < 2 else MAX_ASKS):
+            answers.add(_format_alias(question()))
             asked += 1
-    except (KeyboardInterrupt, Stopped):
+    except (KeyboardInterrupt, IsolationInterrupt):
         raise
     except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
         errors[action.value] = described(error)
@@ -142,7 +144,7 @@ def _ask(question: Callable[[], Any], action: Action, errors: dict[str, str]) ->
     return sorted(answers)
 
 
-def answers(model: type[Model], action: Action, times: int) -> list[tuple[str, int]]:
+def sample_answers(model: type[Model], action: Action, times: int) -> list[tuple[str, int]]:
     """
     How often each answer is given to a question about reading or writing, the most frequent first.
 
@@ -150,36 +152,36 @@ def answers(model: type[Model], action: Action, times: int) -> list[tuple[str, i
     about a hundred times each while somebody waits.
     """
     question = partial(getattr(router, action), model)
-    counts = contextvars.copy_context().run(_count, question, times)
+    counts = contextvars.copy_context().run(_count_answers, question, times)
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _count(question: Callable[[], Any], times: int) -> Counter[str]:
+def _count_answers(question: Callable[[], Any], times: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for _time in range(times):
         try:
-            counts[_alias(question())] += 1
-        except (KeyboardInterrupt, Stopped):
+            counts[_format_alias(question())] += 1
+        except (KeyboardInterrupt, IsolationInterrupt):
             raise
         except BaseException as error:
             counts[described(error)] += 1
     return counts
 
 
-def _tables(model: type[Model], databases: list[str], errors: dict[str, str]) -> dict[str, bool]:
+def _ask_migrate(model: type[Model], databases: list[str], errors: dict[str, str]) -> dict[str, bool]:
     """Whether the model's table is made, by alias: the routers are asked as ``migrate`` does."""
     allowed: dict[str, bool] = {}
     for alias in databases:
         try:
             allowed[alias] = bool(contextvars.copy_context().run(router.allow_migrate_model, alias, model))
-        except (KeyboardInterrupt, Stopped):
+        except (KeyboardInterrupt, IsolationInterrupt):
             raise
         except BaseException as error:
             errors.setdefault(Action.MIGRATE.value, described(error))
     return allowed
 
 
-def _alias(answer: Any) -> str:
+def _format_alias(answer: Any) -> str:
     """An answer as it is, configured or not; of something that is no string, what it is."""
     plain = scalar(answer)
     return f"<{plain.path}>" if isinstance(plain, Typed) else str(plain)

@@ -10,7 +10,7 @@ from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Action
 
 
-def difference(expected: RoutingMap, actual: RoutingMap) -> list[str]:
+def diff_maps(expected: RoutingMap, actual: RoutingMap) -> list[str]:
     """One line a difference: what is, then what was ("library.Book is written to replica1, was primary")."""
     gone = {*expected.databases} - {*actual.databases}
     new = {*actual.databases} - {*expected.databases}
@@ -23,31 +23,31 @@ def difference(expected: RoutingMap, actual: RoutingMap) -> list[str]:
         if now is None:
             lines.add(_("%(model)s is gone") % {"model": label})
         elif was is None:
-            lines.add(_new(label, now))
+            lines.add(_describe_model(label, now))
         elif was != now:
-            lines.update(_routes(label, was, now))
-            lines.update(_tables(label, was, now, new, gone))
-            lines.update(_errors(label, was, now))
+            lines.update(_diff_routes(label, was, now))
+            lines.update(_diff_tables(label, was, now, new, gone))
+            lines.update(_diff_errors(label, was, now))
     return sorted(lines)
 
 
-def _new(label: str, now: ModelRoutes) -> str:
+def _describe_model(label: str, now: ModelRoutes) -> str:
     return _("%(model)s is new: read from %(read)s, written to %(write)s, migrated on %(migrate)s") % {
         "model": label,
-        "read": _listed(now.read),
-        "write": _listed(now.write),
-        "migrate": _listed(sorted(alias for alias, allowed in now.migrate.items() if allowed)),
+        "read": _join_aliases(now.read),
+        "write": _join_aliases(now.write),
+        "migrate": _join_aliases(sorted(alias for alias, allowed in now.migrate.items() if allowed)),
     }
 
 
-def _routes(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
+def _diff_routes(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
     """Where asking raised, now or then, the error says it all."""
     names = {"model": label}
-    if was.read != now.read and not _raised(Action.READ, was, now):
-        names |= {"now": _listed(now.read), "was": _listed(was.read)}
+    if was.read != now.read and not _errors_differ(Action.READ, was, now):
+        names |= {"now": _join_aliases(now.read), "was": _join_aliases(was.read)}
         yield _("%(model)s is read from %(now)s, was %(was)s") % names
-    if was.write != now.write and not _raised(Action.WRITE, was, now):
-        names |= {"now": _listed(now.write), "was": _listed(was.write)}
+    if was.write != now.write and not _errors_differ(Action.WRITE, was, now):
+        names |= {"now": _join_aliases(now.write), "was": _join_aliases(was.write)}
         yield _("%(model)s is written to %(now)s, was %(was)s") % names
     if was.managed and not now.managed:
         yield _("%(model)s is unmanaged, was managed") % names
@@ -55,11 +55,13 @@ def _routes(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
         yield _("%(model)s is managed, was unmanaged") % names
 
 
-def _raised(action: Action, was: ModelRoutes, now: ModelRoutes) -> bool:
+def _errors_differ(action: Action, was: ModelRoutes, now: ModelRoutes) -> bool:
     return was.errors.get(action) != now.errors.get(action)
 
 
-def _tables(label: str, was: ModelRoutes, now: ModelRoutes, new: set[str], gone: set[str]) -> Iterator[str]:
+def _diff_tables(
+    label: str, was: ModelRoutes, now: ModelRoutes, new: set[str], gone: set[str]
+) -> Iterator[str]:
     """Of a database that is new, only what is migrated there; of one that is gone, nothing."""
     for alias in {*was.migrate, *now.migrate} - gone:
         before, after = was.migrate.get(alias), now.migrate.get(alias)
@@ -77,7 +79,7 @@ def _tables(label: str, was: ModelRoutes, now: ModelRoutes, new: set[str], gone:
             yield _("%(model)s is not migrated on %(alias)s, was") % names
 
 
-def _errors(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
+def _diff_errors(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
     for action in {*was.errors, *now.errors}:
         names = {
             "model": label,
@@ -95,5 +97,5 @@ def _errors(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
             yield _("%(model)s: %(action)s raises %(now)s, raised %(was)s") % names
 
 
-def _listed(aliases: list[str]) -> str:
+def _join_aliases(aliases: list[str]) -> str:
     return ", ".join(aliases) or _("nowhere")

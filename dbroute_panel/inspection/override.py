@@ -21,29 +21,29 @@ from dbroute_panel.inspection.patches import Patches
 from dbroute_panel.recording.snapshots import described, dotted
 from dbroute_panel.suggestions import did_you_mean
 
-_others: ContextVar[list[Any] | None] = ContextVar("dbroute_panel_routers", default=None)
+_overriding_routers: ContextVar[list[Any] | None] = ContextVar("dbroute_panel_routers", default=None)
 
 
 def make_routers(paths: Iterable[str]) -> list[Any]:
     """A new router of each dotted path, made as Django makes those of its setting. Raises ``AskError``."""
-    return [_make(path) for path in paths]
+    return [_make_router(path) for path in paths]
 
 
 @contextmanager
-def standing_in(routers: Sequence[Any] | None) -> Iterator[None]:
+def override_routers(routers: Sequence[Any] | None) -> Iterator[None]:
     """Let ``routers`` be the ones that ``django.db.router`` asks in this context; None: those it has."""
     if routers is None:
         yield
         return
-    token = _others.set(list(routers))
+    token = _overriding_routers.set(list(routers))
     try:
         with PATCHES:
             yield
     finally:
-        _others.reset(token)
+        _overriding_routers.reset(token)
 
 
-class _Routers:
+class _RoutersDescriptor:
     """
     ``django.db.router.routers`` where others may stand in.
 
@@ -57,7 +57,7 @@ class _Routers:
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self.original
-        if (others := _others.get()) is not None:
+        if (others := _overriding_routers.get()) is not None:
             return others
         if "routers" not in instance.__dict__:
             return self.original.__get__(instance, owner)  # puts it there
@@ -73,21 +73,21 @@ class _Routers:
             raise AttributeError("routers") from None
 
 
-PATCHES = Patches(((lambda: (type(router), "routers")), _Routers))
+PATCHES = Patches(((lambda: (type(router), "routers")), _RoutersDescriptor))
 
 
-def _make(path: str) -> Any:
+def _make_router(path: str) -> Any:
     module_path, _dot, name = path.rpartition(".")
     if not module_path:
-        raise _unknown(path, _("A router is named by its dotted path."))
+        raise _unknown_router(path, _("A router is named by its dotted path."))
     try:
         module = import_module(module_path)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_path}.".startswith(f"{error.name}."):
-            raise _broken(path, error) from error
-        raise _unknown(path, _("There is no module %(module)r.") % {"module": error.name}) from None
+            raise _broken_router(path, error) from error
+        raise _unknown_router(path, _("There is no module %(module)r.") % {"module": error.name}) from None
     except Exception as error:
-        raise _broken(path, error) from error
+        raise _broken_router(path, error) from error
     try:
         cls = getattr(module, name)
     except AttributeError:
@@ -108,15 +108,15 @@ def _make(path: str) -> Any:
     try:
         return cls()
     except Exception as error:
-        raise _broken(path, error) from error
+        raise _broken_router(path, error) from error
 
 
-def _unknown(path: str, why: str) -> AskError:
+def _unknown_router(path: str, why: str) -> AskError:
     hint = did_you_mean(path, [dotted(known) for known in router.routers])
     return AskError(_("No router %(path)r. %(why)s %(hint)s") % {"path": path, "why": why, "hint": hint})
 
 
-def _broken(path: str, error: Exception) -> AskError:
+def _broken_router(path: str, error: Exception) -> AskError:
     return AskError(
         _("The router %(path)r cannot be made: %(error)s") % {"path": path, "error": described(error)}
     )

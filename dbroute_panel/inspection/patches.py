@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-Place = Callable[[], tuple[type, str]]
+Target = Callable[[], tuple[type, str]]
 Replacement = Callable[[Any], Any]
 
 
@@ -24,7 +24,7 @@ class Patches:
     else has put there meanwhile is left alone afterwards; it may still call the replacement.
     """
 
-    def __init__(self, *replacements: tuple[Place, Replacement]) -> None:
+    def __init__(self, *replacements: tuple[Target, Replacement]) -> None:
         self.replacements = replacements
         self._holders = 0
         self._lock = threading.Lock()

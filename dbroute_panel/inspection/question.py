@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from django.utils.translation import gettext as _
 
-from dbroute_panel.inspection.arguments import AskError, Source, Subject, find_action, find_model
+from dbroute_panel.inspection.arguments import AskError, ObjectSource, ObjectSpec, find_action, find_model
 from dbroute_panel.inspection.explain import explain
 from dbroute_panel.records import Action, DecidedBy, Decision
 
@@ -28,14 +28,14 @@ class Question:
     action: str
     db: str | None = None
     model_name: str | None = None
-    instance: Subject = field(default_factory=Subject)
+    instance: ObjectSpec = field(default_factory=ObjectSpec)
     other_model: str | None = None
-    other: Subject = field(default_factory=Subject)
+    other: ObjectSpec = field(default_factory=ObjectSpec)
     hints: dict[str, Any] = field(default_factory=dict)
     repeat: int = 1
 
 
-class Share(msgspec.Struct, frozen=True):
+class AnswerCount(msgspec.Struct, frozen=True):
     """How often an answer was given. ``answer`` is ``Class: message`` where the routers raised."""
 
     answer: Any
@@ -48,7 +48,7 @@ class Answers:
     """The first decision in full, and the shares of all answers, most frequent first."""
 
     decision: Decision
-    shares: list[Share]
+    counts: list[AnswerCount]
 
 
 def ask(question: Question) -> Answers:
@@ -57,7 +57,7 @@ def ask(question: Question) -> Answers:
     if not 1 <= question.repeat <= 1000:
         raise AskError(_("Ask 1 to 1000 times, not %(repeat)d.") % {"repeat": question.repeat})
     objects: dict[str, Any] = {}
-    if question.instance.source is not Source.NONE:
+    if question.instance.source is not ObjectSource.NONE:
         if action is Action.MIGRATE:
             raise AskError(_("allow_migrate is asked about a database, not about objects."))
         objects["instance"] = question.instance.build(find_model(question.model))
@@ -74,10 +74,10 @@ def ask(question: Question) -> Answers:
         )
         for again in range(question.repeat)
     ]
-    return Answers(decisions[0], shares(decisions))
+    return Answers(decisions[0], count_answers(decisions))
 
 
-def shares(decisions: list[Decision]) -> list[Share]:
+def count_answers(decisions: list[Decision]) -> list[AnswerCount]:
     """How often each answer was given, most frequent first."""
     counts: dict[tuple[bool, Any], int] = {}
     for decision in decisions:
@@ -87,4 +87,4 @@ def shares(decisions: list[Decision]) -> list[Share]:
         )
         counts[raised, answer] = counts.get((raised, answer), 0) + 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return [Share(answer=answer, count=count, raised=raised) for (raised, answer), count in ordered]
+    return [AnswerCount(answer=answer, count=count, raised=raised) for (raised, answer), count in ordered]

@@ -23,7 +23,7 @@ from django.db.models.base import ModelState
 from django.db.models.query_utils import DeferredAttribute
 from django.utils.translation import gettext as _
 
-from dbroute_panel.inspection.guard import watching
+from dbroute_panel.inspection.guard import current_guard
 from dbroute_panel.inspection.patches import Patches
 from dbroute_panel.recording.secrets import MASK
 from dbroute_panel.recording.snapshots import SCALARS
@@ -34,7 +34,7 @@ class NotReplayableError(Exception):
     """The question cannot be asked again; the message says why, and names no key."""
 
 
-class Registry:
+class DecisionRebuilder:
     """Today's models by their labels, and questions about them."""
 
     def __init__(self) -> None:
@@ -43,24 +43,24 @@ class Registry:
         # The database cache asks with something that only looks like a model.
         self.models["django_cache.CacheEntry"] = BaseDatabaseCache("", {}).cache_model_class
 
-    def question(self, decision: Decision) -> Callable[[], Any]:
+    def rebuild_call(self, decision: Decision) -> Callable[[], Any]:
         """The call of Django's router that was recorded, with new objects. Raises ``NotReplayableError``."""
-        hints = {name: self._value(value, name) for name, value in decision.hints.items()}
+        hints = {name: self._rebuild_value(value, name) for name, value in decision.hints.items()}
         args = decision.args or {}
         if decision.action.names_alias:
-            method, model = getattr(router, decision.action), self._model(decision.model)
+            method, model = getattr(router, decision.action), self._get_model(decision.model)
             return lambda: method(model, **hints)
         if decision.action is Action.RELATION:
-            first, second = (self._object(args.get(name), name) for name in ("obj1", "obj2"))
+            first, second = (self._rebuild_object(args.get(name), name) for name in ("obj1", "obj2"))
             return lambda: router.allow_relation(first, second, **hints)
-        db, app_label = (self._text(args.get(name), name) for name in ("db", "app_label"))
+        db, app_label = (self._get_text(args.get(name), name) for name in ("db", "app_label"))
         if args.get("model_name") is not None:
-            hints["model_name"] = self._text(args["model_name"], "model_name")
+            hints["model_name"] = self._get_text(args["model_name"], "model_name")
         if decision.model is not None:
-            hints["model"] = self._model(decision.model)
+            hints["model"] = self._get_model(decision.model)
         return lambda: router.allow_migrate(db, app_label, **hints)
 
-    def _model(self, label: str | None) -> Any:
+    def _get_model(self, label: str | None) -> Any:
         if label is None:
             raise NotReplayableError(_("The trace does not say which model was asked about."))
         try:
@@ -68,10 +68,10 @@ class Registry:
         except KeyError:
             raise NotReplayableError(_("There is no model %(label)r.") % {"label": label}) from None
 
-    def _value(self, value: Any, name: str) -> Any:
+    def _rebuild_value(self, value: Any, name: str) -> Any:
         """The hint or argument ``name``."""
         if isinstance(value, InstanceRef):
-            return self._instance(value)
+            return self._rebuild_instance(value)
         if isinstance(value, TypeRef):
             raise NotReplayableError(
                 _("Of %(name)r the trace holds only its type, %(type)s.") % {"name": name, "type": value.type}
@@ -79,56 +79,56 @@ class Registry:
         if value == MASK:
             raise NotReplayableError(_("The value of %(name)r is masked.") % {"name": name})
         if type(value) not in SCALARS:
-            raise _not_held(name)
+            raise _not_in_trace(name)
         return value
 
-    def _object(self, value: Any, name: str) -> Model:
-        made = self._value(value, name)
+    def _rebuild_object(self, value: Any, name: str) -> Model:
+        made = self._rebuild_value(value, name)
         if not isinstance(made, Model):
-            raise _not_held(name)
+            raise _not_in_trace(name)
         return made
 
-    def _text(self, value: Any, name: str) -> str:
-        text = self._value(value, name)
+    def _get_text(self, value: Any, name: str) -> str:
+        text = self._rebuild_value(value, name)
         if not isinstance(text, str):
-            raise _not_held(name)
+            raise _not_in_trace(name)
         return text
 
-    def _instance(self, ref: InstanceRef) -> Model:
+    def _rebuild_instance(self, ref: InstanceRef) -> Model:
         """
         The object of an ``InstanceRef``.
 
         Made as unpickling makes it, without ``__init__()`` and its signals, which may look at fields.
         """
-        model = self._model(ref.model)
+        model = self._get_model(ref.model)
         made: Model = model.__new__(model)
         made._state = ModelState()
         made._state.db = ref.state_db
         made._state.adding = ref.adding
-        made.__dict__.update(_key(model, ref))
-        made.__dict__["refresh_from_db"] = _Loader(made)
+        made.__dict__.update(_build_pk(model, ref))
+        made.__dict__["refresh_from_db"] = _BlockedReload(made)
         return made
 
 
-def _not_held(name: str) -> NotReplayableError:
+def _not_in_trace(name: str) -> NotReplayableError:
     return NotReplayableError(_("The trace does not hold %(name)r.") % {"name": name})
 
 
-class _Loader:
+class _BlockedReload:
     """``refresh_from_db()`` of an object that was made by ``Registry``: stops the question."""
 
     def __init__(self, instance: Model) -> None:
         self.instance = instance
 
     def __call__(self, using: str | None = None, fields: Any = None, **options: Any) -> None:
-        watch = watching.get()
+        watch = current_guard.get()
         if watch is None:  # a router kept the object, and uses it outside of a replay
             type(self.instance).refresh_from_db(self.instance, using, fields, **options)
             return
-        watch.stop(unknown(self.instance, ", ".join(fields or ())))
+        watch.stop(explain_unknown(self.instance, ", ".join(fields or ())))
 
 
-def _stopping(original: Any) -> Any:
+def _wrap_parent_check(original: Any) -> Any:
     """
     The first thing that Django does where a field is missing: look for it under a parent's name.
 
@@ -137,26 +137,26 @@ def _stopping(original: Any) -> Any:
 
     @functools.wraps(original)
     def _check_parent_chain(self: DeferredAttribute, instance: Model) -> Any:
-        watch = watching.get()
+        watch = current_guard.get()
         if watch is None or not is_rebuilt(instance):
             return original(self, instance)
         link = instance._meta.get_ancestor_link(self.field.model) if self.field.primary_key else None
         if link is None or link.attname not in instance.__dict__:
-            watch.stop(unknown(instance, self.field.attname))
+            watch.stop(explain_unknown(instance, self.field.attname))
         return instance.__dict__[link.attname]
 
     return _check_parent_chain
 
 
-PATCHES = Patches(((lambda: (DeferredAttribute, "_check_parent_chain")), _stopping))
+PATCHES = Patches(((lambda: (DeferredAttribute, "_check_parent_chain")), _wrap_parent_check))
 
 
 def is_rebuilt(thing: object) -> bool:
     """Whether ``thing`` is an object that was made by ``Registry``."""
-    return isinstance(thing, Model) and isinstance(thing.__dict__.get("refresh_from_db"), _Loader)
+    return isinstance(thing, Model) and isinstance(thing.__dict__.get("refresh_from_db"), _BlockedReload)
 
 
-def unknown(instance: Any, names: str | None) -> str:
+def explain_unknown(instance: Any, names: str | None) -> str:
     """Why a question cannot be answered: a router read ``names`` of ``instance``."""
     if not names:
         return _("A router reloaded a %(model)s.") % {"model": instance._meta.label}
@@ -166,7 +166,7 @@ def unknown(instance: Any, names: str | None) -> str:
     }
 
 
-def _key(model: type[Model], ref: InstanceRef) -> dict[str, Any]:
+def _build_pk(model: type[Model], ref: InstanceRef) -> dict[str, Any]:
     """The key of ``ref`` as attributes; empty where the trace holds none that fits the model."""
     fields = getattr(model._meta, "pk_fields", None) or [model._meta.pk]
     if ref.pk is None:

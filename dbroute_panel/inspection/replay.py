@@ -25,18 +25,23 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.inspection import guard, override, reconstruct
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.guard import Reached, guarded, watched
-from dbroute_panel.inspection.isolation import Stopped, afresh, aside
-from dbroute_panel.inspection.override import make_routers, standing_in
-from dbroute_panel.inspection.reconstruct import NotReplayableError, Registry, is_rebuilt, unknown
-from dbroute_panel.inspection.replay_result import Change, Raised, Reason, Replay, Tally
+from dbroute_panel.inspection.guard import DatabaseAccessBlocked, guard_databases, guard_question
+from dbroute_panel.inspection.isolation import IsolationInterrupt, run_in_empty_context, run_isolated
+from dbroute_panel.inspection.override import make_routers, override_routers
+from dbroute_panel.inspection.reconstruct import (
+    DecisionRebuilder,
+    NotReplayableError,
+    explain_unknown,
+    is_rebuilt,
+)
+from dbroute_panel.inspection.replay_result import Change, RaisedAnswer, Reason, Replay, ReplayCounter
 from dbroute_panel.inspection.transactions import OpenTransactions
 from dbroute_panel.recording.snapshots import Typed, described, scalar
 from dbroute_panel.records import Decision, Trace, TypeRef
 
 __all__ = ["Change", "Reason", "Replay", "replay"]
 
-MOST_REPEATS: Final = 1000
+MAX_REPEATS: Final = 1000
 
 
 def replay(
@@ -55,66 +60,73 @@ def replay(
     (``changes.EXPECTED``). ``progress`` is called after each trace with how many were asked so far.
     Raises ``AskError`` for a router that cannot be made.
     """
-    if not 1 <= repeat <= MOST_REPEATS:
+    if not 1 <= repeat <= MAX_REPEATS:
         raise AskError(
-            _("Ask 1 to %(most)d times, not %(repeat)d.") % {"most": MOST_REPEATS, "repeat": repeat}
+            _("Ask 1 to %(most)d times, not %(repeat)d.") % {"most": MAX_REPEATS, "repeat": repeat}
         )
     others = None if routers is None else make_routers(routers)
-    registry, tally = Registry(), Tally(repeat, todays=routers is None)
+    rebuilder, counter = DecisionRebuilder(), ReplayCounter(repeat, asks_current_routers=routers is None)
     with guard.PATCHES, override.PATCHES, reconstruct.PATCHES:
         for trace in traces:
-            aside(partial(afresh, partial(_replay_trace, trace, others, registry, tally)), seconds=None)
+            run_isolated(
+                partial(run_in_empty_context, partial(_replay_trace, trace, others, rebuilder, counter)),
+                seconds=None,
+            )
             if progress is not None:
-                progress(tally.asked)
-    return tally.result()
+                progress(counter.asked)
+    return counter.build_result()
 
 
-def _replay_trace(trace: Trace, routers: list[Any] | None, registry: Registry, tally: Tally) -> None:
+def _replay_trace(
+    trace: Trace, routers: list[Any] | None, rebuilder: DecisionRebuilder, counter: ReplayCounter
+) -> None:
     decisions = trace.decisions
     recorded = {decision.id for decision in decisions}
     transactions = OpenTransactions(trace)
-    with guarded(), standing_in(routers), transactions.standing_in() as turn_to:
+    with guard_databases(), override_routers(routers), transactions.override_connections() as switch_to:
         for decision in decisions:
             if decision.parent_id is None:
-                turn_to(decision)
+                switch_to(decision)
                 try:
-                    answers = Counter(ask_again(decision, registry) for _turn in range(tally.repeat))
+                    answers = Counter(ask_again(decision, rebuilder) for _turn in range(counter.repeat))
                 except NotReplayableError as error:
-                    tally.give_up(str(error))
+                    counter.count_failure(str(error))
                 else:
-                    tally.count(decision, answers)
+                    counter.count(decision, answers)
             elif decision.parent_id not in recorded:
-                tally.give_up(_("It was asked by a router in a decision that the trace does not hold."))
+                counter.count_failure(
+                    _("It was asked by a router in a decision that the trace does not hold.")
+                )
 
 
-def ask_again(decision: Decision, registry: Registry) -> Any:
+def ask_again(decision: Decision, rebuilder: DecisionRebuilder) -> Any:
     """What the routers answer now, as a Decision has it, or ``Raised``. Raises ``NotReplayableError``."""
     answer: Any = None
-    with watched() as watch, suppress(Reached):
-        answer = _answer(registry.question(decision))
+    with guard_question() as watch, suppress(DatabaseAccessBlocked):
+        answer = _get_answer(rebuilder.rebuild_call(decision))
     if watch.reason is not None:  # also where the router went on as if it had not been stopped
         raise NotReplayableError(watch.reason)
     return TypeRef(type=answer.path) if isinstance(answer, Typed) else answer
 
 
-def _answer(question: Callable[[], Any]) -> Any:
+def _get_answer(question: Callable[[], Any]) -> Any:
     try:
         return scalar(question())
-    except (KeyboardInterrupt, Stopped, Reached):
+    except (KeyboardInterrupt, IsolationInterrupt, DatabaseAccessBlocked):
         raise
     except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
-        if (missing := _missing_attribute(error)) is not None:
+        if (missing := _find_missing_attribute(error)) is not None:
             raise NotReplayableError(missing) from None
-        return Raised(described(error))
+        return RaisedAnswer(described(error))
 
 
-def _missing_attribute(error: BaseException) -> str | None:
+def _find_missing_attribute(error: BaseException) -> str | None:
     """Why, where ``error`` comes from an attribute that a rebuilt object would have had in real life."""
     link: BaseException | None = error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:
         if isinstance(link, AttributeError) and is_rebuilt(link.obj):
-            return unknown(link.obj, link.name)
+            return explain_unknown(link.obj, link.name)
         seen.add(id(link))
         link = link.__cause__ or link.__context__
     return None

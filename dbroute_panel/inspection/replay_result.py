@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from dbroute_panel.conf import replicas
 from dbroute_panel.records import Action, DecidedBy, Decision, TypeRef
 
-EXPECTED: Final = 5.0
+MIN_EXPECTED: Final = 5.0
 """
 An answer that was never recorded is a change if it would, as often as it is given today, have been
 recorded five times. (Fewer: a random router may just not have given it; that is missed in one case of 150.)
@@ -67,7 +67,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
-class Raised:
+class RaisedAnswer:
     """An exception as an answer, ``Class: message``: the same where the class is, whatever the message."""
 
     __slots__ = ("text",)
@@ -80,10 +80,10 @@ class Raised:
         return self.text.partition(":")[0]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Raised) and self.name == other.name
+        return isinstance(other, RaisedAnswer) and self.name == other.name
 
     def __hash__(self) -> int:
-        return hash((Raised, self.name))
+        return hash((RaisedAnswer, self.name))
 
     def __repr__(self) -> str:
         return self.text
@@ -95,7 +95,7 @@ class _AnyReplica(NamedTuple):
     primary: str
 
 
-class Kind(NamedTuple):
+class ChangeKey(NamedTuple):
     """What decisions that are counted together have in common; each part can be hashed."""
 
     model: str | None
@@ -105,22 +105,22 @@ class Kind(NamedTuple):
     to: tuple[Any, ...]
 
 
-class Tally:
+class ReplayCounter:
     """The counts so far. Each decision was asked ``repeat`` times, of ``todays`` routers or of others."""
 
-    def __init__(self, repeat: int, *, todays: bool) -> None:
+    def __init__(self, repeat: int, *, asks_current_routers: bool) -> None:
         self.repeat = repeat
-        self.todays = todays
+        self.asks_current_routers = asks_current_routers
         self.primaries = replicas()
         self.asked = 0
         self.reasons: Counter[str] = Counter()
-        self.callsites: dict[Kind, Counter[str]] = {}
-        self.counts: Counter[Kind] = Counter()
+        self.callsites: dict[ChangeKey, Counter[str]] = {}
+        self.counts: Counter[ChangeKey] = Counter()
         # Of each model and action: what was recorded, and how often each of today's answers would have been.
         self.recorded: dict[tuple[Any, ...], set[Any]] = {}
         self.expected: dict[tuple[Any, ...], Counter[Any]] = {}
 
-    def give_up(self, reason: str) -> None:
+    def count_failure(self, reason: str) -> None:
         """Count a decision that cannot be asked again."""
         self.asked += 1
         self.reasons[reason] += 1
@@ -128,26 +128,32 @@ class Tally:
     def count(self, decision: Decision, answers: Counter[Any]) -> None:
         """Count a decision that was asked again: each answer, and how often it was given."""
         self.asked += 1
-        before = recorded_answer(decision)
-        meaning = self.meaning(decision.action, before)
-        meanings = {answer: self.meaning(decision.action, answer) for answer in answers}
+        before = get_recorded_answer(decision)
+        meaning = self.get_meaning(decision.action, before)
+        meanings = {answer: self.get_meaning(decision.action, answer) for answer in answers}
         if self.repeat > 1:
-            about = (_model(decision), decision.action, _db(decision))
+            about = (_get_model_label(decision), decision.action, _get_db(decision))
             self.recorded.setdefault(about, set()).add(meaning)
             shares = self.expected.setdefault(about, Counter())
             for answer, count in answers.items():
                 shares[meanings[answer]] += count
         if all(now == meaning for now in meanings.values()):
             return
-        kind = Kind(_model(decision), decision.action, _db(decision), before, tuple(sorted(answers, key=str)))
-        self.counts[kind] += 1
+        key = ChangeKey(
+            _get_model_label(decision),
+            decision.action,
+            _get_db(decision),
+            before,
+            tuple(sorted(answers, key=str)),
+        )
+        self.counts[key] += 1
         if decision.callsite is not None:
             where = f"{decision.callsite.file}:{decision.callsite.line}"
-            self.callsites.setdefault(kind, Counter())[where] += 1
+            self.callsites.setdefault(key, Counter())[where] += 1
 
-    def meaning(self, action: Action, answer: Any) -> Any:
+    def get_meaning(self, action: Action, answer: Any) -> Any:
         """What of an answer counts."""
-        if isinstance(answer, (Raised, TypeRef)):
+        if isinstance(answer, (RaisedAnswer, TypeRef)):
             return answer
         if not action.names_alias:
             return bool(answer)
@@ -155,78 +161,78 @@ class Tally:
             return _AnyReplica(primary)
         return answer
 
-    def result(self) -> Replay:
+    def build_result(self) -> Replay:
         """The counts, once everything is asked."""
-        changes = [kind for kind in self.counts if self.has_changed(kind)]
-        changed = sum(self.counts[kind] for kind in changes)
+        changes = [key for key in self.counts if self.has_changed(key)]
+        changed = sum(self.counts[key] for key in changes)
         failed = self.reasons.total()
         return Replay(
             asked=self.asked,
             same=self.asked - changed - failed,
             changed=changed,
             not_replayable=failed,
-            changes=[self.change(kind) for kind in sorted(changes, key=self._order)],
+            changes=[self.build_change(key) for key in sorted(changes, key=self._sort_key)],
             reasons=[
                 Reason(reason=reason, count=count)
                 for reason, count in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
             ],
-            notes=self.notes(changes),
+            notes=self.build_notes(changes),
         )
 
-    def has_changed(self, kind: Kind) -> bool:
+    def has_changed(self, key: ChangeKey) -> bool:
         """Whether decisions of which not every answer is what was recorded have changed."""
-        meanings = {self.meaning(kind.action, answer) for answer in kind.to}
-        if self.meaning(kind.action, kind.before) not in meanings:
+        meanings = {self.get_meaning(key.action, answer) for answer in key.to}
+        if self.get_meaning(key.action, key.before) not in meanings:
             return True
-        about = kind[:3]
+        about = key[:3]
         return any(
-            self.expected[about][meaning] / self.repeat >= EXPECTED
+            self.expected[about][meaning] / self.repeat >= MIN_EXPECTED
             for meaning in meanings - self.recorded[about]
         )
 
-    def notes(self, changes: list[Kind]) -> list[str]:
+    def build_notes(self, changes: list[ChangeKey]) -> list[str]:
         """What no trace holds and ``changes`` may hang on; other routers are meant to answer otherwise."""
         moved = [
-            kind
-            for kind in changes
-            if kind.action.names_alias and _aliases(kind.before) and _aliases(*kind.to)
+            key
+            for key in changes
+            if key.action.names_alias and _filter_aliases(key.before) and _filter_aliases(*key.to)
         ]
-        pinned = [kind for kind in moved if self.may_have_been_pinned(kind)]
+        pinned = [key for key in moved if self.may_have_been_pinned(key)]
         return [
-            *([_pinning()] if pinned else []),
-            *([_choosing()] if self.todays and len(moved) > len(pinned) else []),
+            *([_explain_pinning()] if pinned else []),
+            *([_explain_choosing()] if self.asks_current_routers and len(moved) > len(pinned) else []),
         ]
 
-    def may_have_been_pinned(self, kind: Kind) -> bool:
+    def may_have_been_pinned(self, key: ChangeKey) -> bool:
         """Whether reads that went to a primary would go to its replica."""
-        return kind.action is Action.READ and any(
-            self.primaries.get(answer) == kind.before for answer in _aliases(*kind.to)
+        return key.action is Action.READ and any(
+            self.primaries.get(answer) == key.before for answer in _filter_aliases(*key.to)
         )
 
-    def change(self, kind: Kind) -> Change:
-        to = [_shown(answer) for answer in kind.to]
+    def build_change(self, key: ChangeKey) -> Change:
+        to = [_serialize_answer(answer) for answer in key.to]
         return Change(
-            model=kind.model,
-            action=kind.action,
-            db=kind.db if kind.action is Action.MIGRATE else msgspec.UNSET,
-            before=_shown(kind.before),
+            model=key.model,
+            action=key.action,
+            db=key.db if key.action is Action.MIGRATE else msgspec.UNSET,
+            before=_serialize_answer(key.before),
             to=to[0] if len(to) == 1 else to,
-            count=self.counts[kind],
-            callsites=dict(self.callsites.get(kind, Counter()).most_common()),
+            count=self.counts[key],
+            callsites=dict(self.callsites.get(key, Counter()).most_common()),
         )
 
-    def _order(self, kind: Kind) -> tuple[Any, ...]:
-        return (-self.counts[kind], str(kind.model), kind.action, str(kind))
+    def _sort_key(self, key: ChangeKey) -> tuple[Any, ...]:
+        return (-self.counts[key], str(key.model), key.action, str(key))
 
 
-def recorded_answer(decision: Decision) -> Any:
+def get_recorded_answer(decision: Decision) -> Any:
     """What the routers answered then."""
     if decision.decided_by is not DecidedBy.ERROR:
         return decision.answer
-    return Raised(next((step.error for step in decision.steps if step.error), "Exception"))
+    return RaisedAnswer(next((step.error for step in decision.steps if step.error), "Exception"))
 
 
-def _model(decision: Decision) -> str | None:
+def _get_model_label(decision: Decision) -> str | None:
     args = decision.args or {}
     if decision.action is Action.RELATION:
         return " + ".join(args[name].model for name in ("obj1", "obj2"))
@@ -235,18 +241,18 @@ def _model(decision: Decision) -> str | None:
     return decision.model
 
 
-def _db(decision: Decision) -> Any:
+def _get_db(decision: Decision) -> Any:
     return (decision.args or {}).get("db")
 
 
-def _pinning() -> str:
+def _explain_pinning() -> str:
     return _(
         "Reads that went to a primary would go to its replica. If middleware had pinned them there (in a "
         "thread-local, a context variable or a cookie): that is in no trace, and nothing was pinned now."
     )
 
 
-def _choosing() -> str:
+def _explain_choosing() -> str:
     return _(
         "Another database would be answered. If other code than the routers had chosen it then (in a "
         "thread-local or a context variable, as for a customer): that is in no trace, and nothing was chosen "
@@ -254,10 +260,10 @@ def _choosing() -> str:
     )
 
 
-def _aliases(*answers: Any) -> list[str]:
+def _filter_aliases(*answers: Any) -> list[str]:
     """Those of ``answers`` that name a database."""
     return [answer for answer in answers if isinstance(answer, str)]
 
 
-def _shown(answer: Any) -> Any:
-    return str(answer) if isinstance(answer, Raised) else answer
+def _serialize_answer(answer: Any) -> Any:
+    return str(answer) if isinstance(answer, RaisedAnswer) else answer

@@ -9,7 +9,7 @@ from dbroute_panel.inspection.map import RoutingMap
 from dbroute_panel.text import escape_formula
 
 
-def as_csv(routes: RoutingMap) -> str:
+def dump_csv(routes: RoutingMap) -> str:
     """
     One model a row; several aliases in one cell are separated by spaces.
 
@@ -19,17 +19,17 @@ def as_csv(routes: RoutingMap) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     header = ["model", "managed", "read", "write", *(f"migrate:{a}" for a in routes.databases), "errors"]
-    writer.writerow(map(_cell, header))
+    writer.writerow(map(_escape_cell, header))
     words = {True: "yes", False: "no", None: ""}
     for label, model in sorted(routes.models.items()):
         cells = [words[model.migrate.get(alias)] for alias in routes.databases]
         errors = "; ".join(f"{action}: {error}" for action, error in sorted(model.errors.items()))
         managed = "yes" if model.managed else "no"
         row = [label, managed, " ".join(model.read), " ".join(model.write), *cells, errors]
-        writer.writerow(map(_cell, row))
+        writer.writerow(map(_escape_cell, row))
     return out.getvalue()
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     """Python's csv quotes no carriage return where lines end in a line feed; but readers end a row there."""
     return str(escape_formula(text)).replace("\r", "\\r")

@@ -17,10 +17,10 @@ from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
 from django.utils.translation import gettext as _
 
-from dbroute_panel.inspection.guard import watching
+from dbroute_panel.inspection.guard import current_guard
 from dbroute_panel.records import Decision, Event, Operation, Query, Trace, Transaction
 
-ENDS = (Operation.COMMIT, Operation.ROLLBACK)
+END_OPERATIONS = (Operation.COMMIT, Operation.ROLLBACK)
 
 
 class OpenTransactions:
@@ -33,75 +33,77 @@ class OpenTransactions:
 
     def __init__(self, trace: Trace) -> None:
         events = sorted(trace.events, key=lambda event: event.id)
-        self.known = not _overlap(trace.queries)
-        self.at: dict[int, frozenset[str]] = {}
-        now = _open_before(events)
+        self.known = not _have_overlap(trace.queries)
+        self.open_aliases: dict[int, frozenset[str]] = {}
+        now = _find_open_before(events)
         for event in events:
             if type(event) is Decision:
                 if now:
-                    self.at[event.id] = now
+                    self.open_aliases[event.id] = now
             elif type(event) is Transaction:
                 if event.operation is Operation.BEGIN:
                     now |= {event.alias}
-                elif event.operation in ENDS:
+                elif event.operation in END_OPERATIONS:
                     now -= {event.alias}
 
     @contextmanager
-    def standing_in(self) -> Iterator[Callable[[Decision], None]]:
+    def override_connections(self) -> Iterator[Callable[[Decision], None]]:
         """
         Let this thread's connections say what those of the trace said.
 
         Yields a function that turns to the moment of a decision. Only connections of aliases on which the
         trace has a transaction are touched, none is opened, and each is afterwards as it was made.
         """
-        aliases = frozenset().union(*self.at.values())
-        stand_ins = {alias: made for alias in sorted(aliases) if (made := self._make(alias)) is not None}
+        aliases = frozenset().union(*self.open_aliases.values())
+        overrides = {
+            alias: made for alias in sorted(aliases) if (made := self._override_connection(alias)) is not None
+        }
 
-        def turn_to(decision: Decision) -> None:
-            now = self.at.get(decision.id, frozenset())
-            for alias, stand_in in stand_ins.items():
-                stand_in.turn(is_open=alias in now)
+        def switch_to(decision: Decision) -> None:
+            now = self.open_aliases.get(decision.id, frozenset())
+            for alias, override in overrides.items():
+                override.set_open(is_open=alias in now)
 
         try:
-            yield turn_to
+            yield switch_to
         finally:
-            for stand_in in stand_ins.values():
-                stand_in.end()
+            for override in overrides.values():
+                override.restore()
 
-    def _make(self, alias: str) -> _StandIn | None:
+    def _override_connection(self, alias: str) -> _ConnectionOverride | None:
         try:
-            return _StandIn(connections[alias], known=self.known)
+            return _ConnectionOverride(connections[alias], known=self.known)
         except (ConnectionDoesNotExist, ImproperlyConfigured):  # the trace may be of another project
             return None
 
 
-class _StandIn:
+class _ConnectionOverride:
     """A connection that was never opened, and says that a transaction is open."""
 
     def __init__(self, connection: Any, *, known: bool) -> None:
         self.connection = connection
         self.known = known
         self.cls = type(connection)
-        self.undecided = None if known else _undecided(self.cls)
+        self.undecided = None if known else _build_undecided_class(self.cls)
 
-    def turn(self, *, is_open: bool) -> None:
+    def set_open(self, *, is_open: bool) -> None:
         if self.undecided is None:
             self.connection.in_atomic_block = is_open
         else:
             self.connection.__class__ = self.undecided if is_open else self.cls
 
-    def end(self) -> None:
+    def restore(self) -> None:
         """A router may have kept the connection, or left hooks on it for a commit that never comes."""
         self.connection.__class__ = self.cls
         self.connection.in_atomic_block = False
         self.connection.run_on_commit = []
 
 
-def _undecided(cls: type[Any]) -> type[Any]:
+def _build_undecided_class(cls: type[Any]) -> type[Any]:
     """A class of connections that stop a question which looks whether a transaction is open."""
 
     def in_atomic_block(self: Any) -> Any:
-        if (watch := watching.get()) is None:
+        if (watch := current_guard.get()) is None:
             return self.__dict__["in_atomic_block"]
         return watch.stop(
             _(
@@ -114,7 +116,7 @@ def _undecided(cls: type[Any]) -> type[Any]:
     return type(cls.__name__, (cls,), {"in_atomic_block": property(in_atomic_block)})
 
 
-def _overlap(queries: list[Query]) -> bool:
+def _have_overlap(queries: list[Query]) -> bool:
     """Whether queries ran at the same time; a microsecond is lost where times are rounded."""
     ended = 0.0
     for query in sorted(queries, key=lambda query: query.at_us):
@@ -124,7 +126,7 @@ def _overlap(queries: list[Query]) -> bool:
     return False
 
 
-def _open_before(events: list[Event]) -> frozenset[str]:
+def _find_open_before(events: list[Event]) -> frozenset[str]:
     """The aliases on which a transaction was open when the trace began: their first event was inside one."""
     before: dict[str, bool] = {}
     for event in events:

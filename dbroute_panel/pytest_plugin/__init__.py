@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 
-RECORDED = pytest.StashKey["RouteTrace"]()
+TRACE_KEY = pytest.StashKey["RouteTrace"]()
 
 
 @pytest.fixture
@@ -36,18 +36,18 @@ def route_trace(request: pytest.FixtureRequest) -> Iterator[RouteTrace]:
     from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 
     recorded = RouteTrace(request.node.nodeid, root=request.config.rootpath)
-    request.node.stash[RECORDED] = recorded
+    request.node.stash[TRACE_KEY] = recorded
     yield recorded
-    del request.node.stash[RECORDED]
+    del request.node.stash[TRACE_KEY]
 
 
 # Not the new style of wrappers, which an older pluggy would refuse when it loads this.
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Begin just before the body and end just after it, in the context from which the body is called."""
-    recorded = item.stash.get(RECORDED, None)
+    recorded = item.stash.get(TRACE_KEY, None)
     if recorded is None:
         yield
         return
-    with recorded, recorded.inside(item):
+    with recorded, recorded.wrap_async_body(item):
         yield

@@ -17,8 +17,8 @@ from django.utils.translation import ngettext
 from dbroute_panel import findings
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.inspection.arguments import AskError, find_alias
-from dbroute_panel.inspection.map import loads, routing_map
-from dbroute_panel.inspection.map_diff import difference
+from dbroute_panel.inspection.map import build_map, load_map
+from dbroute_panel.inspection.map_diff import diff_maps
 from dbroute_panel.presentation import ShortNames, formatting
 from dbroute_panel.presentation.explain_text import short
 from dbroute_panel.presentation.rows import what
@@ -27,7 +27,7 @@ from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.records import Decision, Finding, Level, Query
 from dbroute_panel.suggestions import did_you_mean
 
-LISTED: Final = 30
+MAX_LINES: Final = 30
 """So many queries, or lines of a difference, are in a failure's message."""
 
 
@@ -43,7 +43,7 @@ class RouteTrace(trace):
         self.root = root
 
     @contextmanager
-    def inside(self, item: Any) -> Iterator[None]:
+    def wrap_async_body(self, item: Any) -> Iterator[None]:
         """
         Record the body of an async test, too, where its runner has a context of its own.
 
@@ -91,7 +91,7 @@ class RouteTrace(trace):
                 )
                 % {"count": dropped}
             )
-        lines += self._listed(found)
+        lines += self._format_queries(found)
         others = Counter(query.alias for query in queries if query.alias != alias)
         if others:
             counts = ", ".join(f"{other} {count}" for other, count in others.items())
@@ -113,7 +113,7 @@ class RouteTrace(trace):
         file = self.root / path
         command = f"manage.py dbroute map --format json --output {path}"
         try:
-            expected = loads(file.read_bytes())
+            expected = load_map(file.read_bytes())
         except OSError as error:
             raise AssertionError(
                 _("%(path)s cannot be read (%(error)s). Make it with: %(command)s")
@@ -121,12 +121,12 @@ class RouteTrace(trace):
             ) from None
         except AskError as error:
             raise AssertionError(f"{path}: {error}") from None
-        lines = difference(expected, routing_map())
+        lines = diff_maps(expected, build_map())
         if not lines:
             return
-        shown = [f"  {line}" for line in lines[:LISTED]]
-        if len(lines) > LISTED:
-            shown.append(_("  and %(count)d more") % {"count": len(lines) - LISTED})
+        shown = [f"  {line}" for line in lines[:MAX_LINES]]
+        if len(lines) > MAX_LINES:
+            shown.append(_("  and %(count)d more") % {"count": len(lines) - MAX_LINES})
         raise AssertionError(
             "\n".join(
                 [
@@ -168,7 +168,7 @@ class RouteTrace(trace):
                 )
                 % {"count": lost}
             )
-        raise AssertionError("\n".join([*lines, *self._told(found)]))
+        raise AssertionError("\n".join([*lines, *self._format_findings(found)]))
 
     def assert_finding(self, code: str) -> None:
         """So far this was found, at least once."""
@@ -184,28 +184,28 @@ class RouteTrace(trace):
         if code in panel_settings.SILENCED_FINDINGS:
             lines.append(_("It is in SILENCED_FINDINGS."))
         lines.append(_("What was found:") if found else _("Nothing was found at all."))
-        raise AssertionError("\n".join([*lines, *self._told(found)]))
+        raise AssertionError("\n".join([*lines, *self._format_findings(found)]))
 
-    def _told(self, found: list[Finding]) -> Iterator[str]:
+    def _format_findings(self, found: list[Finding]) -> Iterator[str]:
         """Each finding in a line, and below it the first of its queries."""
-        for finding in found[:LISTED]:
+        for finding in found[:MAX_LINES]:
             yield f"  {finding.level} {finding.code}: {finding.message}"
             queries = [query for query in self.queries if query.id in finding.events]
-            for line in self._listed(queries[:3]):
+            for line in self._format_queries(queries[:3]):
                 yield f"    {line}"
-        if len(found) > LISTED:
-            yield _("  and %(count)d more") % {"count": len(found) - LISTED}
+        if len(found) > MAX_LINES:
+            yield _("  and %(count)d more") % {"count": len(found) - MAX_LINES}
 
-    def _listed(self, queries: list[Query]) -> Iterator[str]:
+    def _format_queries(self, queries: list[Query]) -> Iterator[str]:
         """Each query in two lines: what, why and where; its SQL."""
         decisions: dict[int | None, Decision] = {decision.id: decision for decision in self.decisions}
         routers = ShortNames([step.router for decision in decisions.values() for step in decision.steps])
-        for query in queries[:LISTED]:
+        for query in queries[:MAX_LINES]:
             decision = decisions.get(query.decision_id)
             parts = [what(query), short(query, decision, routers)]
             if query.callsite is not None:
                 parts.append(formatting.called_from(query.callsite))
             yield f"  #{query.id} " + " | ".join(parts)
             yield f"      {formatting.cut(' '.join(query.sql.split()), 200)}"
-        if len(queries) > LISTED:
-            yield _("  and %(count)d more") % {"count": len(queries) - LISTED}
+        if len(queries) > MAX_LINES:
+            yield _("  and %(count)d more") % {"count": len(queries) - MAX_LINES}

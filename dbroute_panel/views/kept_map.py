@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 from django.db import router
 
-from dbroute_panel.inspection.lint import StaticFinding, lint
-from dbroute_panel.inspection.map import Mark, RoutingMap, marks, routing_map
+from dbroute_panel.inspection.lint import StaticFinding, run_lints
+from dbroute_panel.inspection.map import ModelMark, RoutingMap, build_map, find_marks
 from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.stores import Store
 from dbroute_panel.text import DECODE_ERRORS
@@ -25,16 +25,20 @@ class KeptMap(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: str
     routers: list[str]
     routes: RoutingMap
-    marks: dict[str, list[Mark]]
+    marks: dict[str, list[ModelMark]]
     findings: list[StaticFinding]
 
 
 def ask_map() -> KeptMap:
     """Ask the routers about every model."""
     asked_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    routes = routing_map()
+    routes = build_map()
     return KeptMap(
-        asked_at=asked_at, routers=todays_routers(), routes=routes, marks=marks(), findings=lint(routes)
+        asked_at=asked_at,
+        routers=todays_routers(),
+        routes=routes,
+        marks=find_marks(),
+        findings=run_lints(routes),
     )
 
 

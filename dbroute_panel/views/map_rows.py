@@ -14,7 +14,7 @@ import msgspec
 from django.http import QueryDict
 
 from dbroute_panel.inspection.lint import StaticFinding
-from dbroute_panel.inspection.map import Mark, ModelRoutes
+from dbroute_panel.inspection.map import ModelMark, ModelRoutes
 from dbroute_panel.presentation import Palette, Swatch
 from dbroute_panel.records import Action, Level
 
@@ -56,7 +56,7 @@ class MapRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     app: str
     name: str
-    marks: tuple[Mark, ...]
+    marks: tuple[ModelMark, ...]
     read: Cell
     write: Cell
     tables: tuple[Cell, ...]

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.forms import SandboxForm
-from dbroute_panel.inspection.arguments import HIDDEN_APPS, all_models
-from dbroute_panel.inspection.labels import like, nearest
+from dbroute_panel.inspection.arguments import HIDDEN_APPS, list_models
+from dbroute_panel.inspection.labels import match_labels, suggest_labels
 from dbroute_panel.records import Action
 
 from .rendering import Admin, part
@@ -46,7 +46,7 @@ def model_labels(admin: Admin, request: HttpRequest) -> HttpResponseBase:
 
 def labels_like(typed: str) -> list[str]:
     """Some of the labels that can be typed on from here."""
-    return like(typed, (model._meta.label for model in all_models()))
+    return match_labels(typed, (model._meta.label for model in list_models()))
 
 
 def permalink(given: Mapping[str, str]) -> str:
@@ -60,7 +60,7 @@ def permalink(given: Mapping[str, str]) -> str:
 
 def meant(given: Mapping[str, str]) -> list[Meant]:
     """What to ask about instead, where a field names no model; nothing where both are right."""
-    labels = [model._meta.label for model in all_models()]
+    labels = [model._meta.label for model in list_models()]
     if given.get("action") == Action.MIGRATE:
         labels += sorted(set(apps.app_configs) - HIDDEN_APPS)
     known = {label.casefold() for label in labels}
@@ -68,7 +68,7 @@ def meant(given: Mapping[str, str]) -> list[Meant]:
         Meant(label=label, link=permalink({name: given.get(name, "") for name in given} | {field: label}))
         for field in MODELS
         if (typed := given.get(field, "").strip()) and typed.casefold() not in known
-        for label in nearest(typed, labels)
+        for label in suggest_labels(typed, labels)
     ]
 
 
@@ -118,7 +118,7 @@ def _two_databases() -> tuple[str, str] | None:
 
 def _two_models() -> tuple[str, str]:
     """Two models to ask about: the project's own, where it has some."""
-    models = [model for model in all_models() if not model._meta.auto_created]
+    models = [model for model in list_models() if not model._meta.auto_created]
     own = [model for model in models if not model.__module__.startswith("django.")]
     labels = [model._meta.label for model in own or models]
     return (labels[0], labels[1 if len(labels) > 1 else 0]) if labels else ("", "")

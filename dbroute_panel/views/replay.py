@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import ReplayForm
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.isolation import TimeUpError, aside
+from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
 from dbroute_panel.inspection.replay import Change, Reason, Replay, replay
 from dbroute_panel.presentation import Palette, ShortNames, Swatch, formatting
 from dbroute_panel.records import Action, Trace
@@ -74,11 +74,11 @@ def replay_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespo
         return _respond(admin, request, trace, {"form": form}, status=400)
     routers, repeat = form.cleaned_data["routers"], form.cleaned_data["repeat"]
     try:
-        found = aside(_question(trace, routers, repeat))
+        found = run_isolated(_question(trace, routers, repeat))
     except AskError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, trace, {"form": form}, status=400)
-    except TimeUpError as error:
+    except RouterTimeoutError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, trace, {"form": form})
     result = Result(

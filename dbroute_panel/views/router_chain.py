@@ -11,7 +11,7 @@ from django.db import router
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 
-from dbroute_panel.inspection.explain import source_of
+from dbroute_panel.inspection.explain import find_source
 from dbroute_panel.presentation import Experience, Piece, ShortNames, Tally, formatting, highlighted
 from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.snapshots import dotted
@@ -107,7 +107,7 @@ def router_of(asked: Any, short: ShortNames, experience: Experience) -> Router:
 
 
 def method_of(asked: Any, action: Action, tally: Tally) -> Method:
-    models, source = tuple(tally.models.most_common()), source_of(asked, action)
+    models, source = tuple(tally.models.most_common()), find_source(asked, action)
     return Method(
         action=action.value,
         has=has(asked, action),

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import MapFilterForm
-from dbroute_panel.inspection.isolation import TimeUpError, aside
+from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
 from dbroute_panel.stores import StoreError, get_store
 
 from .databases import project_palette
@@ -25,8 +25,8 @@ def routing_map(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if not may(request, "use_sandbox"):
         raise PermissionDenied
     try:
-        kept = aside(ask_map)
-    except TimeUpError as error:
+        kept = run_isolated(ask_map)
+    except RouterTimeoutError as error:
         return _respond(admin, request, kept_map(get_store()), problem=str(error))
     try:
         keep_map(get_store(), kept)

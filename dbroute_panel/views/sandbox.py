@@ -11,8 +11,8 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import SandboxForm
-from dbroute_panel.inspection.arguments import AskError, Source, find_model
-from dbroute_panel.inspection.isolation import TimeUpError, aside
+from dbroute_panel.inspection.arguments import AskError, ObjectSource, find_model
+from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
 from dbroute_panel.inspection.question import Answers, Question, ask
 from dbroute_panel.presentation import Chain, ShortNames, Swatch, detail_of_decision, formatting
 
@@ -63,11 +63,11 @@ def sandbox(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         if (refused := _refused(request, question)) is not None:
             form.add_error(None, refused)
             return _respond(admin, request, {"form": form}, status=403)
-        answers = aside(lambda: ask(question))
+        answers = run_isolated(lambda: ask(question))
     except AskError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, {"form": form, "meant": meant(request.POST.dict())}, status=400)
-    except TimeUpError as error:
+    except RouterTimeoutError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, {"form": form})
     return _respond(admin, request, {"form": form, "answer": _answer(question, answers, request.POST.dict())})
@@ -79,7 +79,7 @@ def _refused(request: HttpRequest, question: Question) -> str | None:
         (question.model, question.instance),
         (question.other_model or question.model, question.other),
     ):
-        if subject.source is Source.ROW:
+        if subject.source is ObjectSource.ROW:
             meta = find_model(label)._meta
             if not request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"):
                 return _("A real row of %(model)s needs the permission to view it.") % {"model": meta.label}
@@ -101,12 +101,12 @@ def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> A
         model=decision.model or question.model,
         other=question.other_model or "",
         db=question.db or "",
-        text=_either([formatting.answer(share.answer) for share in answers.shares])
+        text=_either([formatting.answer(share.answer) for share in answers.counts])
         if named and not failed
         else formatting.outcome(decision),
         allowed=bool(decision.answer),
         failed=failed,
-        database=None if failed or len(answers.shares) > 1 else swatch(decision.answer),
+        database=None if failed or len(answers.counts) > 1 else swatch(decision.answer),
         chain=detail_of_decision(decision, routers),
         bars=tuple(
             Bar(
@@ -116,7 +116,7 @@ def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> A
                 raised=share.raised,
                 database=None if share.raised else swatch(share.answer),
             )
-            for share in answers.shares
+            for share in answers.counts
         ),
         repeat=question.repeat,
         python=as_python(question),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from dbroute_panel.inspection.arguments import Source, Subject
+from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.question import Question
 
 
@@ -17,7 +17,7 @@ def as_python(question: Question) -> str:
         ("instance", question.model, question.instance),
         ("other", question.other_model or "", question.other),
     ):
-        if subject.source is not Source.NONE:
+        if subject.source is not ObjectSource.NONE:
             made += _object(name, label, subject)
             arguments.append(f"{name}={name}")
     named = {"db": question.db, "model_name": question.model_name}
@@ -30,12 +30,12 @@ def as_python(question: Question) -> str:
     )
 
 
-def _object(name: str, label: str, subject: Subject) -> list[str]:
+def _object(name: str, label: str, subject: ObjectSpec) -> list[str]:
     model = f"apps.get_model({label!r})"
-    if subject.source is Source.ROW:
+    if subject.source is ObjectSource.ROW:
         return [f"{name} = {model}._base_manager.using({subject.alias!r}).get(pk={subject.pk!r})"]
     made = [f"{name} = {model}()"]
-    if subject.source is Source.FROM:
+    if subject.source is ObjectSource.FROM:
         made += [f"{name}._state.db, {name}._state.adding = {subject.alias!r}, False"]
     return made
 
@@ -46,14 +46,14 @@ def as_command(question: Question) -> str | None:
     words = ["manage.py", "dbroute", "explain", question.model, question.action]
     options: list[tuple[str, str | None]] = [("--db", question.db), ("--model-name", question.model_name)]
     instance, other = question.instance, question.other
-    if instance.source is Source.NEW and not relation:
+    if instance.source is ObjectSource.NEW and not relation:
         return None
-    if instance.source in (Source.FROM, Source.ROW):
+    if instance.source in (ObjectSource.FROM, ObjectSource.ROW):
         options.append(("--instance-db", instance.alias))
-    if instance.source is Source.ROW:
+    if instance.source is ObjectSource.ROW:
         options.append(("--pk", instance.pk))
     if relation:
-        if other.source is Source.ROW:
+        if other.source is ObjectSource.ROW:
             return None
         options.append(("--with", question.other_model))
         options.append(("--with-db", other.alias or None))

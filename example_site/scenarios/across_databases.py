@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError
 
-from dbroute_panel.inspection.lint import lint
+from dbroute_panel.inspection.lint import run_lints
 from example_site.library.models import Book
 from example_site.scenarios.registry import scenario
 from example_site.users.models import Loan, User
@@ -28,7 +28,7 @@ def said_by(error):
     prepare=one_content_type_to_delete,
 )
 def across_databases():
-    for finding in lint():
+    for finding in run_lints():
         if finding.code == "relation-across-databases" and finding.subject == "users.Loan":
             yield f"Known before anything runs: {finding.message}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 from django.db import router
 
-from dbroute_panel.inspection.lint import lint
+from dbroute_panel.inspection.lint import run_lints
 from example_site.scenarios.registry import scenario
 
 OF_CONTRIB = {"admin", "auth", "contenttypes", "flatpages", "redirects", "sites"}
@@ -27,6 +27,6 @@ def contrib_apps():
     for model in apps.get_models():
         if model._meta.app_label in OF_CONTRIB:
             yield f"{model._meta.label} is written to {router.db_for_write(model)}"
-    for finding in lint():
+    for finding in run_lints():
         if finding.code in CODES:
             yield f"{finding.code}: {finding.message}"

@@ -299,7 +299,7 @@ def test_whatever_fails_is_one_line(dbroute, monkeypatch, error):
     def fails():
         raise error
 
-    monkeypatch.setattr("dbroute_panel.cli.maps.routing_map", fails)
+    monkeypatch.setattr("dbroute_panel.cli.maps.build_map", fails)
     done = dbroute("map")
     name = "" if isinstance(error, StoreError) else f"{type(error).__name__}: "
     assert done == ("", f"CommandError: {name}{' '.join(str(error).split())}\n", 1)
@@ -309,7 +309,7 @@ def test_an_interrupt_is_no_traceback(dbroute, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dbroute_panel.cli.maps.routing_map", interrupted)
+    monkeypatch.setattr("dbroute_panel.cli.maps.build_map", interrupted)
     done = dbroute("map")
     assert (done.out, done.code) == ("", 130)
 

@@ -10,7 +10,16 @@ from django.core.management import BaseCommand
 from django.core.management.color import no_style
 
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.text import Styled, cells, columns, cut, encodable, painted, plain, printable
+from dbroute_panel.cli.text import (
+    Styled,
+    align_columns,
+    escape_control,
+    fit_encoding,
+    get_text,
+    get_width,
+    paint,
+    truncate,
+)
 
 
 class Terminal(io.StringIO):
@@ -27,7 +36,7 @@ class Terminal(io.StringIO):
 
 
 def lines(rows, **options):
-    return ["".join(map(plain, line)) for line in columns(rows, **options)]
+    return ["".join(map(get_text, line)) for line in align_columns(rows, **options)]
 
 
 def test_columns_are_aligned_and_nothing_follows_the_last():
@@ -38,9 +47,9 @@ def test_columns_are_aligned_and_nothing_follows_the_last():
 
 
 def test_wide_and_combining_characters_take_the_columns_that_they_take():
-    assert (cells("abc"), cells("日本"), cells("e\u0301")) == (3, 4, 1)
+    assert (get_width("abc"), get_width("日本"), get_width("e\u0301")) == (3, 4, 1)
     assert lines([["日本", "x"], ["abcd", "x"]]) == ["日本  x", "abcd  x"]
-    assert (cut("日本語", 4), cut("abcdef", 4), cut("abcd", 4)) == ("日…", "abc…", "abcd")
+    assert (truncate("日本語", 4), truncate("abcdef", 4), truncate("abcd", 4)) == ("日…", "abc…", "abcd")
 
 
 def test_only_what_is_flexible_is_cut_and_the_widest_first():
@@ -64,16 +73,16 @@ def test_only_what_is_flexible_is_cut_and_the_widest_first():
     ],
 )
 def test_nothing_that_a_terminal_obeys_is_printed(text, shown):
-    assert printable(text) == shown
-    assert printable(shown) == shown
+    assert escape_control(text) == shown
+    assert escape_control(shown) == shown
 
 
 def test_encodings():
-    assert encodable("é → “x” ×2…", None) == "é → “x” ×2…"
-    assert encodable("é → “x” ×2…", "utf-8") == "é → “x” ×2…"
-    assert encodable("é → “x” ×2…", "latin-1") == 'é -> "x" x2...'
-    assert encodable("é → “x” ×2…", "ascii") == r'\xe9 -> "x" x2...'
-    assert painted(Styled("", "ERROR"), no_style()) == ""
+    assert fit_encoding("é → “x” ×2…", None) == "é → “x” ×2…"
+    assert fit_encoding("é → “x” ×2…", "utf-8") == "é → “x” ×2…"
+    assert fit_encoding("é → “x” ×2…", "latin-1") == 'é -> "x" x2...'
+    assert fit_encoding("é → “x” ×2…", "ascii") == r'\xe9 -> "x" x2...'
+    assert paint(Styled("", "ERROR"), no_style()) == ""
 
 
 @pytest.fixture
@@ -89,14 +98,14 @@ def seen(console):
 
 
 def test_progress_is_one_line_that_is_taken_off_before_anything_is_printed(console):
-    console.progress(1234, 5000, "kB")
+    console.show_progress(1234, 5000, "kB")
     assert seen(console) == ("", "\r1,234 / 5,000 kB 24%")
-    console.progress(1300, 5000, "kB")
+    console.show_progress(1300, 5000, "kB")
     assert seen(console) == ("", "\r1,234 / 5,000 kB 24%"), "not more often than ten times a second"
     console._next = 0
-    console.progress(5, None, "kB")
+    console.show_progress(5, None, "kB")
     assert seen(console)[1].endswith("\r5 kB" + " " * 16)
-    console.line("done")
+    console.print("done")
     assert seen(console)[0] == "done\n"
     assert seen(console)[1].endswith("\r    \r")
     console.clear()
@@ -105,7 +114,7 @@ def test_progress_is_one_line_that_is_taken_off_before_anything_is_printed(conso
 
 def test_progress_waits_until_somebody_wants_to_know(console):
     console._next = time.monotonic() + 60
-    console.progress(1, 2, "kB")
+    console.show_progress(1, 2, "kB")
     assert seen(console) == ("", "")
 
 
@@ -114,7 +123,7 @@ def test_no_progress_in_a_pipe_or_with_v0(case):
     stderr = io.StringIO() if case == "pipe" else Terminal()
     console = Console(BaseCommand(stdout=Terminal(), stderr=stderr), verbosity=1 if case == "pipe" else 0)
     console._next = 0
-    console.progress(1, 2, "kB")
+    console.show_progress(1, 2, "kB")
     console.clear()
     assert stderr.getvalue() == ""
 
@@ -125,15 +134,15 @@ def test_notes_are_beside_the_answer(console):
 
 
 def test_bytes_go_to_text_as_utf8_even_in_pieces(console):
-    console.bytes([b"\xc3", b"\xa9\n"])
+    console.write_bytes([b"\xc3", b"\xa9\n"])
     assert seen(console) == ("é\n", "")
 
 
 def test_bytes_go_out_as_they_are():
     raw = io.BytesIO()
     console = Console(BaseCommand(stdout=io.TextIOWrapper(raw, "ascii"), stderr=Terminal()), verbosity=1)
-    console.bytes(["é\n".encode()])
-    console.line("é")
+    console.write_bytes(["é\n".encode()])
+    console.print("é")
     console.flush()
     assert raw.getvalue() == b"\xc3\xa9\n\\xe9\n"
 
@@ -147,7 +156,7 @@ class Closed(io.StringIO):
 
 def test_a_closed_pipe():
     console = Console(BaseCommand(stdout=Closed(), stderr=Terminal()), verbosity=1)
-    for write in (lambda: console.line("x"), lambda: console.bytes([b"x"])):
+    for write in (lambda: console.print("x"), lambda: console.write_bytes([b"x"])):
         with pytest.raises(SystemExit) as ended:
             write()
         assert ended.value.code == 141
@@ -156,7 +165,7 @@ def test_a_closed_pipe():
 def test_a_pipe_that_closes_at_the_end():
     out = io.StringIO()
     console = Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1)
-    console.line("x")
+    console.print("x")
 
     def flush():
         raise BrokenPipeError
@@ -178,8 +187,8 @@ def test_a_stream_that_somebody_has_closed(tmp_path):
 def test_json_is_valid_and_harmless_whatever_the_encoding():
     for encoding, shown in (("utf-8", '"é\\u001b"'), ("ascii", '"\\u00e9\\u001b"')):
         out = Terminal(encoding)
-        Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1).json("é\x1b")
+        Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1).print_json("é\x1b")
         assert out.getvalue() == f"{shown}\n"
     out = Terminal("utf-8")
-    Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1).json("é\x9b")
+    Console(BaseCommand(stdout=out, stderr=Terminal()), verbosity=1).print_json("é\x9b")
     assert out.getvalue() == '"\\u00e9\\u009b"\n'

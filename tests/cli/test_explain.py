@@ -12,8 +12,8 @@ from django.db import connections, router
 from django.db.utils import ConnectionRouter
 
 from dbroute_panel import explain, records, trace
-from dbroute_panel.cli.explain import asked
-from dbroute_panel.inspection.arguments import Source, Subject
+from dbroute_panel.cli.explain import build_question
+from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.question import Question
 from dbroute_panel.management.commands.dbroute import Command
 from dbroute_panel.views.snippets import as_command
@@ -40,9 +40,9 @@ def test_the_answer_and_the_chain(dbroute):
 def test_json_is_a_decision(dbroute):
     done = dbroute("explain", "library.Book", "db_for_write", "--format", "json")
     decision = records.msgspec.convert(json.loads(done.out), records.Decision)
-    asked = explain("library.Book", "db_for_write")
+    build_question = explain("library.Book", "db_for_write")
     assert (decision.action, decision.answer, decision.decided_by) == ("db_for_write", "primary", "router")
-    assert [step.source for step in decision.steps] == [step.source for step in asked.steps]
+    assert [step.source for step in decision.steps] == [step.source for step in build_question.steps]
     assert json.loads(done.out)["type"] == "decision"
     assert (decision.id, decision.at_us) == (1, 0)
 
@@ -190,24 +190,31 @@ def test_what_does_not_go_together(dbroute, arguments, message):
     [
         Question(model="library.Book", action="db_for_read"),
         Question(
-            model="library.Book", action="db_for_write", instance=Subject(Source.FROM, "archive"), repeat=7
+            model="library.Book",
+            action="db_for_write",
+            instance=ObjectSpec(ObjectSource.FROM, "archive"),
+            repeat=7,
         ),
-        Question(model="library.Book", action="db_for_read", instance=Subject(Source.ROW, "primary", "1 2")),
+        Question(
+            model="library.Book",
+            action="db_for_read",
+            instance=ObjectSpec(ObjectSource.ROW, "primary", "1 2"),
+        ),
         Question(model="library.Book", action="db_for_read", hints={"tenant": "it's", "floor": [1, None]}),
         Question(model="library", action="allow_migrate", db="primary", model_name="Book"),
         Question(
             model="library.Book",
             action="allow_relation",
-            instance=Subject(Source.NEW),
+            instance=ObjectSpec(ObjectSource.NEW),
             other_model="library.Tag",
-            other=Subject(Source.FROM, "primary"),
+            other=ObjectSpec(ObjectSource.FROM, "primary"),
         ),
         Question(
             model="library.Book",
             action="allow_relation",
-            instance=Subject(Source.ROW, "primary", "1"),
+            instance=ObjectSpec(ObjectSource.ROW, "primary", "1"),
             other_model="library.Tag",
-            other=Subject(Source.NEW),
+            other=ObjectSpec(ObjectSource.NEW),
         ),
     ],
 )
@@ -215,7 +222,7 @@ def test_the_line_that_the_sandbox_shows_asks_the_same(question):
     program, command, *words = shlex.split(as_command(question))
     assert (program, command) == ("manage.py", "dbroute")
     options = vars(Command().create_parser(program, command).parse_args(words))
-    assert asked(options) == question
+    assert build_question(options) == question
 
 
 def test_a_router_that_raises_is_an_answer(dbroute, settings, monkeypatch):

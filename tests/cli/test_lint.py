@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import router
 
-from dbroute_panel.inspection.lint import lint
+from dbroute_panel.inspection.lint import run_lints
 
 
 class Nowhere:
@@ -45,7 +45,7 @@ def routers(monkeypatch):
 
 def test_text_has_everything_the_worst_first(dbroute):
     done = dbroute("lint")
-    expected = lint()
+    expected = run_lints()
     assert {"relation-across-databases", "empty-default-reachable"} <= {one.code for one in expected}
     heads = [line for line in done.out.splitlines() if not line.startswith("  ")]
     assert heads == [f"{one.level} {one.code}: {one.subject}" for one in expected]
@@ -107,7 +107,7 @@ class Alternates:
 )
 def test_the_level_from_which_on_it_fails(dbroute, routers, settings, code, routing, fails_at):
     routers(*routing)
-    others = {one.code for one in lint()} - {code}
+    others = {one.code for one in run_lints()} - {code}
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": sorted(others)}
     for level in ("info", "warning", "error", None):
         done = dbroute("lint", *(["--fail-level", level] if level else []))

@@ -11,7 +11,7 @@ import os
 import pytest
 from django.db import connections, router
 
-from dbroute_panel.inspection.map import dumps, routing_map
+from dbroute_panel.inspection.map import build_map, dump_map
 from example_site.routers import AuthRouter, EverythingRouter
 
 
@@ -39,7 +39,7 @@ def test_text(dbroute):
 
 def test_json_is_the_map(dbroute):
     done = dbroute("map", "--format", "json")
-    assert done.out == dumps(routing_map())
+    assert done.out == dump_map(build_map())
     found = json.loads(done.out)
     assert list(found) == ["databases", "models"]
     assert found["databases"] == sorted(connections)

@@ -12,7 +12,7 @@ from django.db import router
 
 from dbroute_panel import explain
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.explain import source_of
+from dbroute_panel.inspection.explain import find_source
 from dbroute_panel.recording.recorder import active
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Action, InstanceRef
@@ -344,7 +344,7 @@ def line_of(text):
 @pytest.mark.parametrize("action", list(Action))
 @pytest.mark.parametrize("shape", [Shapes, Shapes()])
 def test_methods_of_every_shape_have_their_source_and_are_not_run(shape, action):
-    source = source_of(shape, action)
+    source = find_source(shape, action)
     assert source.function == f"Shapes.{action}"
     assert source.file == HERE
     assert f"def {action}(" in "".join(
@@ -364,14 +364,14 @@ def test_methods_of_every_shape_have_their_source_and_are_not_run(shape, action)
     ],
 )
 def test_functions_behind_wrappers_are_found(made):
-    source = source_of(types.SimpleNamespace(db_for_read=made), Action.READ)
+    source = find_source(types.SimpleNamespace(db_for_read=made), Action.READ)
     assert (source.function, source.line) == ("answers", line_of("@decorated"))
 
 
 def test_a_module_has_its_functions():
     module = types.ModuleType("routing")
     module.db_for_read = answers
-    assert source_of(module, Action.READ).function == "answers"
+    assert find_source(module, Action.READ).function == "answers"
 
 
 class Calls:
@@ -388,7 +388,7 @@ endless.__wrapped__ = endless
 
 @pytest.mark.parametrize("made", [Calls(), len, endless, 3, None])
 def test_what_has_no_function_behind_it_has_no_source(made):
-    assert source_of(types.SimpleNamespace(db_for_read=made), Action.READ) is None
+    assert find_source(types.SimpleNamespace(db_for_read=made), Action.READ) is None
 
 
 def test_a_method_that_is_made_on_demand_has_no_source():
@@ -396,4 +396,4 @@ def test_a_method_that_is_made_on_demand_has_no_source():
         def __getattr__(self, name):
             pytest.fail("it was asked")
 
-    assert source_of(Demand(), Action.READ) is None
+    assert find_source(Demand(), Action.READ) is None

@@ -9,7 +9,7 @@ import time
 import pytest
 from django.db import connections
 
-from dbroute_panel.inspection.isolation import SECONDS, TimeUpError, aside
+from dbroute_panel.inspection.isolation import TIMEOUT_SECONDS, RouterTimeoutError, run_isolated
 from dbroute_panel.recording.recorder import active
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Tag
@@ -19,12 +19,12 @@ pinned: contextvars.ContextVar[str] = contextvars.ContextVar("pinned", default="
 
 
 def test_what_a_function_returns_or_raises_comes_back():
-    assert aside(lambda: 42) == 42
-    assert aside(lambda: None) is None
+    assert run_isolated(lambda: 42) == 42
+    assert run_isolated(lambda: None) is None
     with pytest.raises(KeyError, match="x"):
-        aside(lambda: {}["x"])
+        run_isolated(lambda: {}["x"])
     with pytest.raises(SystemExit):
-        aside(exit)
+        run_isolated(exit)
 
 
 def test_it_runs_on_a_fresh_thread_in_a_copied_context():
@@ -38,15 +38,15 @@ def test_it_runs_on_a_fresh_thread_in_a_copied_context():
         pinned.set("replica")
         return seen
 
-    assert aside(work) == ("primary", False, "dbroute_panel asking", True)
+    assert run_isolated(work) == ("primary", False, "dbroute_panel asking", True)
     assert pinned.get() == "primary"
-    assert aside(threading.get_ident) != threading.get_ident()
+    assert run_isolated(threading.get_ident) != threading.get_ident()
 
 
 def test_it_is_no_part_of_the_trace_around(site):
     with trace("test", keep=False) as t:
-        assert aside(active.get) is None
-        aside(Tag.objects.count)
+        assert run_isolated(active.get) is None
+        run_isolated(Tag.objects.count)
     assert t.events == []
 
 
@@ -59,7 +59,7 @@ def test_its_connections_are_closed_afterwards(site):
         connections["primary"].inc_thread_sharing()
         return connections["primary"].connection is not None
 
-    assert aside(work)
+    assert run_isolated(work)
     assert opened[0].connection is None
 
     def fails():
@@ -67,7 +67,7 @@ def test_its_connections_are_closed_afterwards(site):
         raise KeyError
 
     with pytest.raises(KeyError):
-        aside(fails)
+        run_isolated(fails)
     assert opened[1].connection is None
 
 
@@ -88,8 +88,8 @@ def endless():
 
 
 def test_what_takes_too_long_is_stopped(endless):
-    with pytest.raises(TimeUpError) as caught:
-        aside(endless, seconds=0.05)
+    with pytest.raises(RouterTimeoutError) as caught:
+        run_isolated(endless, seconds=0.05)
     assert str(caught.value) == "The routers did not answer within 0.05 seconds; asking was stopped."
     assert endless.stopped.wait(PATIENCE_SECONDS)
 
@@ -107,8 +107,8 @@ def test_what_cannot_be_stopped_is_left_behind():
         finally:
             gone_on.set()
 
-    with pytest.raises(TimeUpError):
-        aside(work, seconds=0.05)
+    with pytest.raises(RouterTimeoutError):
+        run_isolated(work, seconds=0.05)
     assert traced or not gone_on.is_set()
     may_go_on.set()
     assert gone_on.wait(PATIENCE_SECONDS)
@@ -127,9 +127,9 @@ def test_without_a_limit_it_waits_for_as_long_as_it_takes(monkeypatch):
             super().join(timeout)
 
     monkeypatch.setattr("dbroute_panel.inspection.isolation.threading.Thread", Thread)
-    assert aside(lambda: enough.wait(PATIENCE_SECONDS), seconds=None) is True
+    assert run_isolated(lambda: enough.wait(PATIENCE_SECONDS), seconds=None) is True
     assert len(turns) >= 3
 
 
 def test_a_page_waits_five_seconds():
-    assert SECONDS == 5.0
+    assert TIMEOUT_SECONDS == 5.0

@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 
 from dbroute_panel import trace
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.isolation import Stopped
-from dbroute_panel.inspection.map import ModelRoutes, RoutingMap, answers, dumps, loads, marks, routing_map
-from dbroute_panel.inspection.map_diff import difference
-from dbroute_panel.inspection.table import as_csv
+from dbroute_panel.inspection.isolation import IsolationInterrupt
+from dbroute_panel.inspection.map import (
+    ModelRoutes,
+    RoutingMap,
+    build_map,
+    dump_map,
+    find_marks,
+    load_map,
+    sample_answers,
+)
+from dbroute_panel.inspection.map_diff import diff_maps
+from dbroute_panel.inspection.table import dump_csv
 from dbroute_panel.records import Action
 from dbroute_panel.text import DECODE_ERRORS
 from example_site.library.models import Book
@@ -68,19 +76,19 @@ def test_the_map_of_the_example_site():
     expected |= dict.fromkeys(LIBRARY, routes(["replica1", "replica2"], ["primary"], "primary", "archive"))
     expected |= dict.fromkeys(USERS, routes(["legacy_users"], ["legacy_users"], "legacy_users", "new_users"))
     expected["notes.Note"] = routes(["default"], ["default"], *ALIASES)
-    assert routing_map() == RoutingMap(databases=ALIASES, models=expected)
+    assert build_map() == RoutingMap(databases=ALIASES, models=expected)
 
 
 def test_asking_is_not_recorded(site):
     with trace("the map", keep=False) as t:
-        routing_map()
+        build_map()
     assert t.events == []
 
 
 def test_swapping_two_routers_changes_exactly_what_it_changes(settings):
-    before = routing_map()
+    before = build_map()
     settings.DATABASE_ROUTERS = ["example_site.routers.EverythingRouter", *settings.DATABASE_ROUTERS]
-    lines = difference(before, routing_map())
+    lines = diff_maps(before, build_map())
     assert lines == sorted(
         [f"{label} is read from replica1, replica2, was auth_db" for label in AUTH]
         + [f"{label} is written to primary, was auth_db" for label in AUTH]
@@ -97,7 +105,7 @@ def test_every_kind_of_model_is_on_the_map(notes_models):
     notes_models("View", managed=False)
     notes_models("ProxiedView", apps.get_model("notes", "View"), proxy=True, managed=False)
     notes_models("Abstract", abstract=True)
-    found = routing_map().models
+    found = build_map().models
     assert {"notes.Plain", "notes.Proxied", "notes.View", "notes.ProxiedView"} < set(found)
     assert "notes.Abstract" not in found
     assert not [label for label in found if label.startswith(("dbroute_panel.", "debug_toolbar."))]
@@ -105,7 +113,7 @@ def test_every_kind_of_model_is_on_the_map(notes_models):
         "notes.View",
         "notes.ProxiedView",
     }
-    assert marks() == {
+    assert find_marks() == {
         **{label: ["auto-created"] for label in found if "_" in label},
         "notes.Proxied": ["proxy"],
         "notes.View": ["unmanaged"],
@@ -119,7 +127,7 @@ def test_every_kind_of_model_is_on_the_map(notes_models):
 def test_every_answer_of_a_random_router_is_found(settings):
     aliases = [f"replica{number}" for number in range(12)]
     settings.DATABASE_ROUTERS = [Among(*aliases)]
-    for model in routing_map().models.values():
+    for model in build_map().models.values():
         assert model.read == sorted(aliases)
         assert model.write == ["default"]
 
@@ -127,7 +135,7 @@ def test_every_answer_of_a_random_router_is_found(settings):
 def test_a_router_that_always_answers_alike_is_asked_twenty_times(settings):
     asked = Constant(read="primary", write="primary", migrate=True)
     settings.DATABASE_ROUTERS = [Silent(), asked]
-    number = len(routing_map().models)
+    number = len(build_map().models)
     assert asked.asked == {
         "read": 20 * number,
         "write": 20 * number,
@@ -140,7 +148,7 @@ def test_a_router_that_always_answers_alike_is_asked_twenty_times(settings):
 def test_what_raises_is_on_the_map_as_an_error(settings, error):
     settings.DATABASE_ROUTERS = [Constant(read=error, write="primary", migrate=error)]
     name = type(error).__name__
-    for model in routing_map().models.values():
+    for model in build_map().models.values():
         assert model.read == []
         assert model.write == ["primary"]
         assert model.migrate == {}
@@ -155,7 +163,7 @@ def test_an_alias_that_raised_is_left_out_of_the_tables(settings):
             return "yes" if db == "auth_db" else 0
 
     settings.DATABASE_ROUTERS = [Half()]
-    book = routing_map().models["library.Book"]
+    book = build_map().models["library.Book"]
     assert book.migrate == {
         "auth_db": True, "default": False, "legacy_users": False, "new_users": False,
         "replica1": False, "replica2": False,
@@ -174,16 +182,16 @@ def test_a_router_that_raises_now_and_then_has_raised(settings):
             return "primary"
 
     settings.DATABASE_ROUTERS = [Moody()]
-    book = routing_map().models["library.Book"]
+    book = build_map().models["library.Book"]
     assert (book.read, book.errors) == ([], {"db_for_read": "TimeoutError"})
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, IsolationInterrupt])
 @pytest.mark.parametrize("question", ["read", "write", "migrate"])
 def test_being_stopped_is_no_answer(settings, stop, question):
     settings.DATABASE_ROUTERS = [Constant(**{question: stop()})]
     with pytest.raises(stop):
-        routing_map()
+        build_map()
 
 
 class Moody:
@@ -200,18 +208,18 @@ class Moody:
 
 def test_the_shares_of_all_answers_and_of_what_was_raised(settings):
     settings.DATABASE_ROUTERS = [Moody()]
-    assert answers(Book, Action.READ, 100) == [
+    assert sample_answers(Book, Action.READ, 100) == [
         ("replica1", 40),
         ("replica2", 40),
         ("TimeoutError: no answer", 20),
     ]
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, IsolationInterrupt])
 def test_being_stopped_is_no_share(settings, stop):
     settings.DATABASE_ROUTERS = [Constant(read=stop())]
     with pytest.raises(stop):
-        answers(Book, Action.READ, 100)
+        sample_answers(Book, Action.READ, 100)
 
 
 def test_answers_that_are_no_configured_alias_are_shown_as_they_are(settings):
@@ -224,7 +232,7 @@ def test_answers_that_are_no_configured_alias_are_shown_as_they_are(settings):
     given = {"nowhere": "nowhere", Alias.PRIMARY: "primary", 7: "7", Shard(): f"<{__name__}."}
     for answer, shown in given.items():
         settings.DATABASE_ROUTERS = [Constant(read=answer)]
-        [read] = routing_map().models["library.Book"].read
+        [read] = build_map().models["library.Book"].read
         assert type(read) is str
         assert read.startswith(shown)
 
@@ -233,7 +241,7 @@ def test_answers_that_are_no_configured_alias_are_shown_as_they_are(settings):
 def test_a_router_that_pins_what_has_written_does_not_change_the_map(settings, how):
     pinning = Pinning(how)
     settings.DATABASE_ROUTERS = [pinning]
-    for model in routing_map().models.values():
+    for model in build_map().models.values():
         assert (model.read, model.write) == (["archive"], ["primary"])
     assert not pinning.pinned.get()  # nor is whoever asked for the map pinned
 
@@ -244,8 +252,8 @@ def test_a_thousand_models_eight_databases_and_three_routers_are_a_few_thousand_
     for number in range(1000):
         notes_models(f"Model{number}")
     settings.DATABASE_ROUTERS = [Constant(), Constant(), Among("replica1", "replica2", "replica3")]
-    counted = calls(routing_map)
-    found = routing_map()
+    counted = calls(build_map)
+    found = build_map()
     assert counted < 8000 * len(found.models)
     assert len(found.models) > 1000
     assert {tuple(model.read) for model in found.models.values()} == {("replica1", "replica2", "replica3")}
@@ -274,13 +282,13 @@ MAPS = st.builds(RoutingMap, databases=LISTS, models=st.dictionaries(LABELS, MOD
 
 @given(MAPS)
 def test_a_map_comes_back_from_its_document(routes):
-    assert loads(dumps(routes)) == routes
-    assert loads(dumps(routes).encode()) == routes
+    assert load_map(dump_map(routes)) == routes
+    assert load_map(dump_map(routes).encode()) == routes
 
 
 def test_the_document_is_the_same_each_time_and_one_fact_a_line():
-    document = dumps(routing_map())
-    assert document == dumps(routing_map())
+    document = dump_map(build_map())
+    assert document == dump_map(build_map())
     assert document.startswith('{\n  "databases": [\n    "archive",\n')
     assert document.endswith("}\n")
     assert '"library.Book": {\n      "errors": {},\n      "managed": true,\n' in document
@@ -288,10 +296,12 @@ def test_the_document_is_the_same_each_time_and_one_fact_a_line():
 
 
 def test_a_document_in_another_order_is_the_same_map():
-    routes = routing_map()
-    document = dumps(routes).replace('"replica1",\n        "replica2"', '"replica2",\n"replica1", "replica1"')
-    assert document != dumps(routes)
-    assert loads(document) == routes
+    routes = build_map()
+    document = dump_map(routes).replace(
+        '"replica1",\n        "replica2"', '"replica2",\n"replica1", "replica1"'
+    )
+    assert document != dump_map(routes)
+    assert load_map(document) == routes
 
 
 @pytest.mark.parametrize(
@@ -311,7 +321,7 @@ def test_what_is_no_map_is_refused(document):
     with pytest.raises(DECODE_ERRORS) as said:
         msgspec.json.decode(document, type=RoutingMap)
     with pytest.raises(AskError) as refused:
-        loads(document)
+        load_map(document)
     assert str(refused.value) == f"This is no map of the routing as JSON: {said.value}."
 
 
@@ -326,7 +336,7 @@ def test_what_is_no_map_is_refused(document):
 )
 def test_what_is_not_utf8_is_refused(document, byte):
     with pytest.raises(AskError) as refused:
-        loads(document)
+        load_map(document)
     assert str(refused.value) == f"This is not UTF-8 (byte {byte})."
 
 
@@ -336,8 +346,8 @@ def test_what_is_not_utf8_is_refused(document, byte):
 @hypothesis_settings(max_examples=300)
 @given(MAPS, MAPS)
 def test_equal_maps_and_only_equal_maps_have_no_difference(one, other):
-    assert difference(one, copy.deepcopy(one)) == []
-    assert (difference(one, other) == []) == (one == other)
+    assert diff_maps(one, copy.deepcopy(one)) == []
+    assert (diff_maps(one, other) == []) == (one == other)
 
 
 def differences(**changes):
@@ -352,7 +362,7 @@ def differences(**changes):
         )
         for side in (0, 1)
     ]
-    return difference(*maps)
+    return diff_maps(*maps)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +402,7 @@ def test_models_and_databases_come_and_go():
         read=["a"], write=["b"], migrate={"a": True, "c": True, "d": False}, managed=True, errors={}
     )
     after = RoutingMap(databases=["a", "c", "d"], models={"library.Book": moved, "library.Person": book})
-    assert difference(before, after) == [
+    assert diff_maps(before, after) == [
         "The database b is gone",
         "The database c is new",
         "The database d is new",
@@ -427,7 +437,7 @@ SMALL = RoutingMap(
 
 
 def test_the_table_as_csv_has_one_model_a_row():
-    assert as_csv(SMALL) == (
+    assert dump_csv(SMALL) == (
         "model,managed,read,write,migrate:archive,migrate:primary,errors\n"
         'library.Book,no,,primary,,yes,"allow_migrate: E; db_for_read: ValueError: on,\ntwo lines"\n'
         "library.Tag,yes,a b,primary,no,yes,\n"

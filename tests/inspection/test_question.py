@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from dbroute_panel.inspection.arguments import AskError, Source, Subject
-from dbroute_panel.inspection.question import Answers, Question, Share, ask, shares
+from dbroute_panel.inspection.arguments import AskError, ObjectSource, ObjectSpec
+from dbroute_panel.inspection.question import AnswerCount, Answers, Question, ask, count_answers
 from dbroute_panel.records import TypeRef
 from example_site.library.models import Book
 
@@ -26,22 +26,22 @@ def test_a_question_asked_once(site):
     answers = ask(Question("library.Book", "db_for_write"))
     assert isinstance(answers, Answers)
     assert answers.decision.answer == "primary"
-    assert answers.shares == [Share(answer="primary", count=1)]
+    assert answers.counts == [AnswerCount(answer="primary", count=1)]
 
 
 def test_a_question_asked_often_has_the_share_of_each_answer(site):
     random.seed(5)
     answers = ask(Question("library.Book", "db_for_read", repeat=100))
-    assert {share.answer for share in answers.shares} == {"replica1", "replica2"}
-    assert sum(share.count for share in answers.shares) == 100
-    assert answers.shares[0].count >= answers.shares[1].count
+    assert {share.answer for share in answers.counts} == {"replica1", "replica2"}
+    assert sum(share.count for share in answers.counts) == 100
+    assert answers.counts[0].count >= answers.counts[1].count
     assert answers.decision.answer in {"replica1", "replica2"}
 
 
 def test_exceptions_and_odd_answers_are_answers_too(site, settings):
     settings.DATABASE_ROUTERS = [Counts()]
     answers = ask(Question("library.Book", "db_for_read", repeat=15))
-    assert sorted((str(s.answer), s.count, s.raised) for s in answers.shares) == [
+    assert sorted((str(s.answer), s.count, s.raised) for s in answers.counts) == [
         ("LookupError: fifth", 3, True),
         (str(TypeRef(type="builtins.list")), 4, False),
         ("archive", 4, False),
@@ -52,7 +52,7 @@ def test_exceptions_and_odd_answers_are_answers_too(site, settings):
 def test_shares_are_in_order_of_their_number(site):
     first = ask(Question("library.Book", "db_for_write")).decision
     second = ask(Question("users.User", "db_for_write")).decision
-    assert [(s.answer, s.count) for s in shares([first, second, second])] == [
+    assert [(s.answer, s.count) for s in count_answers([first, second, second])] == [
         ("legacy_users", 2),
         ("primary", 1),
     ]
@@ -64,9 +64,9 @@ def test_objects_are_made_as_the_question_says(site):
         Question(
             "library.Book",
             "allow_relation",
-            instance=Subject(Source.ROW, "archive", str(book.pk)),
+            instance=ObjectSpec(ObjectSource.ROW, "archive", str(book.pk)),
             other_model="library.Person",
-            other=Subject(Source.FROM, "primary"),
+            other=ObjectSpec(ObjectSource.FROM, "primary"),
         )
     )
     args = answers.decision.args
@@ -81,7 +81,14 @@ def test_a_row_is_read_once_however_often_is_asked(site):
     archive = connections["archive"]
     archive.ensure_connection()
     with CaptureQueriesContext(archive) as queries:
-        ask(Question("library.Book", "db_for_read", instance=Subject(Source.ROW, "archive", "1"), repeat=10))
+        ask(
+            Question(
+                "library.Book",
+                "db_for_read",
+                instance=ObjectSpec(ObjectSource.ROW, "archive", "1"),
+                repeat=10,
+            )
+        )
     assert len(queries) == 1
 
 
@@ -103,11 +110,11 @@ def test_migrating_an_app_or_a_model(site):
         (Question("library.Book", "read"), "No question 'read'"),
         (Question("library.Bok", "db_for_read"), "Did you mean 'library.Book'"),
         (
-            Question("library", "allow_migrate", db="primary", instance=Subject(Source.NEW)),
+            Question("library", "allow_migrate", db="primary", instance=ObjectSpec(ObjectSource.NEW)),
             "not about objects",
         ),
         (
-            Question("library.Book", "allow_migrate", db="primary", instance=Subject(Source.NEW)),
+            Question("library.Book", "allow_migrate", db="primary", instance=ObjectSpec(ObjectSource.NEW)),
             "not about objects",
         ),
         (
@@ -116,7 +123,7 @@ def test_migrating_an_app_or_a_model(site):
                 "allow_migrate",
                 db="primary",
                 other_model="library.Book",
-                other=Subject(Source.NEW),
+                other=ObjectSpec(ObjectSource.NEW),
             ),
             "not about objects",
         ),

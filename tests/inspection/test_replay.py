@@ -28,10 +28,10 @@ from django.test.utils import isolate_apps
 from dbroute_panel import trace
 from dbroute_panel.inspection import guard, override, reconstruct
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.guard import guarded
-from dbroute_panel.inspection.isolation import Stopped
+from dbroute_panel.inspection.guard import guard_databases
+from dbroute_panel.inspection.isolation import IsolationInterrupt
 from dbroute_panel.inspection.patches import Patches
-from dbroute_panel.inspection.reconstruct import Registry, is_rebuilt
+from dbroute_panel.inspection.reconstruct import DecisionRebuilder, is_rebuilt
 from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Action, DecidedBy, InstanceRef, Outcome, Step, TypeRef
 from example_site.library.models import Book, Person, Tag
@@ -392,12 +392,12 @@ def test_an_error_that_is_its_own_cause_is_an_error(routers):
     assert asked(read()).changes[0].to == "ValueError: x"
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, IsolationInterrupt])
 def test_being_stopped_stops_the_replay(routers, stop):
     routers(Constant(read=stop()))
     with pytest.raises(stop):
         asked(read())
-    assert guard.watching.get() is None
+    assert guard.current_guard.get() is None
 
 
 # Random routers
@@ -492,7 +492,7 @@ def test_named_routers_are_asked_in_their_order_and_nowhere_else(routers):
     assert router.routers == before
     assert "routers" not in type(router).__dict__
 
-    with guard.PATCHES, override.standing_in([Looking(), Silent()]):
+    with guard.PATCHES, override.override_routers([Looking(), Silent()]):
         assert router.db_for_read(Book) == "archive"  # a thread of its own: today's
     assert during == [["Looking", "Silent"]]
 
@@ -505,7 +505,7 @@ def test_a_router_that_asks_the_router_again_reaches_the_named_ones(routers):
 
 def test_the_list_of_routers_can_still_be_read_and_changed_elsewhere(routers):
     mine = Constant(read="archive")
-    with override.standing_in([]):
+    with override.override_routers([]):
         assert router.routers == []
         assert type(router).routers is not None
         [in_another] = in_thread(Context().run, lambda: router.routers)
@@ -638,11 +638,11 @@ def test_keys_of_every_kind_are_converted():
     parent = a_model("Parent", id=models.UUIDField(primary_key=True))
     child = a_model("Child", parent)
     when = a_model("When", at=models.DateTimeField(primary_key=True))
-    registry = Registry()
+    registry = DecisionRebuilder()
     registry.models |= {"Parent": parent, "Child": child, "When": when, "Pair": a_pair()}
 
     def key(model, pk):
-        made = registry._instance(InstanceRef(model=model, pk=pk, state_db=None, adding=False))
+        made = registry._rebuild_instance(InstanceRef(model=model, pk=pk, state_db=None, adding=False))
         return made.pk
 
     one = uuid.uuid4()
@@ -651,13 +651,13 @@ def test_keys_of_every_kind_are_converted():
     assert key("When", str(now)) == now
     assert key("Pair", '["1", "2026-11-22"]') == (1, dt.date(2026, 11, 22))
     ref = InstanceRef(model="Child", pk=str(one), state_db=None, adding=False)
-    made = registry._instance(ref)
+    made = registry._rebuild_instance(ref)
     assert made.id == made.parent_ptr_id == one
-    with reconstruct.PATCHES, guard.watched() as watch:
-        made = registry._instance(ref)
+    with reconstruct.PATCHES, guard.guard_question() as watch:
+        made = registry._rebuild_instance(ref)
         assert made.id == made.pk == one
-        made = registry._instance(msgspec.structs.replace(ref, pk=None))
-        with pytest.raises(guard.Reached):
+        made = registry._rebuild_instance(msgspec.structs.replace(ref, pk=None))
+        with pytest.raises(guard.DatabaseAccessBlocked):
             getattr(made, "pk", None)
     assert watch.reason == "A router read parent_ptr_id of a notes.Child, which the trace does not hold."
 
@@ -676,9 +676,9 @@ def test_a_key_that_the_trace_does_not_hold_is_only_missed_where_it_is_read(rout
 @isolate_apps("example_site.notes")
 @pytest.mark.parametrize("pk", ["1", '["1"]', "{}", '["x", "y"]'])
 def test_a_composite_key_that_is_none_is_missed(pk):
-    registry = Registry()
+    registry = DecisionRebuilder()
     registry.models["Pair"] = a_pair()
-    made = registry._instance(InstanceRef(model="Pair", pk=pk, state_db=None, adding=False))
+    made = registry._rebuild_instance(InstanceRef(model="Pair", pk=pk, state_db=None, adding=False))
     assert not {"a", "b"} & set(made.__dict__)
 
 
@@ -1079,7 +1079,7 @@ def test_the_projects_own_message_of_an_error_is_not_asked_for(routers):
 
 
 def test_guarding_lets_through_what_is_no_question(site):
-    with guarded(), ThreadPoolExecutor(1) as pool:
+    with guard_databases(), ThreadPoolExecutor(1) as pool:
         assert query("primary") == (1,)
         with connections["primary"].cursor() as cursor:
             assert cursor.execute(sql="SELECT %s", params=[2]).fetchone() == (2,)

@@ -8,16 +8,16 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from dbroute_panel.inspection.arguments import (
     AskError,
-    Source,
-    Subject,
-    all_models,
+    ObjectSource,
+    ObjectSpec,
+    build_object,
+    build_object_from,
+    fetch_row,
     find_action,
     find_alias,
     find_app,
     find_model,
-    new_object,
-    object_from,
-    row,
+    list_models,
 )
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Action
@@ -34,7 +34,7 @@ def own_models():
 
 
 def test_every_model_of_the_project_can_be_asked_about():
-    labels = [model._meta.label for model in all_models()]
+    labels = [model._meta.label for model in list_models()]
     assert labels == sorted(labels)
     assert {"library.Book", "library.Book_tags", "auth.User", "sessions.Session"} <= set(labels)
     assert not any(label.startswith(("dbroute_panel.", "debug_toolbar.")) for label in labels)
@@ -60,9 +60,9 @@ def test_a_model_that_is_swapped_for_another_is_none(settings):
 
 def test_a_model_is_found_at_once_among_a_thousand(thousand):
     """Each of a thousand questions looks for its model: the list of all is not made each time."""
-    assert len(all_models()) > 1000
+    assert len(list_models()) > 1000
     assert calls(lambda: find_model("department39.Article24")) < 100
-    assert calls(all_models) > 1000
+    assert calls(list_models) > 1000
 
 
 def test_apps_aliases_and_questions():
@@ -80,14 +80,14 @@ def test_apps_aliases_and_questions():
 
 
 def test_a_new_object_has_its_defaults():
-    account = new_object(Account)
+    account = build_object(Account)
     assert (account.is_active, account.pk, account._state.db, account._state.adding) == (
         True,
         None,
         None,
         True,
     )
-    assert Subject(Source.NEW).build(Account).is_active
+    assert ObjectSpec(ObjectSource.NEW).build(Account).is_active
 
 
 def test_a_model_that_cannot_be_made_without_arguments(own_models):
@@ -99,29 +99,29 @@ def test_a_model_that_cannot_be_made_without_arguments(own_models):
             super().__init__(*args)
 
     with pytest.raises(AskError, match=r"library\.Strict\(\) cannot be made without arguments: "):
-        new_object(Strict)
+        build_object(Strict)
 
 
 def test_an_object_that_is_said_to_come_from_an_alias_is_made_without_a_query(site):
     with trace("test", keep=False) as t:
-        book = object_from(Book, "archive")
+        book = build_object_from(Book, "archive")
         assert book.title == ""
         assert book.year is None
     assert (book._state.db, book._state.adding) == ("archive", False)
     assert t.events == []
-    assert Subject(Source.FROM, "archive").build(Book)._state.db == "archive"
+    assert ObjectSpec(ObjectSource.FROM, "archive").build(Book)._state.db == "archive"
     with pytest.raises(AskError, match="No database 'x'"):
-        object_from(Book, "x")
+        build_object_from(Book, "x")
 
 
 def test_no_object_at_all():
-    assert Subject().build(Book) is None
+    assert ObjectSpec().build(Book) is None
 
 
 def test_a_row_is_read_by_one_query_on_its_alias_and_no_router_is_asked(site):
     connections["archive"].ensure_connection()
     with trace("test", keep=False) as t, CaptureQueriesContext(connections["archive"]) as queries:
-        book = Subject(Source.ROW, "archive", "1").build(Book)
+        book = ObjectSpec(ObjectSource.ROW, "archive", "1").build(Book)
     assert (book.pk, book._state.db) == (1, "archive")
     assert len(queries) == 1
     assert [query.alias for query in t.queries] == ["archive"]
@@ -142,7 +142,7 @@ def test_a_row_is_read_by_one_query_on_its_alias_and_no_router_is_asked(site):
 )
 def test_a_row_that_cannot_be_read(site, model, alias, pk, message):
     with pytest.raises(AskError, match=message):
-        row(model, alias, pk)
+        fetch_row(model, alias, pk)
 
 
 def test_a_row_with_a_composite_key_is_named_as_in_a_trace(site, own_models):
@@ -157,9 +157,9 @@ def test_a_row_with_a_composite_key_is_named_as_in_a_trace(site, own_models):
     with connections["archive"].schema_editor() as editor:
         editor.create_model(Place)
     Place.objects.using("archive").create(shelf="a", slot=3)
-    assert row(Place, "archive", '["a", "3"]').slot == 3
+    assert fetch_row(Place, "archive", '["a", "3"]').slot == 3
     for wrong in ("a", '["a"]', "3", "{"):
         with pytest.raises(AskError, match=r"cannot be a primary key of library\.Place"):
-            row(Place, "archive", wrong)
+            fetch_row(Place, "archive", wrong)
     with pytest.raises(AskError, match=r"has no library\.Place"):
-        row(Place, "archive", '["b", "3"]')
+        fetch_row(Place, "archive", '["b", "3"]')

@@ -88,7 +88,7 @@ with ThreadPoolExecutor(1) as pool:
         pool.submit(count, "primary").result()
 found["pool"] = [of(first), of(between), of(second)]
 from django.db import router
-from dbroute_panel.inspection import chain, guard
+from dbroute_panel.inspection import guard, override
 
 class InAPool:
     def db_for_read(self, model, **hints):
@@ -99,8 +99,8 @@ def routers():
     return [type(each).__name__ for each in router.routers]
 
 today = routers()
-with ThreadPoolExecutor(1) as pool, guard.guarded(), chain.standing_in([InAPool()]):
-    with guard.watched():
+with ThreadPoolExecutor(1) as pool, guard.guard_databases(), override.override_routers([InAPool()]):
+    with guard.guard_question():
         assert router.db_for_read(Tag) == "archive"
         assert pool.submit(routers).result() == ["InAPool"]
     found["elsewhere"] = contextvars.Context().run(pool.submit, routers).result() == today

@@ -17,7 +17,7 @@ from django.test import RequestFactory
 from dbroute_panel import stores, trace
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
-from dbroute_panel.inspection.table import as_csv
+from dbroute_panel.inspection.table import dump_csv
 from dbroute_panel.middleware import TraceMiddleware
 from dbroute_panel.records import loads
 from example_site.library.models import Book
@@ -166,7 +166,7 @@ class TestSpreadsheets:
         routes = ModelRoutes(
             read=[formula], write=[formula], migrate={formula: True}, managed=True, errors={formula: formula}
         )
-        text = as_csv(RoutingMap(databases=[formula], models={formula: routes}))
+        text = dump_csv(RoutingMap(databases=[formula], models={formula: routes}))
         assert_no_formula(text)
         assert formula.strip() in text
 

@@ -35,8 +35,8 @@ from django.urls import path
 
 from dbroute_panel import stores, trace
 from dbroute_panel.checks import check_database_store, check_settings
-from dbroute_panel.inspection.arguments import AskError, all_models, find_app
-from dbroute_panel.inspection.map import routing_map
+from dbroute_panel.inspection.arguments import AskError, find_app, list_models
+from dbroute_panel.inspection.map import build_map
 from dbroute_panel.stores import DatabaseStore, Filter, InvalidStoreError, StoreError, build, get_store, keep
 from dbroute_panel.stores.database import alias as alias_module
 from dbroute_panel.stores.database import connection as own
@@ -471,8 +471,8 @@ class TestTables:
             assert (model._meta.default_permissions, model._meta.permissions) == ((), [])
 
     def test_map_lint_and_sandbox_leave_them_out(self):
-        assert not [model for model in all_models() if "store" in model._meta.app_label]
-        assert not [label for label in routing_map().models if "store" in label]
+        assert not [model for model in list_models() if "store" in model._meta.app_label]
+        assert not [label for label in build_map().models if "store" in label]
         with pytest.raises(AskError):
             find_app("dbroute_panel_store")
 

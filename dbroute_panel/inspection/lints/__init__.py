@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dbroute_panel.inspection.lints import code, contrib, relations, routers, routes, tables
-from dbroute_panel.inspection.lints.registry import LINTS, Facts, Lint, Problem, lint
+from dbroute_panel.inspection.lints.registry import LINTS, Lint, Problem, RoutingFacts, lint
 
 __all__ = [
     "LINTS",
-    "Facts",
     "Lint",
     "Problem",
+    "RoutingFacts",
     "code",
     "contrib",
     "lint",

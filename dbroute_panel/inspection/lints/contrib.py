@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
-from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
+from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
 from dbroute_panel.records import Level
 
-TOGETHER = (
+RELATED_MODELS = (
     ("auth.Permission", "contenttypes.ContentType", "a permission points to its content type"),
     ("auth.Group", "auth.Permission", "a group has permissions"),
     ("AUTH_USER_MODEL", "auth.Permission", "a user has permissions"),
@@ -22,16 +22,16 @@ TOGETHER = (
 
 
 @lint("contrib-split", Level.ERROR)
-def contrib_split(facts: Facts) -> Iterator[Problem]:
+def contrib_split(facts: RoutingFacts) -> Iterator[Problem]:
     """Two of Django's models that belong together live on different primaries."""
-    for one, other, why in TOGETHER:
+    for one, other, why in RELATED_MODELS:
         first, second = (
-            facts.named(settings.AUTH_USER_MODEL if label == "AUTH_USER_MODEL" else label)
+            facts.find_model(settings.AUTH_USER_MODEL if label == "AUTH_USER_MODEL" else label)
             for label in (one, other)
         )
         if first is None or second is None:
             continue
-        here, there = facts.homes(first), facts.homes(second)
+        here, there = facts.get_homes(first), facts.get_homes(second)
         if here and there and not here & there:
             yield Problem(
                 first._meta.label,
@@ -41,14 +41,14 @@ def contrib_split(facts: Facts) -> Iterator[Problem]:
 
 
 @lint("contenttypes-on-several", Level.ERROR)
-def contenttypes_on_several(facts: Facts) -> Iterator[Problem]:
+def contenttypes_on_several(facts: RoutingFacts) -> Iterator[Problem]:
     """``ContentType`` is migrated to more than one primary, where the same model may get different keys."""
-    model = facts.named("contenttypes.ContentType")
+    model = facts.find_model("contenttypes.ContentType")
     if model is None:
         return
     homes = sorted(
         alias
-        for alias, allowed in facts.of(model).migrate.items()
+        for alias, allowed in facts.get_routes(model).migrate.items()
         if allowed and alias in facts.databases and alias not in facts.primaries
     )
     if len(homes) > 1:

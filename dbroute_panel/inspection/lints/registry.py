@@ -17,7 +17,7 @@ from django.db import connections, router
 from django.db.models import Field, ForeignKey, Model
 
 from dbroute_panel.conf import DUMMY, replicas
-from dbroute_panel.inspection.arguments import all_models
+from dbroute_panel.inspection.arguments import list_models
 from dbroute_panel.inspection.explain import explain
 from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Action, Decision, Level
@@ -35,16 +35,16 @@ class Lint(NamedTuple):
 
     code: str
     level: Level
-    problems: Callable[[Facts], Iterable[Problem]]
+    problems: Callable[[RoutingFacts], Iterable[Problem]]
 
 
 LINTS: dict[str, Lint] = {}
 
 
-def lint(code: str, level: Level) -> Callable[[Callable[[Facts], Iterable[Problem]]], Any]:
+def lint(code: str, level: Level) -> Callable[[Callable[[RoutingFacts], Iterable[Problem]]], Any]:
     """Register the function as the static finding ``code``."""
 
-    def register(function: Callable[[Facts], Iterable[Problem]]) -> Any:
+    def register(function: Callable[[RoutingFacts], Iterable[Problem]]) -> Any:
         LINTS[code] = Lint(code, level, function)
         return function
 
@@ -52,7 +52,7 @@ def lint(code: str, level: Level) -> Callable[[Callable[[Facts], Iterable[Proble
 
 
 @dataclass
-class Facts:
+class RoutingFacts:
     """The map as the routers answered it, and what else of the project a lint looks at."""
 
     routes: RoutingMap
@@ -60,7 +60,7 @@ class Facts:
     @cached_property
     def models(self) -> list[type[Model]]:
         """Every model of the map, in order of their labels."""
-        return [model for model in all_models() if model._meta.label in self.routes.models]
+        return [model for model in list_models() if model._meta.label in self.routes.models]
 
     @cached_property
     def primaries(self) -> dict[str, str]:
@@ -80,21 +80,25 @@ class Facts:
         except Exception:  # importing the user's modules may raise anything; router-signature says what
             return []
 
-    def of(self, model: type[Model]) -> ModelRoutes:
+    def get_routes(self, model: type[Model]) -> ModelRoutes:
         """What the routers answered about a model of the map."""
         return self.routes.models[model._meta.label]
 
-    def named(self, label: str) -> type[Model] | None:
+    def find_model(self, label: str) -> type[Model] | None:
         """The model with this label, if it is installed."""
         return next((model for model in self.models if model._meta.label_lower == label.lower()), None)
 
-    def primary(self, alias: str) -> str:
+    def get_primary(self, alias: str) -> str:
         """The primary of the replica group that ``alias`` belongs to."""
         return self.primaries.get(alias, alias)
 
-    def homes(self, model: type[Model]) -> set[str]:
+    def get_homes(self, model: type[Model]) -> set[str]:
         """The primaries that a model is written to, of real databases; where asking raised, the empty set."""
-        return {home for alias in self.of(model).write if (home := self.primary(alias)) in self.databases}
+        return {
+            home
+            for alias in self.get_routes(model).write
+            if (home := self.get_primary(alias)) in self.databases
+        }
 
     def ask(self, model: type[Model], action: Action, **arguments: Any) -> Decision:
         """One more question, as ``explain()`` asks it."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from django.db.models import Model
 
-from dbroute_panel.inspection.arguments import AskError, object_from
-from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
+from dbroute_panel.inspection.arguments import AskError, build_object_from
+from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
 from dbroute_panel.records import Action, Level
 
 
 @lint("relation-refused-by-default", Level.ERROR)
-def relation_refused_by_default(facts: Facts) -> Iterator[Problem]:
+def relation_refused_by_default(facts: RoutingFacts) -> Iterator[Problem]:
     """
     A foreign key between two objects of one primary that ``allow_relation`` would refuse as they are routed.
 
@@ -20,13 +20,14 @@ def relation_refused_by_default(facts: Facts) -> Iterator[Problem]:
     Ends on different primaries are ``relation-across-databases``: there a refusal is right.
     """
     for model, field, to in facts.foreign_keys():
-        if not facts.homes(model) & facts.homes(to):
+        if not facts.get_homes(model) & facts.get_homes(to):
             continue
-        for written in facts.of(model).write:
+        for written in facts.get_routes(model).write:
             refused = [
                 read
-                for read in facts.of(to).read
-                if facts.primary(read) == facts.primary(written) and _refuses(facts, model, written, to, read)
+                for read in facts.get_routes(to).read
+                if facts.get_primary(read) == facts.get_primary(written)
+                and _refuses(facts, model, written, to, read)
             ]
             if refused:
                 yield Problem(
@@ -37,9 +38,9 @@ def relation_refused_by_default(facts: Facts) -> Iterator[Problem]:
                 )
 
 
-def _refuses(facts: Facts, model: type[Model], written: str, to: type[Model], read: str) -> bool:
+def _refuses(facts: RoutingFacts, model: type[Model], written: str, to: type[Model], read: str) -> bool:
     try:
-        one, other = object_from(model, written), object_from(to, read)
+        one, other = build_object_from(model, written), build_object_from(to, read)
     except AskError:
         return False
     decision = facts.ask(model, Action.RELATION, instance=one, other=other)
@@ -47,31 +48,33 @@ def _refuses(facts: Facts, model: type[Model], written: str, to: type[Model], re
 
 
 @lint("relation-across-databases", Level.ERROR)
-def relation_across_databases(facts: Facts) -> Iterator[Problem]:
+def relation_across_databases(facts: RoutingFacts) -> Iterator[Problem]:
     """A foreign key or one-to-one whose ends live on different primaries."""
     for model, field, to in facts.foreign_keys():
-        here, there = facts.homes(model), facts.homes(to)
+        here, there = facts.get_homes(model), facts.get_homes(to)
         if here and there and not here & there:
             yield Problem(
                 model._meta.label,
-                f"{model._meta.label}.{field.name} points from {_listed(here)} to {to._meta.label} on "
-                f"{_listed(there)}: joins, cascades and constraints do not cross databases. Keep both on one "
-                "database, or store the key in a plain field.",
+                f"{model._meta.label}.{field.name} points from {_join_aliases(here)} to {to._meta.label} on "
+                f"{_join_aliases(there)}: joins, cascades and constraints do not cross databases. Keep "
+                "both on one database, or store the key in a plain field.",
             )
 
 
 @lint("many-to-many-split", Level.ERROR)
-def many_to_many_split(facts: Facts) -> Iterator[Problem]:
+def many_to_many_split(facts: RoutingFacts) -> Iterator[Problem]:
     """A many-to-many whose two ends and through model do not share a primary."""
     for model in facts.models:
         for field in model._meta.local_many_to_many:  # a proxy has none of its own
             ends = [
                 end for end in (model, field.related_model, field.remote_field.through) if end in facts.models
             ]
-            if len(ends) < 3 or not all(map(facts.homes, ends)):
+            if len(ends) < 3 or not all(map(facts.get_homes, ends)):
                 continue
-            if not set.intersection(*(facts.homes(end) for end in ends)):
-                places = ", ".join(f"{end._meta.label} on {_listed(facts.homes(end))}" for end in ends)
+            if not set.intersection(*(facts.get_homes(end) for end in ends)):
+                places = ", ".join(
+                    f"{end._meta.label} on {_join_aliases(facts.get_homes(end))}" for end in ends
+                )
                 yield Problem(
                     model._meta.label,
                     f"{model._meta.label}.{field.name} needs three tables on one database, but has {places}. "
@@ -79,5 +82,5 @@ def many_to_many_split(facts: Facts) -> Iterator[Problem]:
                 )
 
 
-def _listed(aliases: set[str]) -> str:
+def _join_aliases(aliases: set[str]) -> str:
     return " and ".join(sorted(aliases))

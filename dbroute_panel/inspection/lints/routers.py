@@ -10,24 +10,24 @@ from typing import Any
 from django.db import router
 from django.utils.module_loading import import_string
 
-from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
+from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
 from dbroute_panel.recording.snapshots import described, dotted
 from dbroute_panel.records import Action, Level, Outcome
 
-ASKABLE = (Action.READ, Action.WRITE, Action.MIGRATE)
+MODEL_ACTIONS = (Action.READ, Action.WRITE, Action.MIGRATE)
 """The questions that can be asked about a model alone."""
 
 
 @lint("unreachable-router", Level.WARNING)
-def unreachable_router(facts: Facts) -> Iterator[Problem]:
+def unreachable_router(facts: RoutingFacts) -> Iterator[Problem]:
     """A router with a method that no model ever reaches, because others always answer before."""
     routers = facts.routers
     if not routers:
         return
-    for action in ASKABLE:
+    for action in MODEL_ACTIONS:
         unreached = set(range(len(routers)))
         for model in facts.models:
-            for arguments in _questions(facts, action):
+            for arguments in _build_arguments(facts, action):
                 decision = facts.ask(model, action, **arguments)
                 if len(decision.steps) != len(routers):
                     return  # a router class that overrides the whole chain
@@ -37,7 +37,7 @@ def unreachable_router(facts: Facts) -> Iterator[Problem]:
             if not unreached:
                 break
         for position in sorted(unreached) if facts.models else ():
-            if _method(routers[position], action) is not None:
+            if _get_method(routers[position], action) is not None:
                 path = dotted(routers[position])
                 yield Problem(
                     path,
@@ -46,37 +46,37 @@ def unreachable_router(facts: Facts) -> Iterator[Problem]:
                 )
 
 
-def _questions(facts: Facts, action: Action) -> list[dict[str, str]]:
+def _build_arguments(facts: RoutingFacts, action: Action) -> list[dict[str, str]]:
     return [{"db": alias} for alias in facts.databases] if action is Action.MIGRATE else [{}]
 
 
 @lint("router-signature", Level.ERROR)
-def router_signature(facts: Facts) -> Iterator[Problem]:
+def router_signature(facts: RoutingFacts) -> Iterator[Problem]:
     """A router that Django cannot make or call as it does, or that is written for a Django long gone."""
     if not facts.routers:
-        yield from _not_made()
+        yield from _find_broken_entries()
     for each in facts.routers:
         path = dotted(each)
-        methods = {action: _method(each, action) for action in Action}
-        if isinstance(each, type) and any(isinstance(_static(each, a), FunctionType) for a in Action):
+        methods = {action: _get_method(each, action) for action in Action}
+        if isinstance(each, type) and any(isinstance(_get_static(each, a), FunctionType) for a in Action):
             yield Problem(
                 path,
                 f"{path} is a class, so that its methods get no self. Put an instance into DATABASE_ROUTERS.",
             )
             continue
-        if methods[Action.MIGRATE] is None and _method(each, "allow_syncdb") is not None:
+        if methods[Action.MIGRATE] is None and _get_method(each, "allow_syncdb") is not None:
             yield Problem(
                 path,
                 f"{path} defines allow_syncdb, which Django has not called since 1.9. Rename it to "
                 "allow_migrate(db, app_label, model_name=None, **hints).",
             )
         for action, method in methods.items():
-            mistake = None if method is None else _mistake(action, method)
+            mistake = None if method is None else _check_signature(action, method)
             if mistake:
                 yield Problem(path, f"{path}.{action}() {mistake}")
 
 
-def _not_made() -> Iterator[Problem]:
+def _find_broken_entries() -> Iterator[Problem]:
     """What of ``DATABASE_ROUTERS`` cannot be imported or made: then Django fails at every question."""
     for entry in getattr(router, "_routers", None) or ():  # the setting, once it was tried
         if not isinstance(entry, str):
@@ -91,20 +91,20 @@ def _not_made() -> Iterator[Problem]:
             )
 
 
-def _static(router: Any, name: str) -> Any:
+def _get_static(router: Any, name: str) -> Any:
     return inspect.getattr_static(router, name, None)
 
 
-def _method(router: Any, name: str) -> Callable[..., Any] | None:
+def _get_method(router: Any, name: str) -> Callable[..., Any] | None:
     """The method, bound as Django binds it; None where there is none. A property of that name is not run."""
-    found = _static(router, name)
+    found = _get_static(router, name)
     if found is None or isinstance(found, property):
         return None
     method = getattr(router, name)
     return method if callable(method) else None
 
 
-def _mistake(action: Action, method: Callable[..., Any]) -> str | None:
+def _check_signature(action: Action, method: Callable[..., Any]) -> str | None:
     """What is wrong with a router method's signature, and how it should be; or None."""
     try:
         signature = inspect.signature(method)

@@ -11,24 +11,24 @@ from django.db import connections
 from django.db.models import Model
 
 from dbroute_panel.conf import DUMMY
-from dbroute_panel.inspection.arguments import AskError, object_from
-from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
-from dbroute_panel.inspection.map import answers
+from dbroute_panel.inspection.arguments import AskError, build_object_from
+from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
+from dbroute_panel.inspection.map import sample_answers
 from dbroute_panel.records import Action, Level
 
-ASKED = 100
+SAMPLE_SIZE = 100
 """How often a question is asked again to tell the shares of its answers."""
 
 
-LISTED = 4
+MAX_NAMES = 4
 """How many names a message lists."""
 
 
 @lint("route-to-unknown-alias", Level.ERROR)
-def route_to_unknown_alias(facts: Facts) -> Iterator[Problem]:
+def route_to_unknown_alias(facts: RoutingFacts) -> Iterator[Problem]:
     """A model that is read or written on an alias that is not configured."""
     for model in facts.models:
-        routes = facts.of(model)
+        routes = facts.get_routes(model)
         for verb, aliases in (("read from", routes.read), ("written to", routes.write)):
             for alias in aliases:
                 if alias not in connections.settings:
@@ -40,14 +40,14 @@ def route_to_unknown_alias(facts: Facts) -> Iterator[Problem]:
 
 
 @lint("route-without-table", Level.WARNING)
-def route_without_table(facts: Facts) -> Iterator[Problem]:
+def route_without_table(facts: RoutingFacts) -> Iterator[Problem]:
     """A managed model that is read or written where ``allow_migrate`` says that its table is not."""
     for model in facts.models:
         if not model._meta.managed or model._meta.proxy:
             continue
-        routes = facts.of(model)
+        routes = facts.get_routes(model)
         for alias in sorted({*routes.read, *routes.write}):
-            home = facts.primary(alias)
+            home = facts.get_primary(alias)
             if home not in facts.databases or Action.MIGRATE in routes.errors:
                 continue
             if not routes.migrate.get(alias) and not routes.migrate.get(home):
@@ -59,14 +59,14 @@ def route_without_table(facts: Facts) -> Iterator[Problem]:
 
 
 @lint("replica-write-by-fallback", Level.ERROR)
-def replica_write_by_fallback(facts: Facts) -> Iterator[Problem]:
+def replica_write_by_fallback(facts: RoutingFacts) -> Iterator[Problem]:
     """An instance read from a replica that would be saved there: nobody answers ``db_for_write``."""
     for model in facts.models:
-        for alias in facts.of(model).read:
+        for alias in facts.get_routes(model).read:
             if alias not in facts.primaries:
                 continue
             try:
-                read = object_from(model, alias)
+                read = build_object_from(model, alias)
             except AskError:
                 continue
             decision = facts.ask(model, Action.WRITE, instance=read)
@@ -74,18 +74,18 @@ def replica_write_by_fallback(facts: Facts) -> Iterator[Problem]:
                 yield Problem(
                     model._meta.label,
                     f"A {model._meta.label} read from the replica {alias} would be saved there. "
-                    f"Answer db_for_write with {facts.primary(alias)}.",
+                    f"Answer db_for_write with {facts.get_primary(alias)}.",
                 )
 
 
 @lint("empty-default-reachable", Level.ERROR)
-def empty_default_reachable(facts: Facts) -> Iterator[Problem]:
+def empty_default_reachable(facts: RoutingFacts) -> Iterator[Problem]:
     """``default`` is ``{}``, and a model falls through to it."""
     options = connections.settings.get("default", {})
     if options.get("ENGINE") != DUMMY:
         return
     for model in facts.models:
-        routes = facts.of(model)
+        routes = facts.get_routes(model)
         verbs = [
             verb
             for verb, aliases in (("read", routes.read), ("written", routes.write))
@@ -100,31 +100,31 @@ def empty_default_reachable(facts: Facts) -> Iterator[Problem]:
 
 
 @lint("random-route", Level.INFO)
-def random_route(facts: Facts) -> Iterator[Problem]:
+def random_route(facts: RoutingFacts) -> Iterator[Problem]:
     """
     Repeated questions that get different answers, with their shares.
 
     Not where reads are divided among one declared replica group: that is what it is for. No write is.
     """
     for model in facts.models:
-        routes = facts.of(model)
+        routes = facts.get_routes(model)
         for action, aliases in ((Action.READ, routes.read), (Action.WRITE, routes.write)):
             if len(aliases) < 2:
                 continue
-            if action is Action.READ and len({facts.primary(alias) for alias in aliases}) == 1:
+            if action is Action.READ and len({facts.get_primary(alias) for alias in aliases}) == 1:
                 continue
-            counts = answers(model, action, ASKED)
-            listed = ", ".join(f"{answer} {count * 100 // ASKED} %" for answer, count in counts)
+            counts = sample_answers(model, action, SAMPLE_SIZE)
+            listed = ", ".join(f"{answer} {count * 100 // SAMPLE_SIZE} %" for answer, count in counts)
             replicas = "If these are replicas of one primary, declare them in REPLICAS; else make"
             yield Problem(
                 model._meta.label,
-                f"{action} gives different answers for {model._meta.label}: {listed} of {ASKED}. "
+                f"{action} gives different answers for {model._meta.label}: {listed} of {SAMPLE_SIZE}. "
                 f"{replicas if action is Action.READ else 'Make'} the router decide by the model.",
             )
 
 
 @lint("router-raised", Level.ERROR)
-def router_raised(facts: Facts) -> Iterator[Problem]:
+def router_raised(facts: RoutingFacts) -> Iterator[Problem]:
     """
     Asking a router raised: once for each error, whatever the number of models that it was raised for.
 
@@ -134,8 +134,8 @@ def router_raised(facts: Facts) -> Iterator[Problem]:
     first: dict[str, str] = {}
     differ: set[str] = set()
     for model in facts.models:
-        for action, error in facts.of(model).errors.items():
-            shown = first.setdefault(_without_names(error, model), error)
+        for action, error in facts.get_routes(model).errors.items():
+            shown = first.setdefault(_mask_names(error, model), error)
             if shown != error:
                 differ.add(shown)
             raised.setdefault(shown, {}).setdefault(action, []).append(model._meta.label)
@@ -146,12 +146,12 @@ def router_raised(facts: Facts) -> Iterator[Problem]:
         labels = list(dict.fromkeys(label for found in actions.values() for label in found))
         yield Problem(
             labels[0],
-            f"Asking {_listed(list(actions))} about {_listed(labels)} raised {error}"
+            f"Asking {_join_names(list(actions))} about {_join_names(labels)} raised {error}"
             f"{', or the same with another name' if error in differ else ''}. {remedy}",
         )
 
 
-def _without_names(error: str, model: type[Model]) -> str:
+def _mask_names(error: str, model: type[Model]) -> str:
     """An error, of whatever model it tells by its label, its class, its app or its table."""
     meta = model._meta
     names = sorted(
@@ -161,29 +161,31 @@ def _without_names(error: str, model: type[Model]) -> str:
     return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "*", error, flags=re.IGNORECASE)
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     """``a``, ``a and b``, ``a, b, c and 12 more``."""
-    shown = names if len(names) <= LISTED else [*names[: LISTED - 1], f"{len(names) - LISTED + 1} more"]
+    shown = (
+        names if len(names) <= MAX_NAMES else [*names[: MAX_NAMES - 1], f"{len(names) - MAX_NAMES + 1} more"]
+    )
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 @lint("session-read-from-replica", Level.WARNING)
-def session_read_from_replica(facts: Facts) -> Iterator[Problem]:
+def session_read_from_replica(facts: RoutingFacts) -> Iterator[Problem]:
     """The model of database sessions, read from a replica: a login may be lost to replication lag."""
-    model = session_model(facts)
+    model = _find_session_model(facts)
     if model is None:
         return
-    for alias in facts.of(model).read:
+    for alias in facts.get_routes(model).read:
         if alias in facts.primaries:
             yield Problem(
                 model._meta.label,
                 f"Sessions are read from the replica {alias}: after a login it may not have the new one, "
-                f"and the visitor is logged out. Read {model._meta.label} from {facts.primary(alias)}.",
+                f"and the visitor is logged out. Read {model._meta.label} from {facts.get_primary(alias)}.",
             )
             return
 
 
-def session_model(facts: Facts) -> type[Model] | None:
+def _find_session_model(facts: RoutingFacts) -> type[Model] | None:
     """The installed model in which ``SESSION_ENGINE`` keeps sessions, or None where it uses none."""
     try:
         model = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class()

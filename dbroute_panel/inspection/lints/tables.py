@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from django.db.models import Model
 
-from dbroute_panel.inspection.lints.registry import Facts, Problem, lint
+from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
 from dbroute_panel.records import Action, DecidedBy, Level
 
-MAX_NAMES = 3
+MAX_TABLES = 3
 """How many models a message names."""
 
 
 @lint("table-on-several", Level.INFO)
-def table_on_several(facts: Facts) -> Iterator[Problem]:
+def table_on_several(facts: RoutingFacts) -> Iterator[Problem]:
     """
     Tables that a router lets be made on several primaries, and that are read and written on one of them.
 
@@ -22,9 +22,12 @@ def table_on_several(facts: Facts) -> Iterator[Problem]:
     finding of its own, and a model that is used on several databases is meant to be there.
     """
     placed: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
-    for model in _with_tables(facts):
-        aliases = [alias for alias in _allowed(facts, model) if alias not in facts.primaries]
-        used = {facts.primary(alias) for alias in (*facts.of(model).read, *facts.of(model).write)}
+    for model in _list_migrated_models(facts):
+        aliases = [alias for alias in _list_allowed_aliases(facts, model) if alias not in facts.primaries]
+        used = {
+            facts.get_primary(alias)
+            for alias in (*facts.get_routes(model).read, *facts.get_routes(model).write)
+        }
         if len(aliases) < 2 or len(used) != 1 or not used <= set(aliases):
             continue
         decisions = [facts.ask(model, Action.MIGRATE, db=alias) for alias in aliases]
@@ -35,29 +38,33 @@ def table_on_several(facts: Facts) -> Iterator[Problem]:
     for (router, homes, home), labels in placed.items():
         yield Problem(
             router,
-            f"allow_migrate lets the {_tables_of(labels)} be made on {' and '.join(homes)}, which are no "
+            f"allow_migrate lets the {_join_tables(labels)} be made on {' and '.join(homes)}, which are no "
             f"replicas of one primary, but all routers read and write on {home}. Unless code names "
             f"the others with using(), answer True on {home} alone.",
         )
 
 
 @lint("replica-migratable", Level.INFO)
-def replica_migratable(facts: Facts) -> Iterator[Problem]:
+def replica_migratable(facts: RoutingFacts) -> Iterator[Problem]:
     """A declared replica on which ``migrate`` would make tables: replication brings those of its primary."""
     for alias in sorted(facts.primaries):
         if alias not in facts.databases:
             continue
-        labels = [model._meta.label for model in _with_tables(facts) if alias in _allowed(facts, model)]
+        labels = [
+            model._meta.label
+            for model in _list_migrated_models(facts)
+            if alias in _list_allowed_aliases(facts, model)
+        ]
         if labels:
             yield Problem(
                 alias,
-                f"allow_migrate lets the {_tables_of(labels)} be made on {alias}, a replica of "
-                f"{facts.primary(alias)}: migrate --database={alias} would write there. Answer False for "
+                f"allow_migrate lets the {_join_tables(labels)} be made on {alias}, a replica of "
+                f"{facts.get_primary(alias)}: migrate --database={alias} would write there. Answer False for "
                 f"{alias}; replication brings the tables.",
             )
 
 
-def _with_tables(facts: Facts) -> list[type[Model]]:
+def _list_migrated_models(facts: RoutingFacts) -> list[type[Model]]:
     """The models that ``migrate`` makes tables of, but for ``ContentType``."""
     return [
         model
@@ -65,21 +72,23 @@ def _with_tables(facts: Facts) -> list[type[Model]]:
         if model._meta.managed
         and not model._meta.proxy
         and model._meta.label != "contenttypes.ContentType"
-        and Action.MIGRATE not in facts.of(model).errors
+        and Action.MIGRATE not in facts.get_routes(model).errors
     ]
 
 
-def _allowed(facts: Facts, model: type[Model]) -> list[str]:
+def _list_allowed_aliases(facts: RoutingFacts, model: type[Model]) -> list[str]:
     """The aliases, of real databases, on which the model's table would be made."""
     return [
-        alias for alias, allowed in facts.of(model).migrate.items() if allowed and alias in facts.databases
+        alias
+        for alias, allowed in facts.get_routes(model).migrate.items()
+        if allowed and alias in facts.databases
     ]
 
 
-def _tables_of(labels: list[str]) -> str:
+def _join_tables(labels: list[str]) -> str:
     """``table of shop.A``, or ``tables of shop.A, shop.B, shop.C and 4 more models``."""
     if len(labels) == 1:
         return f"table of {labels[0]}"
-    more = len(labels) - MAX_NAMES
-    named = ", ".join(labels[:MAX_NAMES])
+    more = len(labels) - MAX_TABLES
+    named = ", ".join(labels[:MAX_TABLES])
     return f"tables of {named}" + (f" and {more} more models" if more > 0 else "")

@@ -13,8 +13,8 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from dbroute_panel.cli import SUBCOMMANDS, Subcommand
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.parser import Parser, WrongArguments
-from dbroute_panel.cli.subcommand import DoesNotHold, UsageError
+from dbroute_panel.cli.parser import ArgumentsError, Parser
+from dbroute_panel.cli.subcommand import CheckFailed, UsageError
 from dbroute_panel.credentials import without_credentials
 from dbroute_panel.inspection.arguments import AskError
 from dbroute_panel.stores import StoreError
@@ -41,13 +41,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--skip-checks", action="store_true", help="As for every command; there are none."
         )
-        Parser.adopt(parser).add(SUBCOMMANDS)
+        Parser.convert(parser).add_subcommands(SUBCOMMANDS)
 
     def run_from_argv(self, argv: list[str]) -> None:
         self.program = argv[0]
         try:
             super().run_from_argv(argv)
-        except WrongArguments as error:
+        except ArgumentsError as error:
             plain = str if "--no-color" in argv else None
             self.stderr.write(f"CommandError: {error}", style_func=plain)
             sys.exit(error.returncode)
@@ -55,22 +55,22 @@ class Command(BaseCommand):
     def handle(self, *args: Any, subcommand: str | None, **options: Any) -> None:
         console = Console(self, verbosity=options["verbosity"], force_color=options["force_color"])
         if subcommand is None:
-            console.lines(self.create_parser(self.program, "dbroute").format_help())
+            console.print_lines(self.create_parser(self.program, "dbroute").format_help())
             return
         chosen = SUBCOMMANDS[subcommand]
         try:
-            if chosen.untouched:
+            if chosen.propagates_errors:
                 chosen.run(console, options)
             else:
-                run_plainly(chosen, console, options)
-        except (UsageError, DoesNotHold) as error:
+                run_subcommand(chosen, console, options)
+        except (UsageError, CheckFailed) as error:
             # Django prints the name of the class.
             raise CommandError(str(error), returncode=error.returncode) from error
         finally:
             console.flush()  # also before Django writes an error, which may go to the same pipe
 
 
-def run_plainly(subcommand: Subcommand, console: Console, options: dict[str, Any]) -> None:
+def run_subcommand(subcommand: Subcommand, console: Console, options: dict[str, Any]) -> None:
     """Run it; what can go wrong outside of it is one line, not a traceback."""
     try:
         subcommand.run(console, options)
@@ -79,9 +79,9 @@ def run_plainly(subcommand: Subcommand, console: Console, options: dict[str, Any
     except AskError as error:
         raise UsageError(str(error)) from error
     except StoreError as error:
-        raise DoesNotHold(str(error)) from error
+        raise CheckFailed(str(error)) from error
     except (DatabaseError, ConnectionDoesNotExist, ImproperlyConfigured) as error:
-        raise DoesNotHold(without_credentials(f"{type(error).__name__}: {error}")) from error
+        raise CheckFailed(without_credentials(f"{type(error).__name__}: {error}")) from error
     except KeyboardInterrupt:
         console.note("")
         raise SystemExit(130) from None

@@ -10,9 +10,9 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import connections, router
 
-from dbroute_panel.inspection.lint import lint
+from dbroute_panel.inspection.lint import run_lints
 from dbroute_panel.inspection.lints import LINTS, registry
-from dbroute_panel.inspection.map import routing_map
+from dbroute_panel.inspection.map import build_map
 from dbroute_panel.recording import recorder
 from dbroute_panel.records import Level
 from tests.inspection.lints import routers
@@ -28,7 +28,7 @@ HOME = "archive"  # where everything else lives, so that a test sees its own mod
 def found(code):
     """Subject to messages of the findings with this code."""
     subjects: dict[str, list[str]] = {}
-    for finding in lint():
+    for finding in run_lints():
         if finding.code == code:
             assert finding.level is LINTS[code].level
             subjects.setdefault(finding.subject, []).append(finding.message)
@@ -606,7 +606,7 @@ class TestRandomRoute:
     def test_a_random_database_with_the_shares_of_its_answers(self, route):
         route(routers.OneByOne("primary", "archive"), Routes(write={"*": "primary"}))
         messages = found("random-route")
-        assert list(messages) == list(routing_map().models)
+        assert list(messages) == list(build_map().models)
         assert messages["library.Book"] == [
             (
                 "db_for_read gives different answers for library.Book: archive 50 %, primary 50 % of 100. If "
@@ -618,10 +618,10 @@ class TestRandomRoute:
 
     def test_a_thousand_models_are_asked_about_a_hundred_times_with_little_more(self, route, thousand):
         route(routers.OneByOne("primary", "archive"), Routes(write={"*": "primary"}))
-        routes = routing_map()
-        assert len([finding for finding in lint(routes) if finding.code == "random-route"]) > 1000
+        routes = build_map()
+        assert len([finding for finding in run_lints(routes) if finding.code == "random-route"]) > 1000
         asked = len(routes.models) * 100
-        assert calls(lambda: lint(routes)) < 45 * asked
+        assert calls(lambda: run_lints(routes)) < 45 * asked
 
     @pytest.mark.parametrize("group", [("replica1", "replica2"), ("primary", "replica1", "replica2")])
     def test_not_where_reads_are_divided_among_one_declared_group(self, route, group):
@@ -681,7 +681,7 @@ class TestRouterRaised:
             db_for_write = db_for_read
 
         route(Wrong())
-        labels = list(routing_map().models)
+        labels = list(build_map().models)
         [(subject, (message,))] = found("router-raised").items()
         assert subject == labels[0]
         assert message == (
@@ -761,17 +761,17 @@ def test_a_lint_is_registered_with_its_code_and_level(monkeypatch):
 
 def test_the_worst_come_first(route):
     route(routers.OneByOne("primary", "archive"))
-    ranks = [finding.level.rank for finding in lint()]
+    ranks = [finding.level.rank for finding in run_lints()]
     assert ranks == sorted(ranks, reverse=True)
     assert len(set(ranks)) > 1
 
 
 def test_silenced_findings_are_not_reported(settings):
-    everything = {finding.code for finding in lint()}
+    everything = {finding.code for finding in run_lints()}
     # The others are looked for, wherever the silenced ones are in their order.
     for code in (next(iter(LINTS)), "manager-ignores-db"):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"SILENCED_FINDINGS": [code]}
-        assert {finding.code for finding in lint()} == everything - {code}
+        assert {finding.code for finding in run_lints()} == everything - {code}
     assert {"empty-default-reachable", "manager-ignores-db"} <= everything
 
 
@@ -781,7 +781,7 @@ def test_a_lint_that_fails_is_logged_and_costs_only_its_own_findings(monkeypatch
 
     monkeypatch.setattr(recorder, "_complaints", set())  # this one is meant to fail
     monkeypatch.setitem(LINTS, "random-route", LINTS["random-route"]._replace(problems=broken))
-    codes = {finding.code for finding in lint()}
+    codes = {finding.code for finding in run_lints()}
     assert "random-route" not in codes
     assert "manager-ignores-db" in codes
     assert caplog.messages == ["dbroute_panel could not look for random-route."]
@@ -789,18 +789,18 @@ def test_a_lint_that_fails_is_logged_and_costs_only_its_own_findings(monkeypatch
 
 
 def test_a_map_that_was_asked_before_is_taken(route):
-    routes = routing_map()
+    routes = build_map()
     route(Routes(read={"*": HOME}))
-    assert "empty-default-reachable" not in {finding.code for finding in lint()}
-    assert "empty-default-reachable" in {finding.code for finding in lint(routes)}
+    assert "empty-default-reachable" not in {finding.code for finding in run_lints()}
+    assert "empty-default-reachable" in {finding.code for finding in run_lints(routes)}
 
 
 def test_asking_for_findings_runs_no_query(django_assert_num_queries):
-    lint()
+    run_lints()
     with ExitStack() as every_database:
         for alias in set(connections) - {"default"}:
             every_database.enter_context(django_assert_num_queries(0, connection=connections[alias]))
-        lint()
+        run_lints()
 
 
 def test_every_code_of_the_design_has_its_lint():
@@ -836,7 +836,7 @@ class TestRoutersThatCannotBeMade:
         return request.param
 
     def test_the_cause_is_first_and_what_comes_of_it_is_told_once(self, path):
-        cause, repeated, *others = lint()
+        cause, repeated, *others = run_lints()
         assert (cause.code, cause.subject, cause.level) == ("router-signature", path, Level.ERROR)
         assert cause.message.startswith(f"The router {path} of DATABASE_ROUTERS cannot be made: ")
         assert repeated.code == "router-raised"
@@ -858,6 +858,6 @@ def test_what_is_wrong_with_a_router_comes_before_what_comes_of_it(route):
             return "nowhere"
 
     route(Wrong(), Routes(write={"*": HOME}))
-    codes = [one.code for one in lint() if one.level is Level.ERROR]
+    codes = [one.code for one in run_lints() if one.level is Level.ERROR]
     assert codes[0] == "router-signature"
     assert "route-to-unknown-alias" in codes[1:]

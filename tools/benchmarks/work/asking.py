@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbroute_panel.inspection.map import routing_map
+from dbroute_panel.inspection.map import build_map
 from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Action, InstanceRef
 from tests.traces import a_decision, a_trace
@@ -11,7 +11,7 @@ from tools.benchmarks.work.timed import timed
 
 def mapped(models: int, databases: int) -> dict[str, float]:
     """Milliseconds of the whole map."""
-    found, seconds = timed(routing_map)
+    found, seconds = timed(build_map)
     if len(found.models) < models or len(found.databases) != databases:
         raise RuntimeError(f"{len(found.models)} models on {len(found.databases)} databases.")
     return {"ms": seconds * 1000}
