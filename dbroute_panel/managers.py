@@ -1,4 +1,4 @@
-"""Which rows does a model of ours have, for Django's stock code? None, and nobody is asked for them."""
+"""A manager of models without rows, for Django's stock code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.db import models
 M = TypeVar("M", bound=models.Model)
 
 
-class Empty(models.QuerySet[M]):
+class EmptyQuerySet(models.QuerySet[M]):
     """
-    No rows, without asking a router for where they might be, or a database for what it can do.
+    No rows, without asking a router for their database, or a database for its features.
 
     ``none()`` alone does both: on a project whose ``default`` is ``{}``, counting no rows fails.
     """
@@ -30,12 +30,12 @@ class Empty(models.QuerySet[M]):
         return False
 
 
-class NoRows(models.Manager[M]):
+class EmptyManager(models.Manager[M]):
     """
     Never has any rows, so that ``dumpdata``, autocompletion and stock admin code never query them.
 
-    Name it ``base_manager_name`` too.
+    Set it as ``base_manager_name`` too.
     """
 
     def get_queryset(self) -> models.QuerySet[M]:
-        return Empty(self.model, using=self._db).none()
+        return EmptyQuerySet(self.model, using=self._db).none()

@@ -1,7 +1,7 @@
 """
-What does Django need to know of traces? Their permissions, and a place in the admin.
+The permissions of traces, and their place in the admin.
 
-``Trace`` is unmanaged and has no table: traces are in our own store (see ``stores``).
+``Trace`` is unmanaged and has no table: traces are in a store (see ``stores``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from dbroute_panel.managers import NoRows
+from dbroute_panel.managers import EmptyManager
 
 
 class Trace(models.Model):
@@ -17,7 +17,7 @@ class Trace(models.Model):
 
     id = models.CharField(primary_key=True, max_length=32)
 
-    objects = NoRows()
+    objects = EmptyManager()
 
     class Meta:
         managed = False

@@ -130,15 +130,15 @@ def test_a_large_file_goes_over_the_disk_and_is_never_whole_in_memory(admin, sto
     body = dumps(a_long_trace(0, events=1000))
     many = b"\n".join(body.replace(b"0" * 32, b"%032x" % number, 1) for number in range(1, 9))
     seen = []
-    put = imports.put
+    import_traces = imports.importer.import_traces
 
     def watched(file, store, **options):
         assert isinstance(file, TemporaryUploadedFile)
         read = file.file.read
         file.file.read = lambda size=-1: seen.append(size) or read(size)
-        return put(file, store, **options)
+        return import_traces(file, store, **options)
 
-    monkeypatch.setattr(imports, "put", watched)
+    monkeypatch.setattr(imports.importer, "import_traces", watched)
     response = admin.post(URL, {"file": SimpleUploadedFile("many.ndjson", many)}, follow=True)
     assert "8 traces imported." in text(response)
     assert len(many) > 4_000_000

@@ -13,7 +13,7 @@ from django.template.loader import get_template
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.spans import spans_of
-from dbroute_panel.importing.reader import ReadError, read
+from dbroute_panel.importing.reader import ReadError, read_traces
 from dbroute_panel.presentation import Index, Listing, Wanted, detail_of, timeline_of, totals_of
 from dbroute_panel.recording.builder import Writer
 from dbroute_panel.recording.captured import RawCommitHook, RawException, RawQuery
@@ -69,7 +69,7 @@ class TestDocument:
         assert totals_of(a_trace(dropped=Dropped(on_commit=2, exception=3))).dropped == 5
 
     def test_no_kind_is_counted_for_another(self):
-        summary, totals = Summary.of(TRACE), totals_of(TRACE)
+        summary, totals = Summary.from_trace(TRACE), totals_of(TRACE)
         assert (summary.queries, summary.decisions, summary.transactions) == (1, 1, 1)
         assert (totals.queries, totals.decisions, totals.transactions, totals.events) == (1, 1, 1, 11)
 
@@ -92,7 +92,7 @@ class TestDocument:
         document = json.loads(dumps(TRACE))
         document["events"][number][field] = value
         with pytest.raises(ReadError, match=said):
-            list(read(io.BytesIO(json.dumps(document).encode())))
+            list(read_traces(io.BytesIO(json.dumps(document).encode())))
 
 
 class TestRedaction:

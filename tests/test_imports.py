@@ -7,7 +7,7 @@ import io
 import pytest
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.importing.importer import NotImportedError, PartlyImportedError, put
+from dbroute_panel.importing.importer import NotImportedError, PartlyImportedError, import_traces
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import DatabaseStore, MemoryStore, SQLiteStore, StoreError
 from tests.stores.conftest import store_installed, template, traces
@@ -56,12 +56,12 @@ def a_file(*wanted):
 def test_old_traces_are_there_after_an_import_that_failed(store, monkeypatch):
     failing(store, monkeypatch, StoreError("The disk is full."))
     with pytest.raises(StoreError, match=r"^The disk is full\.$"):
-        put(a_file(4, 5, 6), store, name="file")
+        import_traces(a_file(4, 5, 6), store, name="file")
     assert numbers(store) == [1, 2, 3]
 
 
 def test_old_traces_make_room_once_all_are_imported(store):
-    done = put(a_file(4, 5), store, name="file")
+    done = import_traces(a_file(4, 5), store, name="file")
     assert done.text == "2 traces imported, 2 older ones had to go."
     assert numbers(store) == [3, 4, 5]
 
@@ -80,7 +80,7 @@ def test_traces_are_imported_where_the_old_ones_cannot_go(store, monkeypatch):
         raise StoreError("The disk is full.")
 
     monkeypatch.setattr(store, "evict", evict)
-    assert put(a_file(4), store, name="file").text == "1 trace imported."
+    assert import_traces(a_file(4), store, name="file").text == "1 trace imported."
     assert numbers(store) == [1, 2, 3, 4]
 
 
@@ -88,7 +88,7 @@ def test_traces_are_imported_where_the_old_ones_cannot_go(store, monkeypatch):
 def test_whatever_a_store_raises_is_one_message(store, monkeypatch, error):
     failing(store, monkeypatch, error)
     with pytest.raises(StoreError) as caught:
-        put(a_file(5, 6), store, name="file")
+        import_traces(a_file(5, 6), store, name="file")
     assert str(caught.value) == f"The trace {a_trace(6).id} cannot be kept: {type(error).__name__}: {error}."
     assert numbers(store) == [1, 2, 3]
 
@@ -100,7 +100,7 @@ def test_the_first_error_is_told_where_nothing_can_be_deleted_either(store, monk
     failing(store, monkeypatch, StoreError("The disk is full."))
     monkeypatch.setattr(store, "delete", delete)
     with pytest.raises(PartlyImportedError) as caught:
-        put(a_file(5, 6), store, name="file")
+        import_traces(a_file(5, 6), store, name="file")
     assert str(caught.value) == (
         "The disk is full. What had been imported until then could not be deleted: The file is locked."
     )
@@ -113,14 +113,14 @@ def test_somebody_who_stops_it_is_not_told_of_anything_else(store, monkeypatch):
     failing(store, monkeypatch, KeyboardInterrupt())
     monkeypatch.setattr(store, "delete", delete)
     with pytest.raises(KeyboardInterrupt):
-        put(a_file(6), store, name="file")
+        import_traces(a_file(6), store, name="file")
 
 
 def test_a_file_of_too_many_traces_is_not_read_to_its_end(store):
     file = io.BytesIO(a_file(*range(10, 3000)).getvalue() + b"broken")
     seen = []
     with pytest.raises(NotImportedError, match=r"^file has more new traces than the 3 that are kept"):
-        put(file, store, name="file", progress=lambda: seen.append(file.tell()))
+        import_traces(file, store, name="file", progress=lambda: seen.append(file.tell()))
     assert len(seen) == 4
     assert seen[-1] < len(file.getvalue()) / 2
     assert dumps(store.get(a_trace(1).id)) == dumps(a_trace(1))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from dbroute_panel.cli.console import Console
 from dbroute_panel.cli.lookup import open_store
 from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, UsageError, join_lines
-from dbroute_panel.importing.importer import NotImportedError, UnreadableError, put
+from dbroute_panel.importing.importer import NotImportedError, UnreadableError, import_traces
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -32,7 +32,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
     with open_store() as store, open_file(name) as file:
         size = os.fstat(file.fileno()).st_size
         try:
-            done = put(
+            done = import_traces(
                 file,
                 store,
                 name=name,

@@ -1,8 +1,8 @@
 """
-How do exported traces come into a store? All of a file, or none; for the command and for the admin's page.
+The import of exported traces into a store: all of a file, or none.
 
-The file is read twice, a trace at a time: once to see that every trace in it can be imported, and only then
-to do so.
+The file is read twice, a trace at a time: first to check that every trace in it can be imported, then to save
+them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.importing.reader import ReadError, read
+from dbroute_panel.importing.reader import ReadError, read_traces
 from dbroute_panel.records import Trace, dumps
 from dbroute_panel.stores import Store, StoreError
 
@@ -35,7 +35,7 @@ class PartlyImportedError(StoreError):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """How many traces are new, how many were there, and how many older ones had to make room."""
+    """The number of traces that are new, that were there already, and of older ones that were evicted."""
 
     new: int
     known: int
@@ -57,37 +57,43 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
         return f"{', '.join(parts)}."
 
 
-def put(
+def import_traces(
     file: IO[bytes] | Any, store: Store, *, name: str, progress: Callable[[], None] = lambda: None
 ) -> Imported:
     """
-    Save the traces of ``file`` (``json``, ``ndjson``; it can be read twice), marked as imported.
+    Save the traces of ``file``, marked as imported. Older traces are evicted only once all are saved.
 
-    ``name`` is that of the file; ``progress`` is called after each trace that was read. Raises
-    ``NotImportedError``, or ``StoreError`` if the store cannot be written to: nothing is imported then,
-    except where a ``PartlyImportedError`` says so. Older traces make room only once all are saved.
+    Args:
+        file: In the format ``json`` or ``ndjson``; it is read twice.
+        store: Where they are saved.
+        name: The file's, for messages.
+        progress: Called after each trace that was read.
+
+    Raises:
+        NotImportedError: The file cannot be imported. Nothing is.
+        StoreError: The store cannot be written. Nothing is imported, unless it is a ``PartlyImportedError``.
     """
     before = store.count()
-    new, known = _look(name, _traces(name, file, progress), store)
-    _save(_traces(name, file, progress), store, new)
+    new, known = _find_new(name, _read_traces(name, file, progress), store)
+    _save_all(_read_traces(name, file, progress), store, new)
     with suppress(Exception):  # they are imported; what should go goes with the next trace
         store.evict()
     return Imported(new=len(new), known=known, gone=before + len(new) - store.count())
 
 
-def _traces(name: str, file: Any, progress: Callable[[], None]) -> Iterator[Trace]:
-    """The traces of ``file``, from its start. Raises ``UnreadableError``."""
+def _read_traces(name: str, file: Any, progress: Callable[[], None]) -> Iterator[Trace]:
+    """Yield the traces of ``file``, from its start. Raises ``UnreadableError``."""
     file.seek(0)
     try:
-        for trace in read(file):
+        for trace in read_traces(file):
             progress()
             yield trace
     except ReadError as error:
         raise UnreadableError(f"{name}: {error}") from error
 
 
-def _look(name: str, traces: Iterator[Trace], store: Store) -> tuple[set[str], int]:
-    """The ids of the traces that are new here, and how many are not."""
+def _find_new(name: str, traces: Iterator[Trace], store: Store) -> tuple[set[str], int]:
+    """Return the ids of the traces that are new here, and how many are not."""
     seen: dict[str, bytes] = {}
     new: set[str] = set()
     others: dict[str, None] = {}
@@ -99,7 +105,7 @@ def _look(name: str, traces: Iterator[Trace], store: Store) -> tuple[set[str], i
             here = store.get(trace.id)
             if here is None:
                 new.add(trace.id)
-                if len(new) > most:  # said at once: a file may have any number of them
+                if len(new) > most:  # reported at once: a file may have any number of them
                     raise NotImportedError(
                         _("%(name)s has more new traces than the %(most)d that are kept: raise MAX_TRACES.")
                         % {"name": name, "most": most}
@@ -121,21 +127,21 @@ def _look(name: str, traces: Iterator[Trace], store: Store) -> tuple[set[str], i
     return new, len(seen) - len(new)
 
 
-def _save(traces: Iterator[Trace], store: Store, new: set[str]) -> None:
-    """Save those that are new; all of them, or none if one cannot be saved."""
+def _save_all(traces: Iterator[Trace], store: Store, new: set[str]) -> None:
+    """Save the new traces; all of them, or none if one cannot be saved."""
     saved: set[str] = set()
     try:
         for trace in traces:
             if trace.id in new and trace.id not in saved:
                 saved.add(trace.id)
-                _keep(trace, store)
+                _save_one(trace, store)
     except BaseException as error:
-        _take_back(saved, store, error)
+        _undo(saved, store, error)
         raise
 
 
-def _keep(trace: Trace, store: Store) -> None:
-    """Save it. Raises ``StoreError``, whatever went wrong: a store of somebody else's may raise anything."""
+def _save_one(trace: Trace, store: Store) -> None:
+    """Save it. Raises ``StoreError``, whatever went wrong: a store of the project's may raise anything."""
     try:
         store.save(trace, imported=True, evict=False)
     except StoreError:
@@ -145,8 +151,8 @@ def _keep(trace: Trace, store: Store) -> None:
         raise StoreError(_("The trace %(id)s cannot be kept: %(error)s.") % names) from error
 
 
-def _take_back(saved: set[str], store: Store, reason: BaseException) -> None:
-    """Delete what was saved until ``reason`` came up. Raises ``PartlyImportedError`` if that fails too."""
+def _undo(saved: set[str], store: Store, reason: BaseException) -> None:
+    """Delete what was saved before ``reason``. Raises ``PartlyImportedError`` if that fails too."""
     try:
         store.delete(saved)
     except Exception as error:  # noqa: BLE001 - the first error is the one to tell

@@ -1,5 +1,5 @@
 r"""
-Which traces does an exported file hold? Read one at a time, whatever the size of the file.
+Reads the traces of an exported file one at a time, whatever the size of the file.
 
 The file is cut into documents without parsing it: a document ends where its outermost brace is
 closed, outside of strings. Each is then decoded and validated by itself. So a document is all that
@@ -20,28 +20,31 @@ from dbroute_panel.importing.bounds import wrong
 from dbroute_panel.records import SCHEMA, Trace, loads
 from dbroute_panel.text import NotUTF8Error, require_utf8
 
-CHUNK: Final = 1 << 18
-LONGEST: Final = 60
-"""So many characters of a text of the file's are repeated in a message."""
-LARGEST: Final = 128 << 20
-"""A document of more bytes is taken for something else: a trace of 10,000 events has 6 MB."""
+CHUNK_BYTES: Final = 1 << 18
+
+MAX_QUOTED_CHARACTERS: Final = 60
+"""The length of a text of the file's in a message."""
+
+MAX_DOCUMENT_BYTES: Final = 128 << 20
+"""A larger document is no trace: one of 10,000 events has 6 MB."""
+
 MAX_DEPTH: Final = 100
-"""Levels of nesting; a trace has eight. How many can be decoded is for the Python and its stack to say."""
+"""Levels of nesting; a trace has eight. How many can be decoded depends on the Python and its stack."""
 
 SKIPPED_DEPTH: Final = 6
-"""Levels that are skipped at once: the events, an event, its steps, a step, its source, a template."""
+"""Levels that one match skips: the events, an event, its steps, a step, its source, a template."""
 
 _TEXT = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
 
 
-def _skipped(depth: int) -> bytes:
-    """What can be skipped at once, in C: anything on one line but what is nested deeper than ``depth``."""
-    inner = rb"|[\[{]" + _skipped(depth - 1) + rb"[\]}]" if depth else b""
+def _make_skip_pattern(depth: int) -> bytes:
+    """Match anything on one line but what is nested deeper than ``depth``: skipping happens in C."""
+    inner = rb"|[\[{]" + _make_skip_pattern(depth - 1) + rb"[\]}]" if depth else b""
     return rb'(?:[^"\[\]{}\n]++|' + _TEXT + b'"' + inner + rb")*+"
 
 
-_SKIPPED, _SKIPPED_FLAT = re.compile(_skipped(SKIPPED_DEPTH)), re.compile(_skipped(0))
-_BEGUN_TEXT = re.compile(_TEXT + rb"\\?+")
+_SKIPPED, _SKIPPED_FLAT = re.compile(_make_skip_pattern(SKIPPED_DEPTH)), re.compile(_make_skip_pattern(0))
+_UNFINISHED_TEXT = re.compile(_TEXT + rb"\\?+")
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _ID = re.compile(r"[0-9a-f]{32}")
 _CONSTANT = re.compile(_TEXT + rb'"|(NaN|Infinity)')  # outside of texts
@@ -52,8 +55,8 @@ class ReadError(ValueError):
     """
     The file holds no traces, or a broken one.
 
-    ``line`` counts from 1; ``element``, the place in an array, from 1 too, else it is None;
-    ``reason`` is what is wrong, without them.
+    ``line`` counts from 1, and so does ``element``, the place in an array, or None; ``reason`` is what is
+    wrong, without them.
     """
 
     def __init__(self, reason: str, *, line: int, element: int | None = None) -> None:
@@ -65,17 +68,17 @@ class ReadError(ValueError):
         self.element = element
 
 
-def read(stream: IO[bytes] | IO[str]) -> Iterator[Trace]:
+def read_traces(stream: IO[bytes] | IO[str]) -> Iterator[Trace]:
     """
-    The traces of a file in the formats ``json`` (one document, or an array) and ``ndjson``, in its order.
+    Yield the traces of a file in the format ``json`` (one document, or an array) or ``ndjson``.
 
-    Raises ``ReadError`` where it comes to something else; the traces before that have been yielded.
+    Raises ``ReadError`` at anything else; the traces before that have been yielded.
     """
-    yield from _File(stream).traces()
+    yield from _Reader(stream).read_all()
 
 
-class _File:
-    """What has been read of the file and is not yet done with: ``buffer`` from ``position`` on."""
+class _Reader:
+    """``buffer`` from ``position`` on has been read of the file and is not yet used."""
 
     def __init__(self, stream: IO[Any]) -> None:
         self.stream = stream
@@ -85,7 +88,7 @@ class _File:
         self.element: int | None = None
         self.ended = False
 
-    def traces(self) -> Iterator[Trace]:
+    def read_all(self) -> Iterator[Trace]:
         while len(self.buffer) < len(_BOM) and not self.ended:
             self.fill()
         if self.buffer.startswith(_BOM):
@@ -93,19 +96,19 @@ class _File:
         first = self.peek()
         if first == b"[":
             self.position += 1
-            yield from self.array()
+            yield from self.read_array()
         elif first == b"{":
-            yield from self.lines()
+            yield from self.read_lines()
         elif first:
             self.fail(_("This is no exported trace: a JSON document or array of documents was expected."))
 
-    def array(self) -> Iterator[Trace]:
+    def read_array(self) -> Iterator[Trace]:
         self.element = 1
         if self.peek() == b"]":
             self.position += 1
         else:
             while True:
-                yield self.document(one_line=False)
+                yield self.read_document(one_line=False)
                 mark = self.peek()
                 self.position += 1
                 if mark == b"]":
@@ -117,40 +120,42 @@ class _File:
             self.element = None
             self.fail(_("There is something after the end of the array."))
 
-    def lines(self) -> Iterator[Trace]:
-        """One document, over any number of lines; or several, each on one."""
-        began = self.line
-        yield self.document(one_line=False)
-        several = self.line == began
+    def read_lines(self) -> Iterator[Trace]:
+        """Yield one document, over any number of lines; or several, each on one."""
+        start_line = self.line
+        yield self.read_document(one_line=False)
+        several = self.line == start_line
         while self.peek():
             if not several:
                 self.fail(_("There is something after the end of the document."))
-            yield self.document(one_line=True)
+            yield self.read_document(one_line=True)
 
-    def document(self, *, one_line: bool) -> Trace:
+    def read_document(self, *, one_line: bool) -> Trace:
         if self.peek() != b"{":
             self.fail(_("A trace document was expected here."))
-        began = self.line
+        start_line = self.line
         document = self.cut(one_line)
-        return self.decoded(document, began)
+        return self.decode(document, start_line)
 
     def cut(self, one_line: bool) -> bytes:
-        """The bytes of the document that begins here."""
-        began, depth, here = self.line, 1, self.position + 1
+        """Return the bytes of the document that begins here."""
+        start_line, depth, here = self.line, 1, self.position + 1
         while depth:
-            here = _end(_SKIPPED if depth <= MAX_DEPTH - SKIPPED_DEPTH else _SKIPPED_FLAT, self.buffer, here)
+            here = _match_end(
+                _SKIPPED if depth <= MAX_DEPTH - SKIPPED_DEPTH else _SKIPPED_FLAT, self.buffer, here
+            )
             mark = self.buffer[here : here + 1]
             if mark == b"{" or mark == b"[":  # nested deeper, or over several lines, or not all here yet
                 depth += 1
                 if depth > MAX_DEPTH:
-                    self.fail(_("This is no trace document: it is nested too deeply."), line=began)
+                    self.fail(_("This is no trace document: it is nested too deeply."), line=start_line)
             elif mark == b"}" or mark == b"]":
                 depth -= 1
             elif mark != b"\n":
-                here = self.more(here, began)
+                here = self.read_more(here, start_line)
                 continue
             elif one_line:
-                self.fail(_("The document that begins here is not complete."), line=began)
+                self.fail(_("The document that begins here is not complete."), line=start_line)
             else:
                 self.line += 1
             here += 1
@@ -158,22 +163,22 @@ class _File:
         self.position = here
         return document
 
-    def more(self, here: int, began: int) -> int:
-        """Read on in the document of line ``began``: the place in the new buffer of what was at ``here``."""
-        if here < len(self.buffer) and _end(_BEGUN_TEXT, self.buffer, here) < len(self.buffer):
+    def read_more(self, here: int, start_line: int) -> int:
+        """Read on in a document; return the place in the new buffer of what was at ``here``."""
+        if here < len(self.buffer) and _match_end(_UNFINISHED_TEXT, self.buffer, here) < len(self.buffer):
             self.fail(_("A text in quotes has no end on its line, or holds a control character."))
         if self.ended:
-            self.fail(_("The document that begins here is not complete."), line=began)
-        if len(self.buffer) - self.position > LARGEST:
-            self.fail(_("The document that begins here is too large to be a trace."), line=began)
+            self.fail(_("The document that begins here is not complete."), line=start_line)
+        if len(self.buffer) - self.position > MAX_DOCUMENT_BYTES:
+            self.fail(_("The document that begins here is too large to be a trace."), line=start_line)
         here -= self.position
         self.fill()
         return here
 
     def peek(self) -> bytes:
-        """The next byte that is no white space; empty at the end of the file."""
+        """Return the next byte that is no white space; empty at the end of the file."""
         while True:
-            end = _end(_SPACE, self.buffer, self.position)
+            end = _match_end(_SPACE, self.buffer, self.position)
             self.line += self.buffer.count(b"\n", self.position, end)
             self.position = end
             if end < len(self.buffer) or self.ended:
@@ -181,51 +186,51 @@ class _File:
             self.fill()
 
     def fill(self) -> None:
-        """Forget what is done with, and read on: as much as there is, so that the time stays linear."""
+        """Drop what was used, and read as much as is left, so that the time stays linear."""
         rest = self.buffer[self.position :]
-        chunk = self.stream.read(max(CHUNK, len(rest)))
+        chunk = self.stream.read(max(CHUNK_BYTES, len(rest)))
         self.ended = not chunk
         self.buffer = rest + (chunk.encode(errors="surrogatepass") if isinstance(chunk, str) else chunk)
         self.position = 0
 
-    def decoded(self, document: bytes, began: int) -> Trace:
+    def decode(self, document: bytes, start_line: int) -> Trace:
         try:
             require_utf8(document)
             schema = msgspec.json.decode(document, type=_Head).schema
             if schema != SCHEMA:
-                self.fail(_other(schema), line=began)
+                self.fail(_explain_schema(schema), line=start_line)
             trace = loads(document)
         except NotUTF8Error as error:
-            self.fail(str(error), line=began + document.count(b"\n", 0, error.position))
+            self.fail(str(error), line=start_line + document.count(b"\n", 0, error.position))
         except msgspec.ValidationError as error:
-            self.fail(_("This is no trace document: %(error)s") % {"error": error}, line=began)
+            self.fail(_("This is no trace document: %(error)s") % {"error": error}, line=start_line)
         except msgspec.DecodeError as error:
-            line = began + _lines_before_mistake(document)
+            line = start_line + _count_lines_before_mistake(document)
             self.fail(_("This is no JSON: %(error)s") % {"error": error}, line=line)
         if not _ID.fullmatch(trace.id):
             self.fail(
-                _("The id %(id)r is not 32 hexadecimal digits.") % {"id": _quotable(trace.id)}, line=began
+                _("The id %(id)r is not 32 hexadecimal digits.") % {"id": _shorten(trace.id)}, line=start_line
             )
         if (reason := wrong(trace)) is not None:
             broken = {"id": trace.id, "reason": reason}
-            self.fail(_("The trace %(id)s: %(reason)s") % broken, line=began)
+            self.fail(_("The trace %(id)s: %(reason)s") % broken, line=start_line)
         return trace
 
     def fail(self, reason: str, *, line: int | None = None) -> NoReturn:
         raise ReadError(reason, line=line or self.line, element=self.element) from None
 
 
-def _end(pattern: re.Pattern[bytes], buffer: bytes, start: int) -> int:
-    """Where that ends which ``pattern`` matches at ``start``."""
+def _match_end(pattern: re.Pattern[bytes], buffer: bytes, start: int) -> int:
+    """Return the end of the match of ``pattern`` at ``start``."""
     match = pattern.match(buffer, start)
     return match.end() if match else start
 
 
-def _lines_before_mistake(document: bytes) -> int:
+def _count_lines_before_mistake(document: bytes) -> int:
     """
-    How many lines of a document that is no JSON come before the one with the mistake.
+    Return how many lines of a document that is no JSON come before the one with the mistake.
 
-    msgspec tells the place in words only; the standard library has it as a number, except of the three
+    msgspec has the place in its message only; the standard library has it as a number, except of the three
     constants that it takes for numbers. 0 is also returned where the place is not known.
     """
     try:
@@ -236,23 +241,23 @@ def _lines_before_mistake(document: bytes) -> int:
     return document.count(b"\n", 0, next(constants, 0))
 
 
-def _quotable(text: str) -> str:
-    """A text of the file's as a message may repeat it."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+def _shorten(text: str) -> str:
+    """Shorten a text of the file's for a message."""
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}…"
 
 
 class _Head(msgspec.Struct):
-    """The part of a document that says what the rest is."""
+    """The part of a document that names its schema."""
 
     schema: str
 
 
-def _other(schema: str) -> str:
-    """What to say of a schema that is not ours."""
-    names = {"schema": _quotable(schema), "ours": SCHEMA}
+def _explain_schema(schema: str) -> str:
+    """Return the sentence about a schema that is not ours."""
+    names = {"schema": _shorten(schema), "ours": SCHEMA}
     family, _slash, version = schema.partition("/")
     _ours, _slash, known = SCHEMA.partition("/")
-    if family != _ours or not version.isdecimal() or len(version) > LONGEST:
+    if family != _ours or not version.isdecimal() or len(version) > MAX_QUOTED_CHARACTERS:
         return _("This is no trace document: its schema is %(schema)r, not %(ours)r.") % names
     if int(version) > int(known):
         return (

@@ -1,7 +1,7 @@
 """
-Where are finished traces kept?
+The stores of finished traces.
 
-``get_store()`` is the store that ``DBROUTE_PANEL["STORE"]`` names; ``keep()`` saves to it from a
+``get_store()`` returns the store that ``DBROUTE_PANEL["STORE"]`` names; ``keep()`` saves to it from a
 request, where a failure must cost nothing but the trace.
 """
 
@@ -49,7 +49,7 @@ _current: tuple[Mapping[str, Any], Store] | None = None
 
 
 def build(backend: str, options: Mapping[str, Any]) -> Store:
-    """The store of the class with the dotted path ``backend``; raises ``InvalidStoreError``."""
+    """Return a store of the class with the dotted path ``backend``; raise ``InvalidStoreError``."""
     bundled = [f"{__name__}.{store.__name__}" for store in (SQLiteStore, MemoryStore, DatabaseStore)]
     try:
         store_class = import_string(backend)
@@ -68,13 +68,13 @@ def build(backend: str, options: Mapping[str, Any]) -> Store:
         store: Store = store_class(**options)
     except InvalidStoreError:
         raise
-    except Exception as error:  # a store of somebody else's may raise anything
+    except Exception as error:  # a store of the project's may raise anything
         raise InvalidStoreError(f"{store_class.__name__} cannot be used: {error}") from error
     return store
 
 
 def get_store() -> Store:
-    """The configured store, the same object until the setting changes; the default if it is invalid."""
+    """Return the configured store, the same object until the setting changes; the default if invalid."""
     global _current
     wanted = panel_settings.STORE
     current = _current
@@ -100,7 +100,11 @@ def _build_or_default(wanted: Mapping[str, Any]) -> Store:
 
 
 def keep(trace: Trace) -> bool:
-    """Save to the configured store. A failure is counted in ``lost``, logged the first time, never raised."""
+    """
+    Save to the configured store and return whether that worked.
+
+    A failure is counted in ``lost``, logged the first time, and never raised.
+    """
     global lost
     try:
         get_store().save(trace)

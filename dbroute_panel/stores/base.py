@@ -1,4 +1,4 @@
-"""What is a store? Something that keeps finished traces, lists them, finds them and lets old ones go."""
+"""The interface of a store, which keeps finished traces, lists them, finds them and evicts old ones."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ class StoreError(Exception):
 
 class LastRead:
     """
-    The trace that was read last, with the bytes that it was read from: that takes tens of milliseconds.
+    A cache of the trace that was decoded last: decoding takes tens of milliseconds.
 
-    Whoever looks at a trace reads it again for every row that is opened. Traces are never changed, so
-    that the same bytes are the same trace; only one is held, and none with more than ``MOST`` events.
+    A page reads its trace again for every row that is opened. Traces are never changed, so that the same
+    bytes are the same trace. One trace is held, and none with more than ``MAX_EVENTS`` events.
     """
 
-    MOST: Final = 20_000
+    MAX_EVENTS: Final = 20_000
 
     def __init__(self) -> None:
         self._held: tuple[bytes, Trace] | None = None
 
     def get(self, body: bytes, read: Callable[[bytes], Trace | None]) -> Trace | None:
-        """The trace that ``body`` is; ``read`` makes it of other bytes than the last ones."""
+        """Return the trace that ``body`` is; call ``read`` for other bytes than the last ones."""
         held = self._held
         if held is not None and held[0] == body:
             return held[1]
         trace = read(body)
-        self._held = (body, trace) if trace is not None and len(trace.events) <= self.MOST else None
+        self._held = (body, trace) if trace is not None and len(trace.events) <= self.MAX_EVENTS else None
         return trace
 
 
@@ -93,7 +93,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     session_writes: tuple[SessionWrite, ...] = ()
 
     @classmethod
-    def of(cls, trace: Trace, *, imported: bool = False) -> Summary:
+    def from_trace(cls, trace: Trace, *, imported: bool = False) -> Summary:
         aliases = Counter([query.alias for query in trace.queries])
         kinds = Counter(map(type, trace.events))
         return cls(
@@ -118,7 +118,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def started_us(self) -> int:
-        """Microseconds since 1970, to sort by; raises ``ValueError`` if it is no RFC 3339 time."""
+        """Microseconds since 1970, to sort by. Raises ``ValueError`` if it is no RFC 3339 time."""
         started = datetime.fromisoformat(self.started_at)
         if started.tzinfo is None:
             raise ValueError(f"{self.started_at!r} has no time zone")
@@ -136,13 +136,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def search(self) -> str:
-        """What ``Filter.path`` is looked up in: the name and the path, case folded, a line each."""
+        """The text that ``Filter.path`` is searched in: the name and the path, case folded, a line each."""
         return f"{self.name}\n{self.request.path if self.request else ''}".casefold()
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Which traces: those for which everything given holds.
+    A selection of traces: those for which everything given holds.
 
     ``path`` is part of the request's path or of the trace's name, in any case; ``alias`` was
     queried; ``finding`` is a code; ``found``: whether there are findings at all; ``status`` is that of
@@ -160,6 +160,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     min_queries: int | None = None
 
     def matches(self, summary: Summary) -> bool:
+        """Return whether the trace of ``summary`` is selected."""
         return (
             (self.path is None or self.path.casefold() in summary.search)
             and (self.alias is None or self.alias in summary.aliases)
@@ -178,7 +179,7 @@ EVERYTHING: Final = Filter()
 
 class Store(abc.ABC):
     """
-    A place for finished traces. Making one must have no effect: it touches no file and no database.
+    A place for finished traces. Making one must touch no file and no database.
 
     Lists are in order of ``started_at``. ``MAX_TRACES`` is kept by order of arrival, so that an
     old trace that is imported today can still be looked at; a trace saved again has just arrived.
@@ -190,22 +191,28 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
         """
-        Keep ``trace``, in place of one with the same id, and let the oldest beyond ``MAX_TRACES`` go.
+        Keep ``trace``, in place of one with the same id, and evict the oldest beyond ``MAX_TRACES``.
 
-        Without ``evict`` none goes: whoever saves several that belong together calls ``evict()`` at the end.
-        Raises ``StoreError`` if it cannot be kept, ``ValueError`` if ``started_at`` is no time.
+        Args:
+            trace: A finished trace.
+            imported: It came from a file.
+            evict: False keeps the oldest, for a caller that saves several and then calls ``evict()``.
+
+        Raises:
+            StoreError: It cannot be kept.
+            ValueError: ``started_at`` is no time.
         """
 
     @abc.abstractmethod
     def evict(self) -> None:
-        """Let the oldest beyond ``MAX_TRACES`` go. Raises ``StoreError``."""
+        """Delete the oldest traces beyond ``MAX_TRACES``. Raises ``StoreError``."""
 
     @abc.abstractmethod
     def get(self, trace_id: str) -> Trace | None:
-        """The trace, or None if there is none with this id or the store cannot be read."""
+        """Return the trace, or None if there is none with this id or the store cannot be read."""
 
     def summary(self, trace_id: str) -> Summary | None:
-        """The summary of the trace, or None where ``get()`` has none."""
+        """Return the summary of the trace, or None where ``get()`` returns None."""
         offset = 0
         while page := self.summaries(offset=offset):
             for found in page:
@@ -216,46 +223,46 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
-        """The traces that ``query`` selects, newest first; none if the store cannot be read."""
+        """Return the traces that ``query`` selects, newest first; none if the store cannot be read."""
 
     @abc.abstractmethod
     def count(self, query: Filter = EVERYTHING) -> int:
-        """How many traces ``query`` selects."""
+        """Return the number of traces that ``query`` selects."""
 
     def codes(self) -> set[str]:
-        """The codes of all findings of the kept traces."""
+        """Return the codes of all findings of the kept traces."""
         kept = self.summaries(Filter(found=True), limit=panel_settings.MAX_TRACES)
         return {finding.code for summary in kept for finding in summary.findings}
 
     @abc.abstractmethod
     def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
-        """The full traces that ``query`` selects, oldest first, one at a time in memory."""
+        """Yield the full traces that ``query`` selects, oldest first, one at a time in memory."""
 
     @abc.abstractmethod
     def delete(self, trace_ids: Iterable[str]) -> int:
-        """Forget these traces; how many there were. Raises ``StoreError``."""
+        """Delete these traces and return how many there were. Raises ``StoreError``."""
 
     @abc.abstractmethod
     def clear(self) -> int:
-        """Forget all traces; how many there were. Raises ``StoreError``."""
+        """Delete all traces and return how many there were. Raises ``StoreError``."""
 
     def remember(self, name: str, document: bytes) -> None:
         """
-        Keep ``document`` beside the traces, in place of what had this name; ``clear()`` leaves it.
+        Keep ``document`` beside the traces, in place of one with this name; ``clear()`` leaves it.
 
-        A store that does nothing about it keeps it for this process. Raises ``StoreError``.
+        A store that does not override this keeps it for this process. Raises ``StoreError``.
         """
         self.__dict__.setdefault("_documents", {})[name] = document
 
     def recall(self, name: str) -> bytes | None:
-        """What was kept by this name; None if there is nothing, or the store cannot be read."""
+        """Return what was kept by this name; None if there is nothing, or the store cannot be read."""
         kept: bytes | None = self.__dict__.get("_documents", {}).get(name)
         return kept
 
     def problem(self) -> str | None:
-        """Why nothing can be kept here now, in one sentence, or None. Finding out changes nothing."""
+        """Return why nothing can be kept here now, in one sentence, or None. Changes nothing."""
         return None
 
     def close(self) -> None:
-        """Let go of files and connections; the store can still be used afterwards."""
+        """Close files and connections; the store can still be used afterwards."""
         return

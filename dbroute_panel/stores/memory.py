@@ -1,4 +1,4 @@
-"""A store that lives in this process and ends with it: for tests."""
+"""A store in the memory of this process, for tests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dbroute_panel.stores.base import EVERYTHING, Filter, Store, Summary
 
 
 class MemoryStore(Store):
-    """Keeps the JSON, as every store does, so that what comes out of it is what any would give."""
+    """Keeps the JSON, as every store does, so that traces read from it are as from any."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[Summary, int, bytes]] = {}
         self._lock = threading.Lock()
 
     def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
-        summary = Summary.of(trace, imported=imported)
+        summary = Summary.from_trace(trace, imported=imported)
         kept = (summary, summary.started_us, dumps(trace))
         with self._lock:
             self._kept.pop(trace.id, None)
@@ -41,13 +41,13 @@ class MemoryStore(Store):
         return None if kept is None else kept[0]
 
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
-        return self._selected(query)[::-1][offset : offset + limit]
+        return self._select(query)[::-1][offset : offset + limit]
 
     def count(self, query: Filter = EVERYTHING) -> int:
-        return len(self._selected(query))
+        return len(self._select(query))
 
     def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
-        for summary in self._selected(query):
+        for summary in self._select(query):
             if (trace := self.get(summary.id)) is not None:
                 yield trace
 
@@ -61,8 +61,8 @@ class MemoryStore(Store):
             self._kept.clear()
             return count
 
-    def _selected(self, query: Filter) -> list[Summary]:
-        """Oldest first; those that started together in order of arrival."""
+    def _select(self, query: Filter) -> list[Summary]:
+        """Return the summaries, oldest first; those that started together in order of arrival."""
         with self._lock:
             kept = list(self._kept.values())
         return [summary for summary, _, _ in sorted(kept, key=lambda k: k[1]) if query.matches(summary)]

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: To be raised with every change of the tables, or of the records that changes their JSON.
+#: Raised with every change of the tables, or of the records that changes their JSON.
 VERSION: Final = 4
 
 # n is the order of arrival, started is microseconds since 1970. Documents are in a table of
@@ -100,20 +100,20 @@ EVICT: Final = """
 
 class SQLiteStore(Store):
     """
-    Keeps traces in an SQLite file of its own, in WAL mode, readable by its owner alone.
+    Keeps traces in a separate SQLite file, in WAL mode, readable by its owner alone.
 
     ``path`` is absolute, or begins with ``~``; without it the file is in the user's cache folder
     and named after the project. A folder that is missing is made, for the owner alone.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = default_path() if path is None else usable_path(path)
+        self.path = default_path() if path is None else validate_path(path)
         self._file = StoreFile(self.path, schema=SCHEMA, version=VERSION, private_folder=path is None)
         self._logged = False
         self._last = LastRead()
 
     def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
-        summary = Summary.of(trace, imported=imported)
+        summary = Summary.from_trace(trace, imported=imported)
         row = (
             trace.id,
             summary.started_us,
@@ -154,40 +154,40 @@ class SQLiteStore(Store):
 
     def get(self, trace_id: str) -> Trace | None:
         sql = "SELECT body FROM document JOIN trace USING (n) WHERE id = ?"
-        rows = self._rows(sql, (trace_id,))
-        return self._last.get(rows[0][0], lambda body: self._decoded(body, document)) if rows else None
+        rows = self._read_rows(sql, (trace_id,))
+        return self._last.get(rows[0][0], lambda body: self._decode(body, decode_trace)) if rows else None
 
     def summary(self, trace_id: str) -> Summary | None:
-        rows = self._rows("SELECT summary FROM trace WHERE id = ?", (trace_id,))
-        return self._decoded(rows[0][0], SUMMARY.decode) if rows else None
+        rows = self._read_rows("SELECT summary FROM trace WHERE id = ?", (trace_id,))
+        return self._decode(rows[0][0], SUMMARY.decode) if rows else None
 
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
-        where, values = _where(query)
+        where, values = _build_where(query)
         sql = f"SELECT summary FROM trace {where} ORDER BY started DESC, n DESC LIMIT :limit OFFSET :offset"
-        rows = self._rows(sql, values | {"limit": limit, "offset": offset})
-        found = (self._decoded(blob, SUMMARY.decode) for (blob,) in rows)
+        rows = self._read_rows(sql, values | {"limit": limit, "offset": offset})
+        found = (self._decode(blob, SUMMARY.decode) for (blob,) in rows)
         return [summary for summary in found if summary is not None]
 
     def count(self, query: Filter = EVERYTHING) -> int:
-        where, values = _where(query)
-        rows = self._rows(f"SELECT count(*) FROM trace {where}", values)
+        where, values = _build_where(query)
+        rows = self._read_rows(f"SELECT count(*) FROM trace {where}", values)
         return int(rows[0][0]) if rows else 0
 
     def codes(self) -> set[str]:
-        return {code for (code,) in self._rows("SELECT DISTINCT code FROM finding", ())}
+        return {code for (code,) in self._read_rows("SELECT DISTINCT code FROM finding", ())}
 
     def traces(self, query: Filter = EVERYTHING) -> Iterator[Trace]:
         # One query a trace: a cursor left open would keep the log from being checkpointed, and
         # what is added or evicted meanwhile does no harm.
-        where, values = _where(query, "(started, n) > (:started, :last)")
+        where, values = _build_where(query, "(started, n) > (:started, :last)")
         sql = f"""
             SELECT started, n, (SELECT body FROM document WHERE document.n = trace.n)
             FROM trace {where} ORDER BY started, n LIMIT 1
         """
         started, last = -(2**63), 0
-        while rows := self._rows(sql, values | {"started": started, "last": last}):
+        while rows := self._read_rows(sql, values | {"started": started, "last": last}):
             started, last, body = rows[0]
-            if (trace := self._decoded(body, document)) is not None:
+            if (trace := self._decode(body, decode_trace)) is not None:
                 yield trace
 
     def delete(self, trace_ids: Iterable[str]) -> int:
@@ -200,7 +200,7 @@ class SQLiteStore(Store):
     def clear(self) -> int:
         sql = "DELETE FROM trace"
         count = self._file.run(lambda connection: connection.execute(sql).rowcount, write=True)
-        # It gives back a page a step, and only executescript() takes more than one.
+        # Each step gives back a page, and only executescript() takes more than one.
         self._file.run(lambda connection: connection.executescript("PRAGMA incremental_vacuum"))
         return count
 
@@ -210,8 +210,8 @@ class SQLiteStore(Store):
         self._file.run(lambda connection: connection.execute(sql, values), write=True)
 
     def recall(self, name: str) -> bytes | None:
-        rows = self._rows("SELECT body FROM remembered WHERE name = ?", (name,))
-        return self._decoded(rows[0][0], zlib.decompress) if rows else None
+        rows = self._read_rows("SELECT body FROM remembered WHERE name = ?", (name,))
+        return self._decode(rows[0][0], zlib.decompress) if rows else None
 
     def problem(self) -> str | None:
         return self._file.problem()
@@ -219,7 +219,7 @@ class SQLiteStore(Store):
     def close(self) -> None:
         self._file.close()
 
-    def _rows(self, sql: str, values: Any) -> list[Any]:
+    def _read_rows(self, sql: str, values: Any) -> list[Any]:
         try:
             return self._file.run(lambda connection: connection.execute(sql, values).fetchall())
         except (OverflowError, UnicodeEncodeError):  # no such number or text can be in the file
@@ -228,7 +228,7 @@ class SQLiteStore(Store):
             self._log("Kept traces cannot be read", error)
             return []
 
-    def _decoded(self, blob: bytes, decode: Callable[[bytes], T]) -> T | None:
+    def _decode(self, blob: bytes, decode: Callable[[bytes], T]) -> T | None:
         try:
             return decode(blob)
         except (zlib.error, *DECODE_ERRORS) as error:
@@ -244,11 +244,11 @@ class SQLiteStore(Store):
 SUMMARY: Final = msgspec.json.Decoder(Summary)
 
 
-def document(body: bytes) -> Trace:
+def decode_trace(body: bytes) -> Trace:
     return loads(zlib.decompress(body))
 
 
-def _where(query: Filter, *conditions: str) -> tuple[str, dict[str, Any]]:
+def _build_where(query: Filter, *conditions: str) -> tuple[str, dict[str, Any]]:
     given = {name: value for name, value in msgspec.structs.asdict(query).items() if value is not None}
     if "path" in given:
         given["path"] = given["path"].casefold()
@@ -258,7 +258,7 @@ def _where(query: Filter, *conditions: str) -> tuple[str, dict[str, Any]]:
 
 def default_path() -> Path:
     """
-    ``<user cache>/dbroute-panel/<12 hex of the project>.sqlite3``.
+    Return ``<user cache>/dbroute-panel/<12 hex of the project>.sqlite3``.
 
     The project is its settings module, by name and file; of a project without one
     (``settings.configure()``) its main program. Without a home the cache folder is relative
@@ -272,8 +272,8 @@ def default_path() -> Path:
     return Path(os.sep, folder, f"{project}.sqlite3")
 
 
-def usable_path(path: str | os.PathLike[str]) -> Path:
-    """``path`` as it can be used; raises ``InvalidStoreError``."""
+def validate_path(path: str | os.PathLike[str]) -> Path:
+    """Return ``path`` as an absolute path; raise ``InvalidStoreError`` if it cannot be used."""
     hint = "Use an absolute path of a file that nothing else uses, as BASE_DIR / 'traces.sqlite3'."
     try:
         found = Path(path).expanduser()

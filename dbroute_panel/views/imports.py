@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import ImportForm
-from dbroute_panel.importing.importer import NotImportedError, PartlyImportedError, put
+from dbroute_panel.importing import importer
 from dbroute_panel.stores import StoreError, get_store
 
 from .rendering import Admin, may, page, url_of
@@ -22,11 +22,11 @@ def import_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         return _form(admin, request, form, status=400)
     file = form.cleaned_data["file"]
     try:
-        done = put(file, get_store(), name=file.name)
-    except NotImportedError as error:
+        done = importer.import_traces(file, get_store(), name=file.name)
+    except importer.NotImportedError as error:
         form.add_error("file", str(error))
         return _form(admin, request, form, status=400)
-    except PartlyImportedError as error:
+    except importer.PartlyImportedError as error:
         form.add_error("file", str(error))
         return _form(admin, request, form, status=503)
     except StoreError as error:

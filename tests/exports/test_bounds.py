@@ -1,4 +1,4 @@
-"""What ``read()`` accepts, every format can write; what it cannot is named by field and event."""
+"""What ``read_traces()`` accepts, every format can write; what it cannot is named by field and event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.importing.reader import ReadError, read
+from dbroute_panel.importing.reader import ReadError, read_traces
 from dbroute_panel.records import Callsite, InstanceRef, Request, dumps
 from dbroute_panel.redaction import redacted
 from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
@@ -34,7 +34,7 @@ WHOLE = a_trace(
 
 
 def accepted(document):
-    [trace] = read(io.BytesIO(json.dumps(document).encode()))
+    [trace] = read_traces(io.BytesIO(json.dumps(document).encode()))
     return trace
 
 
@@ -105,7 +105,7 @@ def test_what_is_out_of_bounds_is_named(path, value, reason):
 def test_what_recording_may_write_is_read(status):
     request = Request(method="GET", path="/", view=None, status=status)
     trace = a_trace(1, request=request, started_at="1970-01-01T00:00:00Z", duration_us=0.0)
-    assert list(read(io.BytesIO(dumps(trace)))) == [trace]
+    assert list(read_traces(io.BytesIO(dumps(trace)))) == [trace]
 
 
 def places(value, path=()):
@@ -164,4 +164,4 @@ def test_whatever_is_read_can_be_written_in_every_format(site, changes):
         assert b"".join(known.write([trace]))
         assert b"".join(known.write([redacted(trace)]))
     again = b"".join(FORMATS["ndjson"].write([trace]))
-    assert list(read(io.BytesIO(again))) == [trace]
+    assert list(read_traces(io.BytesIO(again))) == [trace]

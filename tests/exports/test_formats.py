@@ -12,8 +12,8 @@ import pytest
 
 from dbroute_panel import trace as traced
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.importing.importer import put
-from dbroute_panel.importing.reader import read
+from dbroute_panel.importing.importer import import_traces
+from dbroute_panel.importing.reader import read_traces
 from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Callsite, dumps
 from dbroute_panel.redaction import redacted
@@ -94,7 +94,7 @@ class TestTheWalkThrough:
     @pytest.mark.parametrize("redact", [False, True])
     def test_replay_reads_the_file(self, walk_through, name, redact):
         trace = redacted(walk_through) if redact else walk_through
-        found = replay(read(io.BytesIO(written(name, trace))))
+        found = replay(read_traces(io.BytesIO(written(name, trace))))
         assert found.asked == len(walk_through.decisions)
 
 
@@ -105,7 +105,7 @@ def test_the_round_trip_of_every_scenario_is_byte_identical(site, store, number)
     for name in IMPORTABLE:
         exported = written(name, *traces)
         elsewhere = MemoryStore()
-        assert put(io.BytesIO(exported), elsewhere, name="file").new == len(traces)
+        assert import_traces(io.BytesIO(exported), elsewhere, name="file").new == len(traces)
         back = [elsewhere.get(trace.id) for trace in traces]
         assert written(name, *back) == exported
         assert all(elsewhere.summary(trace.id).imported for trace in traces)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.importing import reader
-from dbroute_panel.importing.reader import ReadError, read
+from dbroute_panel.importing.reader import ReadError, read_traces
 from dbroute_panel.records import dumps, loads
 from tests.traces import a_decision, a_long_trace, a_query, a_trace
 
@@ -36,7 +36,7 @@ class Drip(io.RawIOBase):
 
 
 def read_all(content):
-    return list(read(io.BytesIO(content)))
+    return list(read_traces(io.BytesIO(content)))
 
 
 def failure(content: bytes) -> ReadError:
@@ -84,8 +84,8 @@ def test_what_another_tool_has_formatted_is_read(indent):
 
 
 def test_a_text_stream_is_read_as_well():
-    assert list(read(io.StringIO(ndjson(TRACES).decode()))) == TRACES
-    assert list(read(io.StringIO("\ufeff" + ndjson(TRACES).decode()))) == TRACES
+    assert list(read_traces(io.StringIO(ndjson(TRACES).decode()))) == TRACES
+    assert list(read_traces(io.StringIO("\ufeff" + ndjson(TRACES).decode()))) == TRACES
 
 
 def test_an_empty_file_holds_no_traces():
@@ -95,8 +95,8 @@ def test_an_empty_file_holds_no_traces():
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 5000])
 @pytest.mark.parametrize("write", [ndjson, pretty, lambda traces: b"".join(FORMATS["json"].write(traces))])
 def test_pieces_may_end_anywhere(size, write):
-    assert list(read(Drip(write(TRACES), size))) == TRACES
-    assert list(read(Drip(b"\xef\xbb\xbf" + write(TRACES), size))) == TRACES
+    assert list(read_traces(Drip(write(TRACES), size))) == TRACES
+    assert list(read_traces(Drip(b"\xef\xbb\xbf" + write(TRACES), size))) == TRACES
 
 
 TEXT = st.text(max_size=30) | st.text('"\\{}[],:\n\t', max_size=30)
@@ -109,7 +109,7 @@ TEXT = st.text(max_size=30) | st.text('"\\{}[],:\n\t', max_size=30)
 def test_whatever_the_texts_hold_the_documents_are_found(texts, size, indent):
     traces = [a_trace(number, name=text, events=[a_query(sql=text)]) for number, text in enumerate(texts)]
     for content in (ndjson(traces), json.dumps([t.to_dict() for t in traces], indent=indent).encode()):
-        assert list(read(Drip(content, size))) == traces
+        assert list(read_traces(Drip(content, size))) == traces
 
 
 def test_a_long_trace_comes_back_as_it_was():
@@ -118,7 +118,7 @@ def test_a_long_trace_comes_back_as_it_was():
 
 
 def test_the_file_is_never_whole_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, "CHUNK", 1 << 16)
+    monkeypatch.setattr(reader, "CHUNK_BYTES", 1 << 16)
     line = dumps(a_trace(1, events=[a_decision(id) for id in range(1, 100)]))
     for separator, begin, end in ((b"\n", b"", b"\n"), (b",", b"[", b"]")):
         file = tmp_path / "traces"
@@ -127,7 +127,7 @@ def test_the_file_is_never_whole_in_memory(tmp_path, monkeypatch):
         with file.open("rb") as stream:
             tracemalloc.start()
             try:
-                assert sum(len(trace.events) for trace in read(stream)) == 99 * 300
+                assert sum(len(trace.events) for trace in read_traces(stream)) == 99 * 300
                 most = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -136,7 +136,7 @@ def test_the_file_is_never_whole_in_memory(tmp_path, monkeypatch):
 
 def test_a_trace_is_there_before_the_next_is_read():
     stream = Drip(ndjson(TRACES) + b"broken", 10)
-    traces = read(stream)
+    traces = read_traces(stream)
     assert next(traces) == TRACES[0]
     assert len(stream.content) > len(dumps(TRACES[2]))
     assert [next(traces), next(traces)] == TRACES[1:]
@@ -265,7 +265,7 @@ def test_a_line_cut_off_does_not_swallow_the_next():
     cut = second.index(b'"events":[') + len(b'"events":[')
     stream = Drip(first + b"\n" + second[:cut] + b"\n" + ndjson(TRACES), 100)
     with pytest.raises(ReadError):
-        list(read(stream))
+        list(read_traces(stream))
     assert len(stream.content) > len(ndjson(TRACES)) - 200
 
 
@@ -319,7 +319,7 @@ def test_a_part_that_nobody_reads_is_utf8_too():
         error = failure(b'{"x": ' + unknown + b"," + dumps(TRACES[0])[1:])
         assert error.reason.startswith("This is not UTF-8 (byte 0x")
     with pytest.raises(ReadError, match=r"^Line 1: This is not UTF-8 \(byte 0xed\)\.$"):
-        list(read(io.StringIO('{"x": "\ud800"}')))
+        list(read_traces(io.StringIO('{"x": "\ud800"}')))
 
 
 def nested(depth: int, begin: bytes) -> bytes:
@@ -333,11 +333,11 @@ def nested(depth: int, begin: bytes) -> bytes:
 @pytest.mark.parametrize("begin", [b"[", b'{"a":', b"\n[", b'\n{"a":\n'])
 @pytest.mark.parametrize("size", [7, 1000, 1_000_000])
 def test_a_document_nested_too_deeply_is_refused_by_every_python_alike(begin, size):
-    (trace,) = read(Drip(nested(reader.MAX_DEPTH, begin), size))
+    (trace,) = read_traces(Drip(nested(reader.MAX_DEPTH, begin), size))
     assert json.dumps(trace.to_dict()).count(begin.strip()[:1].decode()) >= reader.MAX_DEPTH - 4
     for depth in (reader.MAX_DEPTH + 1, 20_000):
         with pytest.raises(ReadError) as caught:
-            list(read(Drip(nested(depth, begin), size)))
+            list(read_traces(Drip(nested(depth, begin), size)))
         assert str(caught.value) == "Line 1: This is no trace document: it is nested too deeply."
 
 
@@ -347,7 +347,7 @@ def test_what_is_not_known_is_not_nested_too_deeply_either():
 
 
 def test_a_document_without_end_is_not_read_for_ever(monkeypatch):
-    monkeypatch.setattr(reader, "LARGEST", 1_000_000)
+    monkeypatch.setattr(reader, "MAX_DOCUMENT_BYTES", 1_000_000)
 
     class Endless(io.RawIOBase):
         given = 0
@@ -358,5 +358,5 @@ def test_a_document_without_end_is_not_read_for_ever(monkeypatch):
 
     stream = Endless()
     with pytest.raises(ReadError, match="too large to be a trace"):
-        list(read(stream))
+        list(read_traces(stream))
     assert stream.given < 4_000_000

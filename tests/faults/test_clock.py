@@ -71,7 +71,7 @@ def test_the_wait_for_a_locked_file_is_not_measured_by_the_clock_of_the_wall(sto
     from dbroute_panel.stores import StoreError, sqlite_file
     from tests.faults.test_store import locked_by_another_process
 
-    monkeypatch.setattr(sqlite_file, "TIMEOUT", 0.2)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.2)
     store.save(a_trace(1))
     with locked_by_another_process(store.path):
         began = time.perf_counter()

@@ -263,10 +263,10 @@ def imported(dbroute, store, file, content):
         assert done.out.count("\n") == 1
         assert done.out.partition(" imported")[0].split()[0] == str(len(here))
         # And nothing that the file holds: it can be read by itself, and every trace of it is here.
-        from dbroute_panel.importing.reader import read
+        from dbroute_panel.importing.reader import read_traces
 
         with file.open("rb") as stream:
-            assert {trace.id: trace for trace in read(stream)} in (here, here | {KEPT.id: KEPT})
+            assert {trace.id: trace for trace in read_traces(stream)} in (here, here | {KEPT.id: KEPT})
     else:
         assert done.code in (1, 2)
         assert done.out == ""

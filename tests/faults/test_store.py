@@ -109,7 +109,7 @@ FAULTS = {
 def test_requests_go_on_and_each_loss_is_counted_and_only_the_first_logged(
     client, store, name, monkeypatch, caplog
 ):
-    monkeypatch.setattr(sqlite_file, "TIMEOUT", 0.3)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.3)
     fault, code = FAULTS[name]
     sound = client.get("/books/3/")
     kept = store.summaries()[0].id
@@ -199,20 +199,20 @@ def test_a_file_that_is_overwritten_while_it_is_open_costs_no_request_and_no_exc
 def waits(monkeypatch):
     """For how many seconds SQLite was told to wait, by each thread; how long it took is the machine's."""
     waits = defaultdict(list)
-    left = sqlite_file._left
+    left = sqlite_file._seconds_left
 
     def noted(deadline):
         waits[threading.get_ident()].append(left(deadline))
         return waits[threading.get_ident()][-1]
 
-    monkeypatch.setattr(sqlite_file, "_left", noted)
+    monkeypatch.setattr(sqlite_file, "_seconds_left", noted)
     return waits
 
 
 def test_a_file_that_stays_locked_costs_one_wait_and_not_one_a_request(client, store, monkeypatch, waits):
-    monkeypatch.setattr(sqlite_file, "TIMEOUT", 1.0)
-    monkeypatch.setattr(sqlite_file, "SHORT_TIMEOUT", 0.02)
-    monkeypatch.setattr(sqlite_file, "LOCKED", PATIENCE_SECONDS)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(sqlite_file, "SHORT_LOCK_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(sqlite_file, "SHORT_LOCK_TIMEOUT_FOR_SECONDS", PATIENCE_SECONDS)
     client.get("/books/3/")
     with locked_by_another_process(store.path):
         waits.clear()
@@ -231,7 +231,7 @@ def test_a_file_that_stays_locked_costs_one_wait_and_not_one_a_request(client, s
 
 
 def test_threads_do_not_wait_one_after_the_other(store, monkeypatch, waits):
-    monkeypatch.setattr(sqlite_file, "TIMEOUT", 0.5)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.5)
     store.save(a_trace(1))
     refused, began = [], []
 

@@ -69,9 +69,9 @@ class TestLastRead:
         last.get(dumps(a_trace(2)), loads)
         assert sys.getrefcount(first) == before
 
-    @pytest.mark.parametrize(("events", "times"), [(LastRead.MOST, 1), (LastRead.MOST + 1, 2)])
+    @pytest.mark.parametrize(("events", "times"), [(LastRead.MAX_EVENTS, 1), (LastRead.MAX_EVENTS + 1, 2)])
     def test_one_with_more_events_than_the_most_is_read_each_time(self, events, times):
-        assert LastRead.MOST == 20_000
+        assert LastRead.MAX_EVENTS == 20_000
         last, read = LastRead(), Counted()
         body = dumps(a_trace(1, events=[a_query(n) for n in range(1, events + 1)]))
         last.get(body, read)

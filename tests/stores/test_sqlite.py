@@ -261,7 +261,7 @@ class TestUse:
                 (Filter(alias="primary"), "PRIMARY KEY"),
                 (Filter(finding="stale-read"), "PRIMARY KEY"),
             ):
-                where, values = sqlite_module._where(query)
+                where, values = sqlite_module._build_where(query)
                 sql = f"EXPLAIN QUERY PLAN SELECT summary FROM trace {where} ORDER BY started DESC, n DESC"
                 plan = " ".join(row[3] for row in file.execute(sql, values))
                 assert index in plan
@@ -399,7 +399,7 @@ class TestSeveralProcesses:
         assert store.count() == 2
 
     def test_it_does_not_wait_forever(self, store, path, monkeypatch):
-        monkeypatch.setattr(sqlite_file, "TIMEOUT", 0.05)
+        monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.05)
         store.save(a_trace(1))
         with the_file(path) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -583,7 +583,7 @@ class TestFilesThatAreTakenAway:
         assert files(path.parent) == ["traces.sqlite3"]
 
     def test_if_it_cannot_be_set_aside_either_that_is_an_error_of_the_store(self, store, path, monkeypatch):
-        monkeypatch.setattr(sqlite_file, "TIMEOUT", 0.05)
+        monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", 0.05)
         path.parent.mkdir()
         path.write_bytes(b"no database at all" * 100)
         with the_file(path.with_name("traces.sqlite3.lock")) as guard:

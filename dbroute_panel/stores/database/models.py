@@ -1,17 +1,17 @@
 """
-The tables of ``DatabaseStore``: for migrations alone, the store itself speaks SQL (``store.py``).
+The tables of ``DatabaseStore``, for migrations alone: the store sends its own SQL (``store.py``).
 
-Whatever somebody else made up (names, paths, ids) is in bytes, or in a key that is the hexadecimal hash
-of it: PostgreSQL's text refuses NUL, MySQL's has the character set of the database and a collation
-that takes "A" for "a". The references have no constraint of Django's: the migration makes one that
-deletes in the database itself (``operations.py``), so that traces go in one statement.
+Text of the project's (names, paths, ids) is in bytes, or in a key that is its hexadecimal hash: PostgreSQL's
+text refuses NUL, MySQL's has the character set of the database and a collation that takes "A" for "a". The
+references have no constraint of Django's: the migration makes one that deletes in the database itself
+(``operations.py``), so that traces are deleted in one statement.
 """
 
 from __future__ import annotations
 
 from django.db import models
 
-from dbroute_panel.managers import NoRows
+from dbroute_panel.managers import EmptyManager
 
 
 class Trace(models.Model):
@@ -29,7 +29,7 @@ class Trace(models.Model):
     search = models.BinaryField()
     summary = models.BinaryField()
 
-    objects = NoRows()
+    objects = EmptyManager()
 
     class Meta:
         base_manager_name = "objects"
@@ -47,7 +47,7 @@ class Part(models.Model):
     number = models.IntegerField()
     body = models.BinaryField()
 
-    objects = NoRows()
+    objects = EmptyManager()
 
     class Meta:
         base_manager_name = "objects"
@@ -65,7 +65,7 @@ class Mark(models.Model):
     key = models.CharField(max_length=32, db_column="mark_key")
     name = models.BinaryField()
 
-    objects = NoRows()
+    objects = EmptyManager()
 
     class Meta:
         base_manager_name = "objects"
@@ -82,7 +82,7 @@ class Remembered(models.Model):
     key = models.CharField(max_length=32, primary_key=True, db_column="name_key")
     body = models.BinaryField()
 
-    objects = NoRows()
+    objects = EmptyManager()
 
     class Meta:
         base_manager_name = "objects"

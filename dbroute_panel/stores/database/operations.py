@@ -1,5 +1,5 @@
 """
-How are the tables made on the store's database, whatever routers say of apps they never heard of?
+The migration operation that makes the store's tables, also where the routers refuse unknown apps.
 
 A router that refuses what it does not know makes ``migrate`` skip the tables and still note the migration as
 applied. The project has named the alias for these tables in its settings, so there they are made; on
@@ -21,7 +21,7 @@ _FOREIGN_KEY: Final = (
     "ALTER TABLE {table} ADD CONSTRAINT {table}_of_trace "
     "FOREIGN KEY (trace_id) REFERENCES {traces} (n) ON DELETE CASCADE"
 )
-#: By vendor: what deletes the rows of ``{table}`` with the trace that they belong to.
+#: By vendor: deletes the rows of ``{table}`` with the trace that they belong to.
 CASCADES: Final = {
     "postgresql": _FOREIGN_KEY,
     "mysql": _FOREIGN_KEY,
@@ -34,7 +34,7 @@ CASCADES: Final = {
 
 
 class CreateTable(migrations.CreateModel):
-    """``CreateModel`` on the store's alias in any case; what refers to a trace is deleted with it."""
+    """Makes the table on the store's alias in any case; what refers to a trace is deleted with it."""
 
     def allow_migrate_model(self, connection_alias: Any, model: type[Model]) -> bool:
         ours = connection_alias == panel_settings.STORE["OPTIONS"].get("alias")

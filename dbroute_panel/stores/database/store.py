@@ -74,7 +74,7 @@ class DatabaseStore(Store):
         self._last = LastRead()
 
     def save(self, trace: Trace, *, imported: bool = False, evict: bool = True) -> None:
-        summary = Summary.of(trace, imported=imported)
+        summary = Summary.from_trace(trace, imported=imported)
         trace_key = hash_key(trace.id)
         row = (
             trace_key,
