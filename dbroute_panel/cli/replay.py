@@ -24,7 +24,7 @@ from dbroute_panel.cli.subcommand import (
     validate_choice,
 )
 from dbroute_panel.cli.text import Piece, Styled
-from dbroute_panel.importing.reader import ReadError, read_traces
+from dbroute_panel.importing import reader
 from dbroute_panel.inspection.replay import Change, Replay, replay
 from dbroute_panel.presentation import formatting
 from dbroute_panel.records import Trace
@@ -95,13 +95,13 @@ def read_traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
             continue
         try:
             if found is None:
-                yield from read_traces(sys.stdin.buffer)
+                yield from reader.read_traces(sys.stdin.buffer)
             else:
                 with found.open("rb") as file:
-                    yield from read_traces(file)
+                    yield from reader.read_traces(file)
         except OSError as error:
             raise UsageError(f"{found or 'stdin'}: {join_lines(error.strerror or error)}") from error
-        except ReadError as error:
+        except reader.ReadError as error:
             raise UsageError(f"{found or 'stdin'}: {error}") from error
 
 
