@@ -15,8 +15,8 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.spans import spans_of
 from dbroute_panel.importing.reader import ReadError, read_traces
 from dbroute_panel.presentation import Index, Listing, Wanted, detail_of, timeline_of, totals_of
-from dbroute_panel.recording.builder import Writer
-from dbroute_panel.recording.captured import RawCommitHook, RawException, RawQuery
+from dbroute_panel.recording.builder import TraceBuilder
+from dbroute_panel.recording.captured import CapturedCommitHook, CapturedException, CapturedQuery
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.records import Dropped, HookOutcome, dumps, loads
 from dbroute_panel.redaction import redacted
@@ -272,24 +272,26 @@ class TestWriting:
         recorder = Recorder("it", "block")
         recorder.params = params
         recorder.events += raw
-        return Writer(recorder).trace("it", "block", perf_counter_ns())
+        return TraceBuilder(recorder).trace("it", "block", perf_counter_ns())
 
     def an_error(self, message="IntegrityError: Key (session_key)=(abc)", **changes):
         fields = {"id": 2, "start": perf_counter_ns(), "error": ("IntegrityError", message)}
-        return RawException(
+        return CapturedException(
             **fields
             | {"ended": "trace", "alias": None, "transaction_number": None, "site": None, "raised_at": None}
             | changes
         )
 
     def a_failed_query(self, *error, sql="INSERT INTO django_session VALUES (%s)"):
-        raw = RawQuery(1, "a", "sqlite", sql, None, False, None, None, False, False, None, None, None, 0, 0)
+        raw = CapturedQuery(
+            1, "a", "sqlite", sql, None, False, None, None, False, False, None, None, None, 0, 0
+        )
         raw.error = error
         return raw
 
     def test_a_hook(self):
         start = perf_counter_ns()
-        raw = RawCommitHook(1, start, "primary", "library.tasks.send", False, True, 3, None)
+        raw = CapturedCommitHook(1, start, "primary", "library.tasks.send", False, True, 3, None)
         (hook,) = self.trace(raw).commit_hooks
         assert (hook.outcome, hook.ended_at_us) == (HookOutcome.PENDING, None)
         raw.outcome, raw.end = HookOutcome.RAN, start + 10**12

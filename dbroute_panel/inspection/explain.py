@@ -30,8 +30,8 @@ from dbroute_panel.inspection.arguments import (
     find_model,
 )
 from dbroute_panel.inspection.isolation import IsolationInterrupt
-from dbroute_panel.recording.builder import Writer
-from dbroute_panel.recording.captured import RawDecision
+from dbroute_panel.recording.builder import TraceBuilder
+from dbroute_panel.recording.captured import CapturedDecision
 from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
 from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder, resumed
@@ -89,7 +89,7 @@ def explain(
 def _build_decision(recorder: Recorder, question: Action, raised: BaseException | None) -> Decision:
     """The first decision of ``recorder``, with the sources and the traceback."""
     raw = next((event for event in recorder.events if event.id == 1), None)
-    if not isinstance(raw, RawDecision):
+    if not isinstance(raw, CapturedDecision):
         raise AskError(
             _("The routers cannot be asked: %(error)s") % {"error": without_credentials(str(raised))}
         ) from raised
@@ -98,7 +98,7 @@ def _build_decision(recorder: Recorder, question: Action, raised: BaseException 
             _("No router raised, but Django cannot answer: %(error)s")
             % {"error": without_credentials(repr(raised))}
         ) from raised
-    decision = Writer(recorder).decision(raw)
+    decision = TraceBuilder(recorder).decision(raw)
     steps = tuple(
         msgspec.structs.replace(
             step,

@@ -28,7 +28,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.presentation import Editor, Index, decided_in, timeline_of, totals_of
 from dbroute_panel.recording import requests, server_timing
-from dbroute_panel.recording.captured import RawQuery
+from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.project import base_dir, databases, installed_folders
 from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
@@ -123,7 +123,7 @@ class RoutingPanel(Panel):
             self._note({"trace_id": ""})
             return
         findings = self._findings(recorded.id)
-        aliases = [event.alias for event in recorded.recorder.events[:] if type(event) is RawQuery]
+        aliases = [event.alias for event in recorded.recorder.events[:] if type(event) is CapturedQuery]
         recorded.end(response)
         self._timing = response.headers.get(server_timing.HEADER, "")
         self._note(

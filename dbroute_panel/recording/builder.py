@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple
 from dbroute_panel import records
 from dbroute_panel.recording.captured import (
     KINDS,
-    RawCommitHook,
-    RawDecision,
-    RawEvent,
-    RawException,
-    RawQuery,
-    RawTransaction,
+    CapturedCommitHook,
+    CapturedDecision,
+    CapturedEvent,
+    CapturedException,
+    CapturedQuery,
+    CapturedTransaction,
 )
 from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
 from dbroute_panel.recording.recorder import Recorder, complain
@@ -40,7 +40,7 @@ ROUTES: dict[str, records.RouteKind] = {
 """By what decided it, where no router did."""
 
 
-class Writer:
+class TraceBuilder:
     """
     Makes the records of one recorder.
 
@@ -52,7 +52,7 @@ class Writer:
     def __init__(
         self,
         recorder: Recorder,
-        events: list[RawEvent] | None = None,
+        events: list[CapturedEvent] | None = None,
         *,
         only: Callable[[int], bool] | None = None,
         started: int | None = None,
@@ -75,7 +75,7 @@ class Writer:
         self.routes = {
             raw.id: ROUTES[raw.decided_by]
             for raw in self.raw
-            if type(raw) is RawDecision and raw.decided_by in ROUTES
+            if type(raw) is CapturedDecision and raw.decided_by in ROUTES
         }
 
     def events(self) -> list[records.Event]:
@@ -84,7 +84,7 @@ class Writer:
         for raw in self.raw:
             if self.only is None or self.only(raw.id):
                 try:
-                    written.append(WRITERS[type(raw)](self, raw))
+                    written.append(BUILDERS[type(raw)](self, raw))
                 except Exception:
                     self.unwritten[KINDS[type(raw)]] += 1
                     complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
@@ -94,7 +94,7 @@ class Writer:
         """The document; ``ended`` (``perf_counter_ns()``): until then, else until its last event."""
         recorder, begin = self.recorder, self.started
         end = ended or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
-        vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is RawQuery}
+        vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is CapturedQuery}
         events = self.events()
         return records.Trace(
             id=recorder.trace_id,
@@ -124,7 +124,7 @@ class Writer:
 
     # These run for every event: what most of them do not have, or have in common, costs no call.
 
-    def decision(self, raw: RawDecision) -> records.Decision:
+    def decision(self, raw: CapturedDecision) -> records.Decision:
         values, site = self.values, raw.site
         return records.Decision(
             id=raw.id,
@@ -141,7 +141,7 @@ class Writer:
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 
-    def steps(self, raw: RawDecision) -> tuple[records.Step, ...]:
+    def steps(self, raw: CapturedDecision) -> tuple[records.Step, ...]:
         """A step for each router; the first begins with the decision, and each where the one before ended."""
         values, paths, begun, steps = self.values, self.paths, raw.start, []
         deciding = raw.last if raw.decided_by is records.DecidedBy.ROUTER else None
@@ -160,7 +160,7 @@ class Writer:
         steps += [records.Step(router=self.path(router), outcome=NOT_ASKED) for router in raw.routers]
         return tuple(steps)
 
-    def query(self, raw: RawQuery) -> records.Query:
+    def query(self, raw: CapturedQuery) -> records.Query:
         known = self.statements.get((raw.sql, raw.model)) or self.statement(raw)
         sql, operation, writes, secret = known
         params, site, rowcount = raw.params, raw.site, raw.rowcount
@@ -198,7 +198,7 @@ class Writer:
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
 
-    def statement(self, raw: RawQuery) -> _Statement:
+    def statement(self, raw: CapturedQuery) -> _Statement:
         """What all queries with this text and model have in common."""
         operation, writes = classify(raw.sql)
         secret = self.sessions.concern(raw.model, raw.sql)
@@ -209,7 +209,7 @@ class Writer:
     def error(self, raw: tuple[str, str], secret: bool) -> str | None:
         return text_of(raw[0]) if secret else self.values.error(raw[1])
 
-    def transaction(self, raw: RawTransaction) -> records.Transaction:
+    def transaction(self, raw: CapturedTransaction) -> records.Transaction:
         return records.Transaction(
             id=raw.id,
             alias=self.names[raw.alias],
@@ -220,7 +220,7 @@ class Writer:
             by_orm=raw.by_orm,
         )
 
-    def commit_hook(self, raw: RawCommitHook) -> records.CommitHook:
+    def commit_hook(self, raw: CapturedCommitHook) -> records.CommitHook:
         return records.CommitHook(
             id=raw.id,
             at_us=max(0, (raw.start - self.started) // 1000),
@@ -234,7 +234,7 @@ class Writer:
             ended_at_us=None if raw.end is None else max(0, (raw.end - self.started) // 1000),
         )
 
-    def exception(self, raw: RawException) -> records.ExceptionRaised:
+    def exception(self, raw: CapturedException) -> records.ExceptionRaised:
         return records.ExceptionRaised(
             id=raw.id,
             at_us=max(0, (raw.start - self.started) // 1000),
@@ -249,13 +249,15 @@ class Writer:
             other=self.names[raw.other],
         )
 
-    def is_secret(self, raw: RawException) -> bool:
+    def is_secret(self, raw: CapturedException) -> bool:
         """Whether a query failed with this class, and its message is not kept: it may be that error."""
         name = raw.error[0]
-        failed = [one for one in self.raw if type(one) is RawQuery and one.error and one.error[0] == name]
+        failed = [
+            one for one in self.raw if type(one) is CapturedQuery and one.error and one.error[0] == name
+        ]
         return any(self.query(query).error == text_of(name) for query in failed)
 
-    def route(self, raw: RawQuery) -> records.RouteKind:
+    def route(self, raw: CapturedQuery) -> records.RouteKind:
         """Of a query that no decision sent to its alias."""
         return raw.told or (EXPLICIT if raw.named else CURSOR)
 
@@ -283,14 +285,14 @@ class Writer:
         return known
 
 
-WRITERS: dict[type, Callable[[Writer, Any], records.Event]] = {
-    RawDecision: Writer.decision,
-    RawQuery: Writer.query,
-    RawTransaction: Writer.transaction,
-    RawCommitHook: Writer.commit_hook,
-    RawException: Writer.exception,
+BUILDERS: dict[type, Callable[[TraceBuilder, Any], records.Event]] = {
+    CapturedDecision: TraceBuilder.decision,
+    CapturedQuery: TraceBuilder.query,
+    CapturedTransaction: TraceBuilder.transaction,
+    CapturedCommitHook: TraceBuilder.commit_hook,
+    CapturedException: TraceBuilder.exception,
 }
-"""By the class of the event. In the writer they would be a cycle, which keeps the recorder alive."""
+"""By the class of the event. In the builder they would be a cycle, which keeps the recorder alive."""
 
 
 class _Statement(NamedTuple):

@@ -19,7 +19,7 @@ on every dict is.
 """
 
 
-class RawStep(msgspec.Struct, gc=False):
+class CapturedStep(msgspec.Struct, gc=False):
     """
     One router's part in a decision, as it happened. ``router`` is the router itself.
 
@@ -30,12 +30,12 @@ class RawStep(msgspec.Struct, gc=False):
     router: Any
     answer: Any
     end: int
-    before: RawStep | None
+    before: CapturedStep | None
     outcome: Outcome = Outcome.PASSED
     error: str | None = None
 
 
-class RawDecision(msgspec.Struct, gc=False):
+class CapturedDecision(msgspec.Struct, gc=False):
     """
     A decision as it happened; times are ``perf_counter_ns()``.
 
@@ -50,14 +50,14 @@ class RawDecision(msgspec.Struct, gc=False):
     site: Site | None
     start: int
     end: int
-    last: RawStep | None
+    last: CapturedStep | None
     routers: tuple[Any, ...]
     answer: Any
     decided_by: DecidedBy = DecidedBy.ROUTER
     args: Facts | None = None
 
     @property
-    def steps(self) -> list[RawStep]:
+    def steps(self) -> list[CapturedStep]:
         """The steps of the routers that were asked, in order."""
         steps, step = [], self.last
         while step is not None:
@@ -71,7 +71,7 @@ class RawDecision(msgspec.Struct, gc=False):
         return [*(step.router for step in self.steps), *self.routers]
 
 
-class RawQuery(msgspec.Struct, gc=False):
+class CapturedQuery(msgspec.Struct, gc=False):
     """
     A query as it happened. ``named`` is true where the ORM ran it on an alias named in code. ``told`` is the
     route where the frames told it.
@@ -101,7 +101,7 @@ class RawQuery(msgspec.Struct, gc=False):
     error_code: str | int | None = None
 
 
-class RawTransaction(msgspec.Struct, gc=False):
+class CapturedTransaction(msgspec.Struct, gc=False):
     """The opening or ending of a transaction or savepoint, as it happened."""
 
     id: int
@@ -113,7 +113,7 @@ class RawTransaction(msgspec.Struct, gc=False):
     by_orm: bool = False
 
 
-class RawCommitHook(msgspec.Struct, gc=False):
+class CapturedCommitHook(msgspec.Struct, gc=False):
     """A function given to ``on_commit()``; ``outcome`` and ``end`` are set once that is known."""
 
     id: int
@@ -128,7 +128,7 @@ class RawCommitHook(msgspec.Struct, gc=False):
     end: int | None = None
 
 
-class RawException(msgspec.Struct, gc=False):
+class CapturedException(msgspec.Struct, gc=False):
     """
     An exception, as it was when it left the first boundary; the next ones say more of what it ended.
 
@@ -161,15 +161,17 @@ class Seen(NamedTuple):
     traceback: tuple[tuple[int, int], ...]
     kept: tuple[tuple[int, int], ...]
     position: int
-    raw: RawException
+    raw: CapturedException
 
 
-RawEvent = RawDecision | RawQuery | RawTransaction | RawCommitHook | RawException
+CapturedEvent = (
+    CapturedDecision | CapturedQuery | CapturedTransaction | CapturedCommitHook | CapturedException
+)
 
 KINDS: dict[type, str] = {
-    RawDecision: "decision",
-    RawQuery: "query",
-    RawTransaction: "transaction",
-    RawCommitHook: "on_commit",
-    RawException: "exception",
+    CapturedDecision: "decision",
+    CapturedQuery: "query",
+    CapturedTransaction: "transaction",
+    CapturedCommitHook: "on_commit",
+    CapturedException: "exception",
 }

@@ -26,7 +26,7 @@ from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import origin
-from dbroute_panel.recording.captured import RawQuery
+from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.frame_kinds import MODEL, QUERYSET, USER, classify_file, get_code
 from dbroute_panel.recording.query_source import connecting_for
 from dbroute_panel.recording.recorder import OWN, recording
@@ -103,7 +103,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
         if label is not OWN and (event := recorder.draw("query")):
             now, using = perf_counter_ns(), getattr(source, "using", alias)
             recorder.events.append(
-                RawQuery(
+                CapturedQuery(
                     event,
                     scalar(alias),
                     vendor,

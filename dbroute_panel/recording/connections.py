@@ -23,7 +23,7 @@ from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording import transactions
 from dbroute_panel.recording.callers import origin, sent_at_once
-from dbroute_panel.recording.captured import RawQuery
+from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.error_codes import error_code
 from dbroute_panel.recording.lookups import passed_on
 from dbroute_panel.recording.query_source import caller_of, is_housekeeping, sender_of
@@ -84,7 +84,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
                 number = begun_by_itself(connection, recorder, site)
             if type(alias := connection.alias) is not str:
                 alias = scalar(alias)
-            raw = RawQuery(
+            raw = CapturedQuery(
                 next(recorder.ids),
                 alias,
                 vendor,
@@ -158,7 +158,7 @@ def _fitted(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) 
     return recorder.fit(_text(sql), kept, vendor)
 
 
-def _note_failure(recorder: Recorder, raw: RawQuery, error: BaseException, sql: Any) -> None:
+def _note_failure(recorder: Recorder, raw: CapturedQuery, error: BaseException, sql: Any) -> None:
     """Record a query that raised; of a statement that was cut a message could tell the rest."""
     try:
         name = type(error).__name__

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db.utils import ConnectionRouter
 
-from dbroute_panel.recording.captured import Facts, RawDecision
+from dbroute_panel.recording.captured import CapturedDecision, Facts
 from dbroute_panel.recording.recorder import OWN, Recorder
 from dbroute_panel.recording.router_proxy import Probe
 from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
@@ -69,7 +69,7 @@ def decide(
 
 def begun(
     recorder: Recorder, action: Action, args: tuple[Any, ...], hints: dict[str, Any]
-) -> RawDecision | None:
+) -> CapturedDecision | None:
     """The decision that begins now, or None where it is not recorded."""
     try:
         about_a_model = action in (READ, WRITE)
@@ -85,7 +85,9 @@ def begun(
             arguments = facts(dict(zip(("obj1", "obj2"), args, strict=False)), recorder.answers)
         parent_id, event = recorder.parent_id, next(recorder.ids)
         site = asked_at(sys._getframe(3), event, parent_id, recorder)
-        return RawDecision(event, action, model, kept, parent_id, site, 0, 0, None, (), None, args=arguments)
+        return CapturedDecision(
+            event, action, model, kept, parent_id, site, 0, 0, None, (), None, args=arguments
+        )
     except StopIteration:  # there are no ids left
         recorder.refuse("decision")
     except Exception:
@@ -108,7 +110,7 @@ def subject(recorder: Recorder, model: Any) -> str | None:
         return None
 
 
-def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, Any]) -> Any:
+def settled(recorder: Recorder, raw: CapturedDecision, answer: Any, hints: dict[str, Any]) -> Any:
     """Record what has decided; returns what is handed back."""
     try:
         raw.routers, raw.answer, last = tuple(raw.routers), scalar(answer), raw.last
@@ -129,7 +131,7 @@ def settled(recorder: Recorder, raw: RawDecision, answer: Any, hints: dict[str, 
     return answer
 
 
-def note_failure(recorder: Recorder, raw: RawDecision, error: BaseException) -> None:
+def note_failure(recorder: Recorder, raw: CapturedDecision, error: BaseException) -> None:
     """Record a decision that raised: a router, or Django, which could not make use of the answer."""
     try:
         raw.routers, raw.decided_by, last = tuple(raw.routers), DecidedBy.ERROR, raw.last

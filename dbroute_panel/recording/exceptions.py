@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db.transaction import TransactionManagementError
 
-from dbroute_panel.recording.captured import RawException, Seen
+from dbroute_panel.recording.captured import CapturedException, Seen
 from dbroute_panel.recording.frame_kinds import DJANGO, USER, classify_file
 from dbroute_panel.recording.libraries import Libraries
 from dbroute_panel.recording.misfits import Misfit, is_as_sql, lock, misfit
@@ -79,7 +79,7 @@ def will_be_refused(recorder: Recorder, frame: FrameType) -> None:
         if event := recorder.draw("exception"):
             name = TransactionManagementError.__name__
             place = (frame.f_code, frame.f_lasti, None, "")
-            raw = RawException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
+            raw = CapturedException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
             if recorder.callsites:
                 raw.site = find_callsite(frame)
             raw.model, raw.using, raw.other = lock(frame.f_locals)
@@ -94,7 +94,7 @@ def entered(recorder: Recorder, alias: str) -> None:
     recorder.entered[alias] = recorder.latest
 
 
-def _note(recorder: Recorder, error: BaseException) -> RawException | None:
+def _note(recorder: Recorder, error: BaseException) -> CapturedException | None:
     expected = _expected(recorder, error)
     event = recorder.draw("exception") if expected is None else expected.id
     if not event:
@@ -106,7 +106,7 @@ def _note(recorder: Recorder, error: BaseException) -> RawException | None:
         raw = expected
         raw.error, raw.raised_at = (name, message), raised_at
     else:
-        raw = RawException(event, perf_counter_ns(), (name, message), None, None, None, None, raised_at)
+        raw = CapturedException(event, perf_counter_ns(), (name, message), None, None, None, None, raised_at)
         recorder.events.append(raw)
     if recorder.callsites:
         raw.site = site
@@ -116,7 +116,7 @@ def _note(recorder: Recorder, error: BaseException) -> RawException | None:
     return raw
 
 
-def _expected(recorder: Recorder, error: BaseException) -> RawException | None:
+def _expected(recorder: Recorder, error: BaseException) -> CapturedException | None:
     """The event that was made when Django was going to raise ``error``, if it was."""
     frame, raw = recorder.refusal
     last = _last(error)
@@ -126,14 +126,14 @@ def _expected(recorder: Recorder, error: BaseException) -> RawException | None:
     return raw
 
 
-def _remember(recorder: Recorder, error: BaseException, raw: RawException) -> None:
+def _remember(recorder: Recorder, error: BaseException, raw: CapturedException) -> None:
     traceback = _identities(error.__traceback__)
     kept = _identities(_outside_of_generators(error.__traceback__))
     recorder.raised.append(Seen(id(error), traceback, kept, _position(error.__traceback__), raw))
     del recorder.raised[:-MAX_SEEN]
 
 
-def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> RawException | None:
+def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> CapturedException | None:
     """The event of ``error`` if it has left something before; it is the one that now leaves this, too."""
     if not recorder.raised:
         return None

@@ -20,7 +20,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from dbroute_panel.recording.captured import RawCommitHook
+from dbroute_panel.recording.captured import CapturedCommitHook
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.snapshots import dotted, scalar
 from dbroute_panel.recording.stack import find_callsite
@@ -28,7 +28,7 @@ from dbroute_panel.recording.transactions import is_of_a_test, transaction_of
 from dbroute_panel.records import HookOutcome
 
 Method = Callable[..., Any]
-Waiting = list[tuple[Any, RawCommitHook]]
+Waiting = list[tuple[Any, CapturedCommitHook]]
 
 _WAITING: Final = "_dbroute_panel_hooks"
 """On a connection: what waits there, as (the set of savepoints that Django has for it, its event)."""
@@ -110,11 +110,11 @@ def _raw(
     robust: Any = False,
     *others: Any,
     **named: Any,
-) -> RawCommitHook | None:
+) -> CapturedCommitHook | None:
     try:
         waits = connection.in_atomic_block
         now = perf_counter_ns()
-        return RawCommitHook(
+        return CapturedCommitHook(
             event,
             now,
             scalar(connection.alias),
@@ -131,7 +131,7 @@ def _raw(
         return None
 
 
-def _wait(recorder: Recorder, connection: BaseDatabaseWrapper, raw: RawCommitHook) -> None:
+def _wait(recorder: Recorder, connection: BaseDatabaseWrapper, raw: CapturedCommitHook) -> None:
     try:
         waiting: Waiting = connection.__dict__.setdefault(_WAITING, [])
         waiting.append((connection.run_on_commit[-1][0], raw))

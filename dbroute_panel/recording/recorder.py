@@ -3,7 +3,7 @@ The recorder: what has happened so far in one trace, in its cheapest form.
 
 There is one gate: ``active`` holds the recorder of this context, or None. Every tap begins with
 ``recording()`` and does nothing else where that is None. Events are appended from any
-thread, as ``raw.py`` has them.
+thread, as ``captured.py`` has them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.credentials import log_handled
 from dbroute_panel.recording.answers import ALONE, Aliases, Asked, SharedAlias
-from dbroute_panel.recording.captured import KINDS, RawDecision, RawEvent, RawException, Seen
+from dbroute_panel.recording.captured import KINDS, CapturedDecision, CapturedEvent, CapturedException, Seen
 from dbroute_panel.recording.router_proxy import Asking
 from dbroute_panel.recording.secrets import without_literals
 from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
@@ -71,7 +71,7 @@ class Recorder:
         self.ended: int | None = None
         self.closed = False
         self.shown = False
-        self.events: list[RawEvent] = []
+        self.events: list[CapturedEvent] = []
         self.dropped = dict.fromkeys(KINDS.values(), 0)
         self.transactions: dict[str, int] = {}
         self.aliases = Aliases()
@@ -93,7 +93,7 @@ class Recorder:
         # Of exceptions that have left something: see exceptions.py. ``entered``: the id that was the latest
         # when the last atomic() on an alias began.
         self.raised: list[Seen] = []
-        self.refusal: tuple[int, RawException | None] = (0, None)
+        self.refusal: tuple[int, CapturedException | None] = (0, None)
         self.entered: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         self.text = ""
@@ -150,7 +150,7 @@ class Recorder:
                 return name
             self.models.append(model)
             if type.__getattribute__(model, "__module__") == HISTORICAL_MODULE:
-                name = name.encode().decode()  # a string of its own: the writer knows it by its id
+                name = name.encode().decode()  # a string of its own: the builder knows it by its id
                 self.historical[id(name)] = name
             self.labels[id(model)] = name
         self.subject = model, name
@@ -173,7 +173,7 @@ class Recorder:
             return sql, params
         return shortened(without_literals(sql[:LONG], vendor), len(sql)), None
 
-    def handed_back(self, answer: str, raw: RawDecision) -> str:
+    def handed_back(self, answer: str, raw: CapturedDecision) -> str:
         """The alias that a decision hands back: a string of its own, by which its queries are known."""
         try:
             rest = self.aliases[answer]
@@ -194,7 +194,7 @@ class Recorder:
         self.looked_through = second, len(self.events)
         for raw in self.events[first : self.looked_through[1]]:
             if (
-                type(raw) is RawDecision
+                type(raw) is CapturedDecision
                 and getrefcount(raw.answer) <= ALONE
                 and self.answers.pop(id(raw.answer), None) is not None
             ):

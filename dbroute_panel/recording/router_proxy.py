@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, Final
 
-from dbroute_panel.recording.captured import RawStep
+from dbroute_panel.recording.captured import CapturedStep
 from dbroute_panel.recording.snapshots import described
 from dbroute_panel.records import Action, Outcome
 
@@ -99,7 +99,7 @@ def _asked(router: Any, name: str, asking: Asking) -> Callable[..., Any]:
         try:
             method = getattr(router, name)
         except AttributeError:
-            asking.last = RawStep(router, None, perf_counter_ns(), asking.last, NO_METHOD)
+            asking.last = CapturedStep(router, None, perf_counter_ns(), asking.last, NO_METHOD)
             return None
         except BaseException as error:  # a property named like the method: Django lets it out too
             _fail(asking, router, error)
@@ -109,13 +109,15 @@ def _asked(router: Any, name: str, asking: Asking) -> Callable[..., Any]:
         except BaseException as error:
             _fail(asking, router, error)
             raise
-        asking.last = RawStep(router, answer, perf_counter_ns(), asking.last)
+        asking.last = CapturedStep(router, answer, perf_counter_ns(), asking.last)
         return answer
 
     return ask
 
 
 def _fail(asking: Asking, router: Any, error: BaseException) -> None:
-    step = asking.last = RawStep(router, None, perf_counter_ns(), asking.last, RAISED, type(error).__name__)
+    step = asking.last = CapturedStep(
+        router, None, perf_counter_ns(), asking.last, RAISED, type(error).__name__
+    )
     with suppress(Exception):  # ours must not take the place of the router's
         step.error = described(error)

@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from dbroute_panel.recording.answers import EACH, SharedAlias
-from dbroute_panel.recording.captured import RawDecision
+from dbroute_panel.recording.captured import CapturedDecision
 from dbroute_panel.recording.decisions import DJANGOS, decide, facts, note_failure, settled, subject
 from dbroute_panel.recording.recorder import OWN, OWN_APPS, active
 from dbroute_panel.recording.ways import asked_at
@@ -78,19 +78,19 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             last = asking.last
             asking.decision_id, asking.last, asking.routers = outer, before, ()
             end = perf_counter_ns()
-            raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
+            raw = CapturedDecision(event, action, about, kept, outer, site, start, end, last, left, None)
             note_failure(recorder, raw, error)
             raise
         last = asking.last
         asking.decision_id, asking.last, asking.routers = outer, before, ()
         if type(answer) is not str or last is None or last.answer is not answer:
             end = perf_counter_ns()
-            raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
+            raw = CapturedDecision(event, action, about, kept, outer, site, start, end, last, left, None)
             return settled(recorder, raw, answer, hints)
         # Django hands back the very object with which a router decided it.
         try:
             alias = answer[0] + recorder.aliases[answer]  # a string of its own
-            raw = RawDecision(
+            raw = CapturedDecision(
                 event,
                 action,
                 about,
@@ -110,7 +110,7 @@ def _asking_for(  # noqa: C901 - few calls, because it runs for every question
             return alias
         except SharedAlias:
             end = perf_counter_ns()
-            raw = RawDecision(event, action, about, kept, outer, site, start, end, last, left, None)
+            raw = CapturedDecision(event, action, about, kept, outer, site, start, end, last, left, None)
             return settled(recorder, raw, answer, hints)
         except Exception:
             recorder.lost("decision")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from dbroute_panel.recording.captured import RawDecision, RawQuery
+from dbroute_panel.recording.captured import CapturedDecision, CapturedQuery
 from dbroute_panel.recording.recorder import Recorder
 
 HEADER: Final = "Server-Timing"
@@ -36,9 +36,11 @@ def metrics(recorder: Recorder) -> list[str]:
     routing = [0, 0]
     aliases: dict[str, list[int]] = {}
     for raw in recorder.events[:]:
-        if type(raw) is RawQuery:
+        if type(raw) is CapturedQuery:
             total = aliases.setdefault(raw.alias, [0, 0])
-        elif type(raw) is RawDecision and raw.parent_id is None:  # the time of an inner one is in the outer's
+        elif (
+            type(raw) is CapturedDecision and raw.parent_id is None
+        ):  # the time of an inner one is in the outer's
             total = routing
         else:
             continue

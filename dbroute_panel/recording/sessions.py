@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from dbroute_panel.conf import panel_settings, replicas
-from dbroute_panel.recording.captured import RawQuery
+from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.recorder import Recorder, resumed
 from dbroute_panel.records import SessionWrite, Trace
 
@@ -52,7 +52,7 @@ def recall(recorder: Recorder) -> None:
     """Give a recorder what its session wrote before, if it read from a replica at all."""
     primaries = replicas()
     if recorder.session is None or not any(
-        type(event) is RawQuery and event.alias in primaries for event in recorder.events[:]
+        type(event) is CapturedQuery and event.alias in primaries for event in recorder.events[:]
     ):
         return
     with resumed(None):  # it may be another trace's context, as where the trace is kept

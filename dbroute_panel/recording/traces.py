@@ -20,8 +20,8 @@ import msgspec
 from asgiref.sync import iscoroutinefunction
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.recording.builder import Writer
-from dbroute_panel.recording.captured import RawEvent
+from dbroute_panel.recording.builder import TraceBuilder
+from dbroute_panel.recording.captured import CapturedEvent
 from dbroute_panel.recording.exceptions import ended_trace
 from dbroute_panel.recording.hooks import watch_tests
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
@@ -104,7 +104,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self.keep = keep
         self._recorder: Recorder | None = None
         self._token: Token[Recorder | None] | None = None
-        self._events: list[RawEvent] = []
+        self._events: list[CapturedEvent] = []
         self._document: Trace | None = None
         self._surroundings: list[Any] = []
         self._started = 0
@@ -232,7 +232,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     @property
     def events(self) -> list[Event]:
         """All events, in order of their start; inside the block, those recorded so far."""
-        return self.document.events if self._document is not None else self._writer().events()
+        return self.document.events if self._document is not None else self._builder().events()
 
     @property
     def decisions(self) -> list[Decision]:
@@ -269,11 +269,11 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             raise RuntimeError(f"The trace {self.name!r} has not begun: use it in a with statement.")
         return self._recorder
 
-    def _writer(self) -> Writer:
+    def _builder(self) -> TraceBuilder:
         recorder, first, last = self._begun(), self._first, self._last
         if not self.joined:
-            return Writer(recorder, self._events)
-        return Writer(
+            return TraceBuilder(recorder, self._events)
+        return TraceBuilder(
             recorder,
             self._events,
             only=lambda event: first < event and (last is None or event <= last),
@@ -281,7 +281,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         )
 
     def _write(self) -> Trace:
-        document = self._writer().trace(self.name, self.kind, self._ended)
+        document = self._builder().trace(self.name, self.kind, self._ended)
         if self._raised is not None:  # it ended this block, whatever became of it outside
             document = msgspec.structs.replace(
                 document, events=[_ended_by(event, self._raised) for event in document.events]
@@ -312,4 +312,4 @@ def worth_keeping(document: Trace) -> bool:
 def find(trace_id: str) -> Trace | None:
     """The trace that this process is still recording under ``trace_id``, as far as it is; else None."""
     recorder = live(trace_id)
-    return None if recorder is None else judged(Writer(recorder).trace(recorder.name, recorder.kind))
+    return None if recorder is None else judged(TraceBuilder(recorder).trace(recorder.name, recorder.kind))

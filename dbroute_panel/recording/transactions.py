@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import Atomic
 
 from dbroute_panel.recording.callers import is_own
-from dbroute_panel.recording.captured import RawTransaction
+from dbroute_panel.recording.captured import CapturedTransaction
 from dbroute_panel.recording.frame_kinds import DJANGO
 from dbroute_panel.recording.query_source import HOUSEKEEPERS, is_connecting, receiver
 from dbroute_panel.recording.recorder import Recorder, recording
@@ -57,7 +57,9 @@ def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: S
     connection.__dict__[_OPEN] = (recorder.trace_id, number)
     if recorder.latest + 1 < recorder.limit and (event := recorder.draw("transaction")):
         # The statement needs room too.
-        recorder.events.append(RawTransaction(event, perf_counter_ns(), alias, Operation.BEGIN, number, site))
+        recorder.events.append(
+            CapturedTransaction(event, perf_counter_ns(), alias, Operation.BEGIN, number, site)
+        )
     else:
         recorder.drop("transaction")
     return number
@@ -98,7 +100,7 @@ def append(
             connection.__dict__[_OPEN] = (recorder.trace_id, None)
         if event and not is_own(frame):
             site = find_callsite(frame) if recorder.callsites else None
-            raw = RawTransaction(event, start, alias, operation, number, site)
+            raw = CapturedTransaction(event, start, alias, operation, number, site)
             if operation is Operation.BEGIN:
                 raw.by_orm = _is_of_the_orm(frame)
             recorder.events.append(raw)

@@ -31,8 +31,8 @@ from hypothesis import strategies as st
 
 from dbroute_panel import stores, trace
 from dbroute_panel.recording import builder
-from dbroute_panel.recording.builder import Writer
-from dbroute_panel.recording.captured import RawQuery
+from dbroute_panel.recording.builder import TraceBuilder
+from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.records import dumps, loads
 from example_site.library.models import Book, Tag
 
@@ -347,7 +347,7 @@ def test_whatever_is_given_the_trace_can_be_kept(site, params, hints):
     document = kept(t)
     assert len(document.queries[0].params or []) == len(params)
     assert set(document.decisions[0].hints) == {
-        Writer(t._recorder).values.each((name, 1)).popitem()[0] for name in hints
+        TraceBuilder(t._recorder).values.each((name, 1)).popitem()[0] for name in hints
     }
 
 
@@ -482,14 +482,14 @@ def test_a_request_with_an_odd_path_or_method_is_kept(client, store, settings, p
 
 
 def test_an_event_that_cannot_be_written_down_costs_itself_alone(site, monkeypatch, caplog):
-    real = Writer.query
+    real = TraceBuilder.query
 
     def query(self, raw):
         if "2" in raw.sql:
             raise ZeroDivisionError
         return real(self, raw)
 
-    monkeypatch.setitem(builder.WRITERS, RawQuery, query)
+    monkeypatch.setitem(builder.BUILDERS, CapturedQuery, query)
     with trace("partly", keep=False) as t:
         for number in (1, 2, 3):
             run(f"SELECT {number}")

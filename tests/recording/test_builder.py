@@ -10,7 +10,7 @@ import pytest
 from django.db import connections, models, router, transaction
 
 from dbroute_panel.recording import project
-from dbroute_panel.recording.builder import Writer
+from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
@@ -131,11 +131,11 @@ def test_every_kind_of_event_says_when_it_began(recorded):
 
 
 def test_a_trace_that_is_not_over_lasts_until_its_last_event(recorded):
-    writer = Writer(recorded._recorder)
-    assert writer.trace("x", "block").duration_us == 0
+    builder = TraceBuilder(recorded._recorder)
+    assert builder.trace("x", "block").duration_us == 0
     Tag.objects.using("primary").count()
     [query] = recorded.queries
-    document = Writer(recorded._recorder).trace("x", "block")
+    document = TraceBuilder(recorded._recorder).trace("x", "block")
     assert document.duration_us == pytest.approx(query.at_us + query.duration_us, abs=1)
 
 
@@ -270,7 +270,7 @@ def test_an_engine_without_a_driver_is_of_an_unknown_vendor():
 
 
 def test_a_recorder_that_never_ended_can_be_written(site):
-    assert Writer(Recorder("x", "block")).trace("x", "block").events == []
+    assert TraceBuilder(Recorder("x", "block")).trace("x", "block").events == []
 
 
 def test_events_of_the_same_line_share_its_callsite(site):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbroute_panel.middleware import TraceMiddleware
-from dbroute_panel.recording.captured import RawDecision, RawQuery
+from dbroute_panel.recording.captured import CapturedDecision, CapturedQuery
 from dbroute_panel.recording.recorder import Recorder, active
 from dbroute_panel.recording.server_timing import LONGEST, appended
 from dbroute_panel.records import Action
@@ -33,13 +33,13 @@ def parsed(header):
 
 
 def query(alias, start=0, end=1000):
-    return RawQuery(
+    return CapturedQuery(
         1, alias, "sqlite", "SELECT 1", None, False, None, None, False, False, None, None, None, start, end
     )
 
 
 def decision(start=0, end=1000, parent=None):
-    return RawDecision(1, Action.READ, None, None, parent, None, start, end, None, (), None)
+    return CapturedDecision(1, Action.READ, None, None, parent, None, start, end, None, (), None)
 
 
 def recorder(*events):
