@@ -52,7 +52,7 @@ test: $(VENV)/.installed-test
 	@$(BIN)/python -m coverage combine --quiet
 	@echo "Branch coverage: $$($(BIN)/python -m coverage report --format=total)%"
 	@$(BIN)/python -m coverage report >$(VENV)/.coverage-of-all || { cat $(VENV)/.coverage-of-all; exit 1; }
-	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/inspection/*' --fail-under=100 \
+	@$(BIN)/python -m coverage report --include='dbroute_panel/recording/*,dbroute_panel/inspection/*,dbroute_panel/masking/*,dbroute_panel/environment.py' --fail-under=100 \
 	  >$(VENV)/.coverage-of-the-core || { cat $(VENV)/.coverage-of-the-core; exit 1; }
 else
 test: $(VENV)/.installed-test

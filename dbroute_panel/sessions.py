@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from dbroute_panel.conf import replicas
-from dbroute_panel.credentials import log_handled
 from dbroute_panel.findings import Facts
 from dbroute_panel.findings.facts import is_housekeeping
+from dbroute_panel.masking.credentials import log_exception
 from dbroute_panel.records import SessionWrite, Trace
 from dbroute_panel.sql import ROWS, tables_written
 from dbroute_panel.stores import get_store
@@ -108,4 +108,4 @@ def _complain(error: Exception) -> None:
     name = type(error).__name__
     if name not in _complaints:
         _complaints.add(name)
-        log_handled(logger, logging.WARNING, "dbroute_panel could not follow a session: %s", error)
+        log_exception(logger, logging.WARNING, "dbroute_panel could not follow a session: %s", error)

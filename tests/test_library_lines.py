@@ -16,11 +16,11 @@ from django.urls import reverse
 from django.utils.translation import override
 
 from dbroute_panel import findings
+from dbroute_panel.environment import installed_folders, relative_path
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import lines_of
 from dbroute_panel.presentation import Editor, Index, detail_of, formatting
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
-from dbroute_panel.recording.project import installed_folders, relative_to
 from dbroute_panel.records import Callsite, dumps, loads
 from dbroute_panel.redaction import redacted
 from tests.test_trace_filters import PARTIAL, get, parsed, with_class
@@ -202,17 +202,17 @@ def test_a_file_is_looked_for_below_the_project_first_and_not_again(tmp_path):
     ],
 )
 def test_a_librarys_file_is_relative_to_its_site_packages(file, base, relative):
-    assert relative_to(file, base) == relative
+    assert relative_path(file, base) == relative
 
 
 def test_djangos_files_are_relative_to_the_folder_that_it_lies_in():
-    assert relative_to(django.__file__, None) == "django/__init__.py"
+    assert relative_path(django.__file__, None) == "django/__init__.py"
     assert django.__file__.removesuffix("/django/__init__.py") in installed_folders()
 
 
 def test_a_checkout_of_djangos_too(monkeypatch):
-    monkeypatch.setattr("dbroute_panel.recording.project.DJANGO", "/src/checkout/django/")
-    assert relative_to("/src/checkout/django/views/made_up.py", None) == "django/views/made_up.py"
+    monkeypatch.setattr("dbroute_panel.environment.DJANGO_FOLDER", "/src/checkout/django/")
+    assert relative_path("/src/checkout/django/views/made_up.py", None) == "django/views/made_up.py"
 
 
 def test_pytests_output(site, settings):

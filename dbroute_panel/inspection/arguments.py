@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from dbroute_panel.credentials import without_credentials
+from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.records import Action
 from dbroute_panel.suggestions import did_you_mean
 
@@ -154,5 +154,5 @@ def fetch_row(model: type[Model], alias: str, pk: str) -> Model:
         raise AskError(_("%(pk)r cannot be a primary key of %(model)s.") % names) from None
     except (DatabaseError, ImproperlyConfigured) as error:  # no such table; a database that is {}
         raise AskError(
-            _("%(model)s cannot be read from %(alias)s: ") % names + without_credentials(str(error))
+            _("%(model)s cannot be read from %(alias)s: ") % names + mask_credentials(str(error))
         ) from error

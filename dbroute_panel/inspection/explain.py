@@ -20,7 +20,7 @@ from django.db import router
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from dbroute_panel.credentials import without_credentials
+from dbroute_panel.environment import base_dir, relative_path
 from dbroute_panel.inspection.arguments import (
     HIDDEN_APPS,
     AskError,
@@ -30,10 +30,10 @@ from dbroute_panel.inspection.arguments import (
     find_model,
 )
 from dbroute_panel.inspection.isolation import IsolationInterrupt
+from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedDecision
 from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
-from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder, resumed
 from dbroute_panel.records import Action, Callsite, Decision, Outcome
 
@@ -91,12 +91,12 @@ def _build_decision(recorder: Recorder, question: Action, raised: BaseException 
     raw = next((event for event in recorder.events if event.id == 1), None)
     if not isinstance(raw, CapturedDecision):
         raise AskError(
-            _("The routers cannot be asked: %(error)s") % {"error": without_credentials(str(raised))}
+            _("The routers cannot be asked: %(error)s") % {"error": mask_credentials(str(raised))}
         ) from raised
     if raised is not None and not any(step.outcome is Outcome.RAISED for step in raw.steps):
         raise AskError(
             _("No router raised, but Django cannot answer: %(error)s")
-            % {"error": without_credentials(repr(raised))}
+            % {"error": mask_credentials(repr(raised))}
         ) from raised
     decision = TraceBuilder(recorder).decision(raw)
     steps = tuple(
@@ -177,7 +177,9 @@ def find_source(asked: Any, action: Action) -> Callsite | None:
         code = inspect.unwrap(method).__code__
     except (AttributeError, ValueError):  # no such method, or no function behind it
         return None
-    return Callsite(file=relative(code.co_filename), line=code.co_firstlineno, function=code.co_qualname)
+    return Callsite(
+        file=relative_path(code.co_filename, base_dir()), line=code.co_firstlineno, function=code.co_qualname
+    )
 
 
 def _format_traceback(error: BaseException) -> str:
@@ -186,4 +188,4 @@ def _format_traceback(error: BaseException) -> str:
     while where is not None and classify_file(where.tb_frame.f_code.co_filename) == FRAMEWORK:
         where = where.tb_next
     lines = traceback.format_exception(type(error), error, where or error.__traceback__)
-    return without_credentials("".join(lines))
+    return mask_credentials("".join(lines))

@@ -21,8 +21,10 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.inspection.arguments import AskError, list_models
 from dbroute_panel.inspection.isolation import IsolationInterrupt
+from dbroute_panel.masking.values import CapturedType
+from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.recording.recorder import resumed
-from dbroute_panel.recording.snapshots import Typed, described, scalar
+from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.records import Action
 from dbroute_panel.text import DECODE_ERRORS, NotUTF8Error, require_utf8
 
@@ -139,7 +141,7 @@ def _collect_aliases(question: Callable[[], Any], action: Action, errors: dict[s
     except (KeyboardInterrupt, IsolationInterrupt):
         raise
     except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
-        errors[action.value] = described(error)
+        errors[action.value] = describe_error(error)
         return []
     return sorted(answers)
 
@@ -164,7 +166,7 @@ def _count_answers(question: Callable[[], Any], times: int) -> Counter[str]:
         except (KeyboardInterrupt, IsolationInterrupt):
             raise
         except BaseException as error:
-            counts[described(error)] += 1
+            counts[describe_error(error)] += 1
     return counts
 
 
@@ -177,11 +179,11 @@ def _ask_migrate(model: type[Model], databases: list[str], errors: dict[str, str
         except (KeyboardInterrupt, IsolationInterrupt):
             raise
         except BaseException as error:
-            errors.setdefault(Action.MIGRATE.value, described(error))
+            errors.setdefault(Action.MIGRATE.value, describe_error(error))
     return allowed
 
 
 def _format_alias(answer: Any) -> str:
     """An answer as it is, configured or not; of something that is no string, what it is."""
-    plain = scalar(answer)
-    return f"<{plain.path}>" if isinstance(plain, Typed) else str(plain)
+    plain = capture_scalar(answer)
+    return f"<{plain.path}>" if isinstance(plain, CapturedType) else str(plain)

@@ -16,9 +16,10 @@ from typing import Any
 from django.db import router
 from django.utils.translation import gettext as _
 
+from dbroute_panel.environment import dotted_path
 from dbroute_panel.inspection.arguments import AskError
 from dbroute_panel.inspection.patches import Patches
-from dbroute_panel.recording.snapshots import described, dotted
+from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.suggestions import did_you_mean
 
 _overriding_routers: ContextVar[list[Any] | None] = ContextVar("dbroute_panel_routers", default=None)
@@ -112,11 +113,11 @@ def _make_router(path: str) -> Any:
 
 
 def _unknown_router(path: str, why: str) -> AskError:
-    hint = did_you_mean(path, [dotted(known) for known in router.routers])
+    hint = did_you_mean(path, [dotted_path(known) for known in router.routers])
     return AskError(_("No router %(path)r. %(why)s %(hint)s") % {"path": path, "why": why, "hint": hint})
 
 
 def _broken_router(path: str, error: Exception) -> AskError:
     return AskError(
-        _("The router %(path)r cannot be made: %(error)s") % {"path": path, "error": described(error)}
+        _("The router %(path)r cannot be made: %(error)s") % {"path": path, "error": describe_error(error)}
     )

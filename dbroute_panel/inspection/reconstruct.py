@@ -25,8 +25,8 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.inspection.guard import current_guard
 from dbroute_panel.inspection.patches import Patches
-from dbroute_panel.recording.secrets import MASK
-from dbroute_panel.recording.snapshots import SCALARS
+from dbroute_panel.masking import MASK
+from dbroute_panel.recording.snapshots import SCALAR_TYPES
 from dbroute_panel.records import Action, Decision, InstanceRef, TypeRef
 
 
@@ -78,7 +78,7 @@ class DecisionRebuilder:
             )
         if value == MASK:
             raise NotReplayableError(_("The value of %(name)r is masked.") % {"name": name})
-        if type(value) not in SCALARS:
+        if type(value) not in SCALAR_TYPES:
             raise _not_in_trace(name)
         return value
 

@@ -36,7 +36,9 @@ from dbroute_panel.inspection.reconstruct import (
 )
 from dbroute_panel.inspection.replay_result import Change, RaisedAnswer, Reason, Replay, ReplayCounter
 from dbroute_panel.inspection.transactions import OpenTransactions
-from dbroute_panel.recording.snapshots import Typed, described, scalar
+from dbroute_panel.masking.values import CapturedType
+from dbroute_panel.recording.errors import describe_error
+from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.records import Decision, Trace, TypeRef
 
 __all__ = ["Change", "Reason", "Replay", "replay"]
@@ -106,18 +108,18 @@ def ask_again(decision: Decision, rebuilder: DecisionRebuilder) -> Any:
         answer = _get_answer(rebuilder.rebuild_call(decision))
     if watch.reason is not None:  # also where the router went on as if it had not been stopped
         raise NotReplayableError(watch.reason)
-    return TypeRef(type=answer.path) if isinstance(answer, Typed) else answer
+    return TypeRef(type=answer.path) if isinstance(answer, CapturedType) else answer
 
 
 def _get_answer(question: Callable[[], Any]) -> Any:
     try:
-        return scalar(question())
+        return capture_scalar(question())
     except (KeyboardInterrupt, IsolationInterrupt, DatabaseAccessBlocked):
         raise
     except BaseException as error:  # whatever a router raises, SystemExit too, is its answer
         if (missing := _find_missing_attribute(error)) is not None:
             raise NotReplayableError(missing) from None
-        return RaisedAnswer(described(error))
+        return RaisedAnswer(describe_error(error))
 
 
 def _find_missing_attribute(error: BaseException) -> str | None:

@@ -25,11 +25,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import recording
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.environment import base_dir, databases, installed_folders
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.presentation import Editor, Index, decided_in, timeline_of, totals_of
 from dbroute_panel.recording import requests, server_timing
 from dbroute_panel.recording.captured import CapturedQuery
-from dbroute_panel.recording.project import base_dir, databases, installed_folders
 from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import get_store

@@ -22,7 +22,7 @@ from django.db.transaction import Atomic, get_connection
 
 from dbroute_panel.recording import exceptions
 from dbroute_panel.recording.recorder import Recorder, recording, resumed
-from dbroute_panel.recording.snapshots import scalar
+from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.recording.transactions import append, is_of_a_test, transaction_of
 from dbroute_panel.records import Operation
 
@@ -51,7 +51,7 @@ def _entering(original: Method) -> Method:
         start, event = perf_counter_ns(), recorder.draw("transaction") if begins else 0
         result = original(self)
         try:
-            exceptions.entered(recorder, scalar(connection.alias))
+            exceptions.entered(recorder, capture_scalar(connection.alias))
         except Exception:
             recorder.lost("exception")
         if begins:
@@ -111,6 +111,6 @@ def _note_exception(
     recorder: Recorder, connection: BaseDatabaseWrapper, error: BaseException, number: int | None
 ) -> None:
     try:
-        exceptions.left_atomic(recorder, error, scalar(connection.alias), number)
+        exceptions.left_atomic(recorder, error, capture_scalar(connection.alias), number)
     except Exception:
         recorder.lost("exception")

@@ -12,6 +12,9 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from dbroute_panel import records
+from dbroute_panel.environment import base_dir, databases, dotted_path, relative_path, router_paths
+from dbroute_panel.masking.secrets import HARMLESS_TYPES, SessionTables, mask_literals
+from dbroute_panel.masking.values import EscapedNames, ValueMasker, escape_name, escape_surrogates
 from dbroute_panel.recording.captured import (
     KINDS,
     CapturedCommitHook,
@@ -21,12 +24,9 @@ from dbroute_panel.recording.captured import (
     CapturedQuery,
     CapturedTransaction,
 )
-from dbroute_panel.recording.project import base_dir, databases, relative_to, routers
 from dbroute_panel.recording.recorder import Recorder, complain
-from dbroute_panel.recording.secrets import TEXTLESS, Sessions, without_literals
-from dbroute_panel.recording.snapshots import dotted, parameters, scalar
+from dbroute_panel.recording.snapshots import capture_parameters, capture_scalar
 from dbroute_panel.recording.stack import Site, Template, place
-from dbroute_panel.recording.values import Names, Values, name_of, text_of
 from dbroute_panel.sql import classify
 
 # A member of an enum is found slowly by its class, and these are needed at every event.
@@ -62,14 +62,14 @@ class TraceBuilder:
         self.raw = sorted((recorder.events if events is None else events)[:], key=attrgetter("id"))
         self.only = only
         self.unwritten = dict.fromkeys(KINDS.values(), 0)
-        self.sessions = Sessions()
-        self.values = Values(recorder, self.sessions)
+        self.sessions = SessionTables()
+        self.values = ValueMasker(params=recorder.params, secrets=recorder.secrets, sessions=self.sessions)
         self.base = base_dir()
         # What the same line of code leads to again and again is made once, and is then the same object.
         self.callsites: dict[tuple[int, int, Template | None, str | None], records.Callsite] = {}
         self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
         self.statements: dict[tuple[str, str | None], _Statement] = {}
-        self.names = Names()
+        self.names = EscapedNames()
         self.no_hints: dict[str, Any] = {}
         self.paths: dict[int, str] = {}
         self.routes = {
@@ -98,13 +98,13 @@ class TraceBuilder:
         events = self.events()
         return records.Trace(
             id=recorder.trace_id,
-            name=self.values.clean(name),
+            name=self.values.mask_text(name),
             kind=_kind(kind),
             started_at=_rfc3339(recorder, begin - recorder.started),
             duration_us=_microseconds(end - begin),
             request=self.request(),
             databases=databases(vendors),
-            routers=routers(),
+            routers=router_paths(),
             events=events,
             findings=[],
             session_writes=recorder.session_writes,
@@ -116,9 +116,9 @@ class TraceBuilder:
     def request(self) -> records.Request | None:
         request = self.recorder.request
         return request and records.Request(
-            method=text_of(request.method),
-            path=self.values.clean(request.path),
-            view=name_of(request.view),
+            method=escape_surrogates(request.method),
+            path=self.values.mask_text(request.path),
+            view=escape_name(request.view),
             status=request.status,
         )
 
@@ -132,11 +132,11 @@ class TraceBuilder:
             at_us=max(0, (raw.start - self.started) // 1000),
             duration_us=(raw.end - raw.start) / 1000,
             model=self.names[raw.model],
-            args=None if raw.args is None else values.each(raw.args),
-            hints=self.no_hints if raw.hints is None else values.each(raw.hints),
+            args=None if raw.args is None else values.mask_mapping(raw.args),
+            hints=self.no_hints if raw.hints is None else values.mask_mapping(raw.hints),
             steps=self.steps(raw),
             decided_by=raw.decided_by,
-            answer=values.one(raw.answer),
+            answer=values.mask_value(raw.answer),
             parent_id=raw.parent_id,
             callsite=self.latest[1] if site is self.latest[0] else self.callsite(site),
         )
@@ -151,8 +151,8 @@ class TraceBuilder:
                 records.Step(
                     router=paths.get(id(router)) or self.path(router),
                     outcome=ANSWERED if step is deciding else step.outcome,
-                    answer=None if answer is None else values.one(scalar(answer)),
-                    error=None if error is None else values.error(error),
+                    answer=None if answer is None else values.mask_value(capture_scalar(answer)),
+                    error=None if error is None else values.mask_error(error),
                     duration_us=(end - begun) / 1000,
                 )
             )
@@ -166,14 +166,14 @@ class TraceBuilder:
         params, site, rowcount = raw.params, raw.site, raw.rowcount
         if params is not None:
             if type(params) is bytes:
-                params = parameters(params, raw.many)
-            if not secret and type(params) is tuple and TEXTLESS.issuperset(map(type, params)):
-                params = self.values.numbers(params)
+                params = capture_parameters(params, raw.many)
+            if not secret and type(params) is tuple and HARMLESS_TYPES.issuperset(map(type, params)):
+                params = self.values.format_harmless(params)
             else:
-                secret = secret or self.sessions.are_named(params)
-                params = self.values.parameters(params, raw.many, secret)
+                secret = secret or self.sessions.has_cache_key(params)
+                params = self.values.mask_parameters(params, raw.many, secret)
         if secret:
-            sql = without_literals(text_of(raw.sql), raw.vendor)
+            sql = mask_literals(escape_surrogates(raw.sql), raw.vendor)
         return records.Query(
             id=raw.id,
             alias=self.names[raw.alias],
@@ -187,7 +187,7 @@ class TraceBuilder:
             model=self.names[raw.model],
             route=self.route(raw) if raw.decision_id is None else self.routes.get(raw.decision_id, ROUTER),
             decision_id=raw.decision_id,
-            instance=None if raw.saved is None else self.values.instance(raw.saved),
+            instance=None if raw.saved is None else self.values.mask_instance(raw.saved),
             atomic=raw.atomic,
             transaction_number=raw.transaction_number,
             rowcount=rowcount if type(rowcount) is int and rowcount >= 0 else None,
@@ -201,13 +201,13 @@ class TraceBuilder:
     def statement(self, raw: CapturedQuery) -> _Statement:
         """What all queries with this text and model have in common."""
         operation, writes = classify(raw.sql)
-        secret = self.sessions.concern(raw.model, raw.sql)
-        sql = "" if secret else self.values.clean(raw.sql)
+        secret = self.sessions.concerns(raw.model, raw.sql)
+        sql = "" if secret else self.values.mask_text(raw.sql)
         known = self.statements[raw.sql, raw.model] = _Statement(sql, operation, writes, secret)
         return known
 
     def error(self, raw: tuple[str, str], secret: bool) -> str | None:
-        return text_of(raw[0]) if secret else self.values.error(raw[1])
+        return escape_surrogates(raw[0]) if secret else self.values.mask_error(raw[1])
 
     def transaction(self, raw: CapturedTransaction) -> records.Transaction:
         return records.Transaction(
@@ -225,7 +225,7 @@ class TraceBuilder:
             id=raw.id,
             at_us=max(0, (raw.start - self.started) // 1000),
             alias=self.names[raw.alias],
-            function=text_of(raw.function),
+            function=escape_surrogates(raw.function),
             robust=raw.robust,
             atomic=raw.atomic,
             outcome=raw.outcome,
@@ -238,7 +238,9 @@ class TraceBuilder:
         return records.ExceptionRaised(
             id=raw.id,
             at_us=max(0, (raw.start - self.started) // 1000),
-            error=text_of(raw.error[0]) if self.is_secret(raw) else self.values.error(raw.error[1]),
+            error=escape_surrogates(raw.error[0])
+            if self.is_secret(raw)
+            else self.values.mask_error(raw.error[1]),
             ended=raw.ended,
             alias=self.names[raw.alias],
             transaction_number=raw.transaction_number,
@@ -255,7 +257,7 @@ class TraceBuilder:
         failed = [
             one for one in self.raw if type(one) is CapturedQuery and one.error and one.error[0] == name
         ]
-        return any(self.query(query).error == text_of(name) for query in failed)
+        return any(self.query(query).error == escape_surrogates(name) for query in failed)
 
     def route(self, raw: CapturedQuery) -> records.RouteKind:
         """Of a query that no decision sent to its alias."""
@@ -269,11 +271,11 @@ class TraceBuilder:
         if (known := self.callsites.get(key)) is None:
             file, line, function = place(site)
             known = self.callsites[key] = records.Callsite(
-                file=relative_to(file, self.base),
+                file=relative_path(file, self.base),
                 line=line,
-                function=text_of(function),
-                template=None if site[2] is None else (text_of(site[2][0]), site[2][1]),
-                entry=name_of(site[3]),
+                function=escape_surrogates(function),
+                template=None if site[2] is None else (escape_surrogates(site[2][0]), site[2][1]),
+                entry=escape_name(site[3]),
             )
         self.latest = (site, known)
         return known
@@ -281,7 +283,7 @@ class TraceBuilder:
     def path(self, router: Any) -> str:
         # By identity, too: whether two routers are equal is for their own code to say.
         if (known := self.paths.get(id(router))) is None:
-            known = self.paths[id(router)] = text_of(dotted(router))
+            known = self.paths[id(router)] = escape_surrogates(dotted_path(router))
         return known
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from dbroute_panel.recording.snapshots import Instance
+from dbroute_panel.masking.values import CapturedInstance
 from dbroute_panel.recording.stack import Site
 from dbroute_panel.records import Action, DecidedBy, HookOutcome, Operation, Outcome, RouteKind
 
@@ -96,7 +96,7 @@ class CapturedQuery(msgspec.Struct, gc=False):
     end: int
     rowcount: Any = None
     told: RouteKind | None = None
-    saved: Instance | None = None
+    saved: CapturedInstance | None = None
     error: tuple[str, str] | None = None
     error_code: str | int | None = None
 

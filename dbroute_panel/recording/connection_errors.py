@@ -27,10 +27,11 @@ from django.utils.connection import BaseConnectionHandler
 
 from dbroute_panel.recording.callers import origin
 from dbroute_panel.recording.captured import CapturedQuery
+from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.recording.frame_kinds import MODEL, QUERYSET, USER, classify_file, get_code
 from dbroute_panel.recording.query_source import connecting_for
 from dbroute_panel.recording.recorder import OWN, recording
-from dbroute_panel.recording.snapshots import described, scalar
+from dbroute_panel.recording.snapshots import capture_scalar
 
 _LOOKUP = get_code(BaseConnectionHandler.__getitem__)
 
@@ -105,7 +106,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
             recorder.events.append(
                 CapturedQuery(
                     event,
-                    scalar(alias),
+                    capture_scalar(alias),
                     vendor,
                     "",
                     None,
@@ -120,7 +121,7 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
                     now,
                     now,
                     told=told,
-                    error=(type(error).__name__, described(error)),
+                    error=(type(error).__name__, describe_error(error)),
                 )
             )
     except Exception:

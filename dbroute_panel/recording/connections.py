@@ -24,11 +24,11 @@ from django.db.backends.utils import CursorWrapper
 from dbroute_panel.recording import transactions
 from dbroute_panel.recording.callers import origin, sent_at_once
 from dbroute_panel.recording.captured import CapturedQuery
-from dbroute_panel.recording.error_codes import error_code
+from dbroute_panel.recording.errors import describe_error, find_error_code
 from dbroute_panel.recording.lookups import passed_on
 from dbroute_panel.recording.query_source import caller_of, is_housekeeping, sender_of
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
-from dbroute_panel.recording.snapshots import described, instance, parameters, scalar
+from dbroute_panel.recording.snapshots import capture_instance, capture_parameters, capture_scalar
 from dbroute_panel.recording.transactions import begun_by_itself, is_of_a_test, transaction_of
 
 Execute = Callable[..., Any]
@@ -83,7 +83,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             elif atomic and (number := transaction_of(connection, recorder)) is None:
                 number = begun_by_itself(connection, recorder, site)
             if type(alias := connection.alias) is not str:
-                alias = scalar(alias)
+                alias = capture_scalar(alias)
             raw = CapturedQuery(
                 next(recorder.ids),
                 alias,
@@ -104,7 +104,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             if more is not None:
                 saving, raw.told = more
                 if saving is not None:
-                    raw.saved = instance(saving, recorder.answers)
+                    raw.saved = capture_instance(saving, recorder.answers)
     except StopIteration:  # there are no ids left
         _refuse(recorder, _frame(1), context)
     except _Housekeeping:
@@ -152,9 +152,9 @@ def _fitted(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) 
     kept = None
     if recorder.params:
         try:
-            kept = parameters(params, many) if many else dumps(params, 2)
+            kept = capture_parameters(params, many) if many else dumps(params, 2)
         except ValueError:  # something that marshal does not know
-            kept = parameters(params, many)
+            kept = capture_parameters(params, many)
     return recorder.fit(_text(sql), kept, vendor)
 
 
@@ -162,8 +162,8 @@ def _note_failure(recorder: Recorder, raw: CapturedQuery, error: BaseException, 
     """Record a query that raised; of a statement that was cut a message could tell the rest."""
     try:
         name = type(error).__name__
-        raw.error = name, described(error) if raw.sql == _text(sql) else name
-        raw.error_code = error_code(error)
+        raw.error = name, describe_error(error) if raw.sql == _text(sql) else name
+        raw.error_code = find_error_code(error)
         recorder.events.append(raw)
     except Exception:
         recorder.lost("query")

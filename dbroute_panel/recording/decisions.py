@@ -16,9 +16,10 @@ from typing import Any
 from django.db.utils import ConnectionRouter
 
 from dbroute_panel.recording.captured import CapturedDecision, Facts
+from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.recording.recorder import OWN, Recorder
 from dbroute_panel.recording.router_proxy import Probe
-from dbroute_panel.recording.snapshots import SCALARS, described, hint, label, scalar
+from dbroute_panel.recording.snapshots import SCALAR_TYPES, capture_hint, capture_scalar, model_label
 from dbroute_panel.recording.ways import asked_at
 from dbroute_panel.records import Action, DecidedBy, Outcome
 
@@ -97,7 +98,9 @@ def begun(
 
 def facts(hints: dict[str, Any], answers: dict[int, int]) -> Facts:
     """The hints of a question, as plain facts."""
-    return tuple([each for name, value in hints.items() for each in (str(name), hint(value, answers))])
+    return tuple(
+        [each for name, value in hints.items() for each in (str(name), capture_hint(value, answers))]
+    )
 
 
 def subject(recorder: Recorder, model: Any) -> str | None:
@@ -113,7 +116,7 @@ def subject(recorder: Recorder, model: Any) -> str | None:
 def settled(recorder: Recorder, raw: CapturedDecision, answer: Any, hints: dict[str, Any]) -> Any:
     """Record what has decided; returns what is handed back."""
     try:
-        raw.routers, raw.answer, last = tuple(raw.routers), scalar(answer), raw.last
+        raw.routers, raw.answer, last = tuple(raw.routers), capture_scalar(answer), raw.last
         # Django hands back the very object with which a router decided it.
         if last is None or last.answer is not answer or last.outcome is not PASSED:
             raw.decided_by = _decided_by(raw.action, hints)
@@ -135,9 +138,13 @@ def note_failure(recorder: Recorder, raw: CapturedDecision, error: BaseException
     """Record a decision that raised: a router, or Django, which could not make use of the answer."""
     try:
         raw.routers, raw.decided_by, last = tuple(raw.routers), DecidedBy.ERROR, raw.last
-        if last is not None and last.outcome is PASSED and type(last.answer) not in SCALARS:
+        if last is not None and last.outcome is PASSED and type(last.answer) not in SCALAR_TYPES:
             # Django could not even tell whether the answer is true.
-            last.outcome, last.error, last.answer = RAISED, described(error), scalar(last.answer)
+            last.outcome, last.error, last.answer = (
+                RAISED,
+                describe_error(error),
+                capture_scalar(last.answer),
+            )
         recorder.events.append(raw)
     except Exception:
         recorder.lost("decision")
@@ -147,10 +154,17 @@ def _migration(
     args: tuple[Any, ...], hints: dict[str, Any], answers: dict[int, int]
 ) -> tuple[str | None, Facts, Facts]:
     """(model label, arguments, hints) of a question whether to migrate: the model is a hint there."""
-    model_name = hint(hints.get("model_name"), answers)
-    arguments = ("db", scalar(args[0]), "app_label", scalar(args[1]), "model_name", model_name)
+    model_name = capture_hint(hints.get("model_name"), answers)
+    arguments = (
+        "db",
+        capture_scalar(args[0]),
+        "app_label",
+        capture_scalar(args[1]),
+        "model_name",
+        model_name,
+    )
     others = {name: value for name, value in hints.items() if name not in ("model", "model_name")}
-    return label(hints.get("model")), arguments, facts(others, answers)
+    return model_label(hints.get("model")), arguments, facts(others, answers)
 
 
 def _decided_by(action: Action, hints: dict[str, Any]) -> DecidedBy:

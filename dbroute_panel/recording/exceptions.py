@@ -17,12 +17,13 @@ from typing import Any
 
 from django.db.transaction import TransactionManagementError
 
+from dbroute_panel.environment import DJANGO_FOLDER
 from dbroute_panel.recording.captured import CapturedException, Seen
-from dbroute_panel.recording.frame_kinds import DJANGO, USER, classify_file
+from dbroute_panel.recording.errors import describe_error
+from dbroute_panel.recording.frame_kinds import USER, classify_file
 from dbroute_panel.recording.libraries import Libraries
 from dbroute_panel.recording.misfits import Misfit, is_as_sql, lock, misfit
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.snapshots import described
 from dbroute_panel.recording.stack import Site, find_callsite, meet_libraries, site_of
 
 MAX_SEEN = 20
@@ -101,7 +102,7 @@ def _note(recorder: Recorder, error: BaseException) -> CapturedException | None:
         return None
     site, raised_at = _places(error.__traceback__)
     name = type(error).__name__
-    message = described(error)
+    message = describe_error(error)
     if expected is not None:
         raw = expected
         raw.error, raw.raised_at = (name, message), raised_at
@@ -200,7 +201,7 @@ def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
         code = line.tb_frame.f_code
         if classify_file(code.co_filename) == USER:
             return _site(line), raised_at
-        if raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO):
+        if raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO_FOLDER):
             raised_at = (code, line.tb_lasti, None, "")
         if libraries.meet(line.tb_frame, line.tb_lasti):
             break

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import asgiref
-import django
 from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.signals import setting_changed
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.environment import DJANGO_FOLDER
 from dbroute_panel.packages import places_of
 
 FRAMEWORK, PYTHON, QUERYSET, OWN, CONTRIB, CURSOR, COMPILER, RAW = range(8)
@@ -40,21 +40,20 @@ def _folder(file: str) -> str:
     return Path(file).parent.as_posix() + "/"
 
 
-DJANGO: Final = _folder(django.__file__)
-_FRAMEWORK = tuple(map(_folder, (django.__file__, asgiref.__file__, _folder(__file__), *_TOOLBAR)))
+_FRAMEWORK = (DJANGO_FOLDER, *map(_folder, (asgiref.__file__, _folder(__file__), *_TOOLBAR)))
 _SPECIAL = {
-    f"{DJANGO}db/backends/utils.py": CURSOR,
-    f"{DJANGO}db/models/query_utils.py": DEFERRED,
-    f"{DJANGO}db/models/sql/compiler.py": COMPILER,
-    f"{DJANGO}db/models/sql/query.py": RAW,
-    f"{DJANGO}db/models/query.py": QUERYSET,
-    f"{DJANGO}db/models/base.py": MODEL,
-    f"{DJANGO}template/base.py": TEMPLATE,
+    f"{DJANGO_FOLDER}db/backends/utils.py": CURSOR,
+    f"{DJANGO_FOLDER}db/models/query_utils.py": DEFERRED,
+    f"{DJANGO_FOLDER}db/models/sql/compiler.py": COMPILER,
+    f"{DJANGO_FOLDER}db/models/sql/query.py": RAW,
+    f"{DJANGO_FOLDER}db/models/query.py": QUERYSET,
+    f"{DJANGO_FOLDER}db/models/base.py": MODEL,
+    f"{DJANGO_FOLDER}template/base.py": TEMPLATE,
     f"{_folder(asgiref.__file__)}sync.py": THREAD,
-    f"{DJANGO}core/handlers/base.py": HANDLER,
-    f"{DJANGO}core/handlers/exception.py": HANDLER,
-    f"{DJANGO}core/management/__init__.py": HANDLER,
-    f"{DJANGO}views/debug.py": HANDLER,
+    f"{DJANGO_FOLDER}core/handlers/base.py": HANDLER,
+    f"{DJANGO_FOLDER}core/handlers/exception.py": HANDLER,
+    f"{DJANGO_FOLDER}core/management/__init__.py": HANDLER,
+    f"{DJANGO_FOLDER}views/debug.py": HANDLER,
     f"{_folder(__file__)}streams.py": HANDLER,
 }
 _SPECIAL |= {f"{_folder(file)}store.py": OWN for file in _TOOLBAR}
@@ -63,14 +62,14 @@ _PYTHON = (*_STDLIB, "<frozen ")
 _SCRIPTS = f"{Path(sysconfig.get_path('scripts')).as_posix()}/"
 _INSTALLED = re.compile(r"/(?:site|dist)-packages/")
 _CONTRIB = tuple(
-    f"{DJANGO}{folder}/" for folder in ("contrib", "views", "middleware", "core/management/commands")
+    f"{DJANGO_FOLDER}{folder}/" for folder in ("contrib", "views", "middleware", "core/management/commands")
 )
 
 
 def _class_of(file: str) -> int:
     if (kind := _SPECIAL.get(file)) is not None:
         return kind
-    if file.startswith(f"{DJANGO}db/backends/") and file.endswith("/schema.py"):
+    if file.startswith(f"{DJANGO_FOLDER}db/backends/") and file.endswith("/schema.py"):
         return SCHEMA
     if file.startswith(_FRAMEWORK):
         return CONTRIB if file.startswith(_CONTRIB) else FRAMEWORK

@@ -20,9 +20,10 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from dbroute_panel.environment import dotted_path
 from dbroute_panel.recording.captured import CapturedCommitHook
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.snapshots import dotted, scalar
+from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.recording.stack import find_callsite
 from dbroute_panel.recording.transactions import is_of_a_test, transaction_of
 from dbroute_panel.records import HookOutcome
@@ -70,7 +71,7 @@ def function_name(function: Any) -> str:
         name = str(function.__qualname__)
         # A method of a builtin object, as [].clear, has no module.
         return f"{module}.{name}" if (module := function.__module__) else name
-    return dotted(function) if issubclass(type(function), type) else f"{dotted(function)}.__call__"
+    return dotted_path(function) if issubclass(type(function), type) else f"{dotted_path(function)}.__call__"
 
 
 # Given
@@ -117,7 +118,7 @@ def _raw(
         return CapturedCommitHook(
             event,
             now,
-            scalar(connection.alias),
+            capture_scalar(connection.alias),
             function_name(function),
             bool(robust),
             waits and not is_of_a_test(connection),

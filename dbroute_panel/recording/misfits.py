@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Model
 
-from dbroute_panel.recording.frame_kinds import COMPILER, DJANGO, classify_file
-from dbroute_panel.recording.snapshots import label, scalar
+from dbroute_panel.environment import DJANGO_FOLDER
+from dbroute_panel.recording.frame_kinds import COMPILER, classify_file
+from dbroute_panel.recording.snapshots import capture_scalar, model_label
 
 
 def is_as_sql(code: CodeType) -> bool:
@@ -33,21 +34,23 @@ class Misfit(NamedTuple):
 def lock(names: Mapping[str, Any]) -> Misfit:
     """``SQLCompiler.as_sql()``: select_for_update() on a connection in autocommit."""
     compiler = names["self"]
-    return Misfit(label(compiler.query.model), scalar(compiler.using), None)
+    return Misfit(model_label(compiler.query.model), capture_scalar(compiler.using), None)
 
 
 def _subquery(names: Mapping[str, Any]) -> Misfit:
     """``In.process_rhs()``: the query inside of the other one has a database of its own."""
     query = names["self"].rhs
-    return Misfit(label(query.model), scalar(names["connection"].alias), scalar(query._db))
+    return Misfit(
+        model_label(query.model), capture_scalar(names["connection"].alias), capture_scalar(query._db)
+    )
 
 
 def _added(names: Mapping[str, Any]) -> Misfit:
     """``RelatedManager.add()``: the object is of another database than the one that is written."""
     thing = names["obj"]
     state = thing.__dict__.get("_state") if issubclass(type(thing), Model) else None
-    other = None if state is None or state.adding else scalar(state.db)
-    return Misfit(label(type(thing)), scalar(names["db"]), other)
+    other = None if state is None or state.adding else capture_scalar(state.db)
+    return Misfit(model_label(type(thing)), capture_scalar(names["db"]), other)
 
 
 PLACES: Final[Mapping[tuple[str, str, str], Callable[[Mapping[str, Any]], Misfit]]] = {
@@ -71,7 +74,7 @@ def misfit(error: BaseException, frame: FrameType) -> Misfit | None:
     """What ``error``, which was raised in ``frame``, is about, if it is one of these."""
     code = frame.f_code
     file = code.co_filename.replace("\\", "/")
-    if not file.startswith(DJANGO):
+    if not file.startswith(DJANGO_FOLDER):
         return None
-    place = type(error).__name__, file.removeprefix(DJANGO), code.co_qualname
+    place = type(error).__name__, file.removeprefix(DJANGO_FOLDER), code.co_qualname
     return None if (read := PLACES.get(place)) is None else read(frame.f_locals)

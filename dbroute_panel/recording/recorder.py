@@ -23,12 +23,12 @@ from time import perf_counter_ns
 from typing import Any
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.credentials import log_handled
+from dbroute_panel.masking.credentials import log_exception
+from dbroute_panel.masking.secrets import mask_literals
 from dbroute_panel.recording.answers import ALONE, Aliases, Asked, SharedAlias
 from dbroute_panel.recording.captured import KINDS, CapturedDecision, CapturedEvent, CapturedException, Seen
 from dbroute_panel.recording.router_proxy import Asking
-from dbroute_panel.recording.secrets import without_literals
-from dbroute_panel.recording.snapshots import LONG, label, shortened, weight
+from dbroute_panel.recording.snapshots import MAX_TEXT_LENGTH, estimate_bytes, model_label, shorten
 from dbroute_panel.records import Request, SessionWrite
 
 logger = logging.getLogger("dbroute_panel")
@@ -163,7 +163,9 @@ class Recorder:
         Equal statements are one text, which takes room once.
         """
         known = self.texts.get(sql)
-        size = (0 if params is None else weight(params)) + (0 if known is not None else weight(sql))
+        size = (0 if params is None else estimate_bytes(params)) + (
+            0 if known is not None else estimate_bytes(sql)
+        )
         if size <= LARGEST and size <= self.room:
             self.room -= size
             if known is not None:
@@ -171,7 +173,7 @@ class Recorder:
             if len(self.texts) < TEXTS:
                 self.texts[sql] = sql
             return sql, params
-        return shortened(without_literals(sql[:LONG], vendor), len(sql)), None
+        return shorten(mask_literals(sql[:MAX_TEXT_LENGTH], vendor), len(sql)), None
 
     def handed_back(self, answer: str, raw: CapturedDecision) -> str:
         """The alias that a decision hands back: a string of its own, by which its queries are known."""
@@ -258,7 +260,7 @@ class _ByThread(dict[int, Asking]):
 
 
 def _label(model: Any) -> str | None:
-    name = label(model)
+    name = model_label(model)
     return OWN if name is not None and name.partition(".")[0] in OWN_APPS else name
 
 
@@ -297,4 +299,4 @@ def complain(message: str, *args: object) -> None:
     """Log the exception being handled, with its traceback: each message once per process."""
     if message not in _complaints:
         _complaints.add(message)
-        log_handled(logger, logging.ERROR, message, *args)
+        log_exception(logger, logging.ERROR, message, *args)

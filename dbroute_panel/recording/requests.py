@@ -19,10 +19,10 @@ from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
 
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.masking.secrets import find_request_secrets, mask_tokens
 from dbroute_panel.recording import server_timing, sessions
 from dbroute_panel.recording.libraries import entry_of
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
-from dbroute_panel.recording.secrets import brought, without_tokens
 from dbroute_panel.recording.streams import Ending, Stream
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import NO_ROUTE, Request
@@ -82,7 +82,9 @@ class RequestTrace:
         self.path = request.path_info
         self.trace = trace(self.path, kind="request").begin()
         self.recorder: Recorder = self.trace._begun()
-        self.recorder.secrets |= brought(request)  # for who looks at it meanwhile; again at the end
+        self.recorder.secrets |= find_request_secrets(
+            request
+        )  # for who looks at it meanwhile; again at the end
         self.finalizer: weakref.finalize[..., HttpResponseBase] | None = None
         self._undelivered = [True]
         if shown:
@@ -110,7 +112,7 @@ class RequestTrace:
             request, self.request = self.request, None
             if request is None:
                 return
-            self.recorder.secrets |= brought(request)
+            self.recorder.secrets |= find_request_secrets(request)
             self.recorder.session = sessions.session_of(request)
             response = outcome if isinstance(outcome, HttpResponseBase) else None
             status = status_of(outcome)
@@ -193,7 +195,7 @@ def described(request: HttpRequest, status: int | None, *, params: bool) -> Requ
     else:
         match = _resolved(request, slash="/")  # CommonMiddleware redirects there, with all that the path has
     secret = match is not None and not SECRET_ARGUMENTS.isdisjoint(match.kwargs)
-    path = without_tokens(path) if params and not secret else route
+    path = mask_tokens(path) if params and not secret else route
     return Request(method=request.method or "", path=path, view=view, status=status)
 
 

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from dbroute_panel.recording.captured import CapturedStep
-from dbroute_panel.recording.snapshots import described
+from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.records import Action, Outcome
 
 # A member of an enum is found slowly by its class, and these are needed at every decision.
@@ -120,4 +120,4 @@ def _fail(asking: Asking, router: Any, error: BaseException) -> None:
         router, None, perf_counter_ns(), asking.last, RAISED, type(error).__name__
     )
     with suppress(Exception):  # ours must not take the place of the router's
-        step.error = described(error)
+        step.error = describe_error(error)

@@ -1,10 +1,10 @@
 """
-What is kept of the objects that pass by: plain facts, taken at once, without asking anything back.
+Capture plain facts of the objects that pass by, at once and without running any code of theirs.
 
-Never ``repr()``, a field access or ``isinstance()`` on the user's objects: each can run a query,
-evaluate a lazy object or ask the router again. What is read is the type, the instance's own
-``__dict__`` and its ``_state``. Raw forms are scalars and tuples of them, so that no model, queryset or
-connection is kept alive by a trace, and structs of these, which the garbage collector need not know.
+``repr()``, a field access or ``isinstance()`` on a user's object can run a query, evaluate a lazy object or
+ask the router again. What is read is the type, the instance's own ``__dict__`` and its ``_state``. What is
+kept are scalars, tuples of them and structs of these, so that a trace keeps no model, queryset or connection
+alive and the garbage collector need not look into it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ import uuid
 from collections.abc import Mapping
 from marshal import loads
 from sys import getsizeof
-from types import FunctionType, ModuleType, WrapperDescriptorType
-from typing import Any, cast
+from typing import Any
 
-import msgspec
 from django.db.models import Model
-from django.utils.functional import LazyObject, Promise, empty
+from django.utils.functional import LazyObject, empty
 
-from dbroute_panel.credentials import without_credentials
-from dbroute_panel.recording.frame_kinds import USER, classify_file
+from dbroute_panel.environment import dotted_path
+from dbroute_panel.masking.values import CapturedInstance, CapturedType
 
-SCALARS = frozenset({str, int, float, bool, type(None)})
+SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
 """Exact types that JSON holds as they are."""
 
-PLAIN = SCALARS | {
+PLAIN_TYPES = SCALAR_TYPES | {
     bytes,
     decimal.Decimal,
     dt.date,
@@ -37,80 +35,20 @@ PLAIN = SCALARS | {
     dt.timedelta,
     uuid.UUID,
 }
-"""Exact types whose text is safe to take at any time: it runs no code of the user's."""
+"""Exact types whose ``str()`` runs no code of the user's."""
+
+MAX_TEXT_LENGTH = 2000
+"""Characters that are kept of a longer text."""
+
+MAX_ROWS = 10
+"""Rows of parameters that are kept of an ``executemany()``."""
+
+_SMALL_INTEGER_LIMIT = 1 << 63
+"""Integers below take at most 36 bytes."""
 
 
-_TELLING = (str, bytes, int, float, type(None), Promise)
-"""Types of an exception's arguments that its message can be made of at any time."""
-
-_OF_SOURCE = (SyntaxError, IndentationError, TabError)
-
-LONG = 2000
-"""How many characters are kept of a text that is too long to be kept."""
-
-
-LONG_INTEGER = 1 << 63
-"""Integers below take no more than 36 bytes."""
-
-
-class Instance(msgspec.Struct, frozen=True, gc=False):
-    """A model instance as it was; ``pk`` is None or a tuple of the raw values of its key."""
-
-    model: str
-    pk: tuple[Any, ...] | None
-    state_db: str | None
-    adding: bool
-    origin_id: int | None
-
-
-class Typed(msgspec.Struct, frozen=True, gc=False):
-    """Something of which only the dotted path of the type is kept."""
-
-    path: str
-
-
-def dotted(thing: object) -> str:
-    """The dotted path of a class, of a module, or of an object's class. It evaluates no lazy object."""
-    cls = type(thing)
-    if issubclass(cls, ModuleType):
-        return str(thing.__dict__.get("__name__"))
-    if issubclass(cls, type):
-        cls = cast("type", thing)
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def described(error: BaseException) -> str:
-    """
-    ``Class: message`` of an exception, without credentials; the class alone where it has no message.
-
-    Also where saying it could run a query: ``str()`` of an exception that was given a model instance
-    or a queryset is the ``str()`` or ``repr()`` of these, and a ``__str__`` of the project may do anything.
-    """
-    name = type(error).__name__
-    # Of a SyntaxError its message has the file's name and the line's number, and nothing of the source.
-    telling = type(error) in _OF_SOURCE or all(issubclass(type(one), _TELLING) for one in _arguments(error))
-    if not telling:
-        return name
-    say: Any = type(error).__str__
-    if type(say) is not WrapperDescriptorType and (
-        type(say) is not FunctionType or classify_file(say.__code__.co_filename) == USER
-    ):
-        return name  # it is not Python's own, nor a library's function
-    try:
-        message = without_credentials(say(error))
-    except Exception:  # a library's own __str__ may raise
-        return name
-    return f"{name}: {shortened(message)}" if message else name
-
-
-def _arguments(error: BaseException) -> tuple[Any, ...]:
-    """What an exception was given: a class of the project's may have a property of this name."""
-    given: tuple[Any, ...] = vars(BaseException)["args"].__get__(error)
-    return given
-
-
-def label(model: Any) -> str | None:
-    """``_meta.label``, also of what only looks like a model (the database cache's CacheEntry); or None."""
+def model_label(model: Any) -> str | None:
+    """Return ``_meta.label``, also of what only looks like a model (the database cache's CacheEntry)."""
     meta = getattr(model, "_meta", None)
     if meta is None:
         return None
@@ -120,30 +58,32 @@ def label(model: Any) -> str | None:
         return f"{meta.app_label}.{meta.object_name}"
 
 
-def scalar(value: Any) -> Any:
-    """An answer as a JSON scalar, without its subclass; else ``Typed``, which stays what it is."""
+def capture_scalar(value: Any) -> Any:
+    """Return an answer as a JSON scalar, never of a subclass; of anything else its ``CapturedType``."""
     cls = type(value)
-    if cls in SCALARS or cls is Typed:
+    if cls in SCALAR_TYPES or cls is CapturedType:
         return value
     if issubclass(cls, str):
         return str.__str__(value)
-    return Typed(dotted(value))
+    return CapturedType(dotted_path(value))
 
 
-def hint(value: Any, answers: Mapping[int, int]) -> Any:
-    """A hint or argument: an ``Instance``, a scalar, or ``Typed``."""
+def capture_hint(value: Any, answers: Mapping[int, int]) -> Any:
+    """Return a hint or argument as a ``CapturedInstance``, a scalar or a ``CapturedType``."""
     if type(value) is str:
-        return shortened(value)
-    if type(value) in SCALARS:
+        return shorten(value)
+    if type(value) in SCALAR_TYPES:
         return value
-    return instance(value, answers) or scalar(value)
+    return capture_instance(value, answers) or capture_scalar(value)
 
 
-def instance(value: Any, answers: Mapping[int, int]) -> Instance | None:
+def capture_instance(value: Any, answers: Mapping[int, int]) -> CapturedInstance | None:
     """
-    The facts about a model instance, or None where ``value`` is none (or not built far enough to tell).
+    Return the facts about a model instance, or None where ``value`` is no instance.
 
-    ``answers`` has the decisions of the trace by the identity of what they handed back.
+    Args:
+        value: Any object.
+        answers: The ids of the trace's decisions by the ``id()`` of the alias that each returned.
     """
     cls = type(value)
     if issubclass(cls, LazyObject):  # request.user: look inside, but never make it load
@@ -154,38 +94,38 @@ def instance(value: Any, answers: Mapping[int, int]) -> Instance | None:
     attributes = value.__dict__
     state = attributes.get("_state")
     db = state.db if state is not None else None
-    return Instance(
+    return CapturedInstance(
         cls._meta.label,
         _key(cls, attributes),
-        None if db is None else str.__str__(db) if issubclass(type(db), str) else dotted(db),
+        None if db is None else str.__str__(db) if issubclass(type(db), str) else dotted_path(db),
         bool(state.adding) if state is not None else True,
         None if db is None else answers.get(id(db)),
     )
 
 
 def _key(model: type[Model], attributes: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """The raw primary key from ``__dict__``: several values where it is composite; None where unset."""
+    """Return the primary key from ``__dict__``: several values where it is composite; None where unset."""
     fields = getattr(model._meta, "pk_fields", None) or (model._meta.pk,)
     key = tuple(_parameter(attributes.get(field.attname)) for field in fields if field is not None)
-    if not key or any(part is None or type(part) is Typed for part in key):
+    if not key or any(part is None or type(part) is CapturedType for part in key):
         return None
     return key
 
 
-def parameters(params: Any, many: bool) -> Any:
+def capture_parameters(params: Any, many: bool) -> Any:
     """
-    SQL parameters as a value that nobody changes afterwards: a tuple, a dict, or a tuple of these.
+    Return a copy of SQL parameters: a tuple, a dict, or of ``executemany()`` (``many``) a tuple of these.
 
-    Of ``executemany`` the first 10 rows; None where they are an iterator, which must not be consumed. Where
-    the connection's tap has marshalled them, they are a copy already, in one object.
+    None stands for an iterator of rows, which must not be consumed. Parameters that are marshalled already
+    are decoded.
     """
     if type(params) is bytes:
-        params = loads(params)  # noqa: S302 - of what this process has dumped, and never stored
+        params = loads(params)  # noqa: S302 - dumped by this process, never stored
     if many:
         if not isinstance(params, (list, tuple)):
             return None
-        return tuple(parameters(row, many=False) for row in params[:10])
-    if type(params) is tuple and PLAIN.issuperset(map(type, params)):
+        return tuple(capture_parameters(row, many=False) for row in params[:MAX_ROWS])
+    if type(params) is tuple and PLAIN_TYPES.issuperset(map(type, params)):
         return params
     if isinstance(params, Mapping):
         return {str(name): _parameter(value) for name, value in params.items()}
@@ -196,38 +136,41 @@ def parameters(params: Any, many: bool) -> Any:
 
 def _parameter(value: Any) -> Any:
     cls = type(value)
-    if cls in PLAIN:
+    if cls in PLAIN_TYPES:
         return value
     if cls in (list, tuple):
         return tuple(map(_parameter, value))
-    if cls in (bytearray, memoryview):  # they may change, and a view would keep its object locked
+    if cls in (bytearray, memoryview):  # these can change, and a view locks its object
         return bytes(value)
     if issubclass(cls, str):  # SafeString, TextChoices and their like: without their own __str__
         return str.__str__(value)
     for number in (int, float):
         if issubclass(cls, number):
             return number.__pos__(value)
-    return Typed(dotted(value))
+    return CapturedType(dotted_path(value))
 
 
-def weight(kept: Any) -> int:
-    """How many bytes a statement's text or its kept parameters take, roughly."""
+def estimate_bytes(kept: Any) -> int:
+    """Return roughly how many bytes a statement's text or its kept parameters take."""
     if type(kept) is tuple:
         size = 0
         for value in kept:
-            size += 32 if type(value) is int and -LONG_INTEGER < value < LONG_INTEGER else weight(value)
+            is_small = type(value) is int and -_SMALL_INTEGER_LIMIT < value < _SMALL_INTEGER_LIMIT
+            size += 32 if is_small else estimate_bytes(value)
         return size
     if type(kept) is dict:
-        return sum(map(weight, kept.values()))
+        return sum(map(estimate_bytes, kept.values()))
     return getsizeof(kept)
 
 
-def shortened(text: str, length: int | None = None) -> str:
+def shorten(text: str, length: int | None = None) -> str:
     """
-    The text; the beginning of one that is too long, with its length.
+    Return a text of at most ``MAX_TEXT_LENGTH`` characters; the beginning of a longer one, with its length.
 
-    ``length``: that of the text of which ``text`` is the beginning already.
+    Args:
+        text: The text.
+        length: The length of the whole, where ``text`` is only the beginning of it.
     """
-    if length is None and len(text) <= LONG:
+    if length is None and len(text) <= MAX_TEXT_LENGTH:
         return text
-    return f"{text[:LONG]}… ({length or len(text)} characters)"
+    return f"{text[:MAX_TEXT_LENGTH]}… ({length or len(text)} characters)"

@@ -20,12 +20,12 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import Atomic
 
+from dbroute_panel.environment import DJANGO_FOLDER
 from dbroute_panel.recording.callers import is_own
 from dbroute_panel.recording.captured import CapturedTransaction
-from dbroute_panel.recording.frame_kinds import DJANGO
 from dbroute_panel.recording.query_source import HOUSEKEEPERS, is_connecting, receiver
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.snapshots import scalar
+from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.recording.stack import Site, find_callsite
 from dbroute_panel.records import Operation
 
@@ -38,7 +38,7 @@ number is None where it ended and the next statement begins one by itself (autoc
 """
 
 
-_ORM: Final = (f"{DJANGO}db/models/", f"{DJANGO}contrib/contenttypes/fields.py")
+_ORM: Final = (f"{DJANGO_FOLDER}db/models/", f"{DJANGO_FOLDER}contrib/contenttypes/fields.py")
 """Where Django opens a transaction for a single call of its ORM."""
 
 
@@ -52,7 +52,7 @@ def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: S
     """With autocommit off, the first statement after a commit or rollback begins the next transaction."""
     if connection.autocommit or connection.__dict__.get(_OPEN) != (recorder.trace_id, None):
         return None
-    alias = scalar(connection.alias)
+    alias = capture_scalar(connection.alias)
     number = recorder.begin_transaction(alias)
     connection.__dict__[_OPEN] = (recorder.trace_id, number)
     if recorder.latest + 1 < recorder.limit and (event := recorder.draw("transaction")):
@@ -92,7 +92,7 @@ def append(
     """Record the event; ``known``: its start, its id (or 0), its transaction, and the frame that did it."""
     start, event, number, frame = known
     try:
-        alias = scalar(connection.alias)
+        alias = capture_scalar(connection.alias)
         if operation is Operation.BEGIN:
             number = recorder.begin_transaction(alias)
             connection.__dict__[_OPEN] = (recorder.trace_id, number)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dbroute_panel import findings
 from dbroute_panel.findings.errors import TABLE_IS_MISSING, is_in_statement, leaves_open_what_failed
 from dbroute_panel.findings.registry import MOST_EVENTS
-from dbroute_panel.recording.secrets import MASK
+from dbroute_panel.masking import MASK
 from dbroute_panel.records import Database, Decision, Event, Finding, InstanceRef, Query, Trace
 
 Key = tuple[str, tuple[int, ...]]

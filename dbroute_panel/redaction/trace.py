@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dbroute_panel import findings
 from dbroute_panel.findings.errors import missing_table_of, vendor_of
-from dbroute_panel.recording.secrets import MASK
+from dbroute_panel.masking import MASK
 from dbroute_panel.records import (
     NO_ROUTE,
     Action,

@@ -16,7 +16,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from dbroute_panel.conf import SETTINGS, panel_settings
-from dbroute_panel.credentials import log_handled
+from dbroute_panel.masking.credentials import log_exception
 from dbroute_panel.records import Trace
 from dbroute_panel.stores.base import Filter, InvalidStoreError, Store, StoreError, Summary
 from dbroute_panel.stores.database.store import DatabaseStore
@@ -114,6 +114,6 @@ def keep(trace: Trace) -> bool:
             first = lost == 1
         if first:
             message = "A trace could not be kept: %s. Further losses are counted, not logged."
-            log_handled(logger, logging.WARNING, message, error)
+            log_exception(logger, logging.WARNING, message, error)
         return False
     return True

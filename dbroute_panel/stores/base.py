@@ -12,7 +12,7 @@ import msgspec
 from django.core.exceptions import ImproperlyConfigured
 
 from dbroute_panel.conf import panel_settings
-from dbroute_panel.credentials import without_credentials
+from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.records import (
     Database,
     Decision,
@@ -32,7 +32,7 @@ class StoreError(Exception):
     """The store cannot do this now; the message is one sentence for a person, without credentials."""
 
     def __str__(self) -> str:
-        return without_credentials(super().__str__())
+        return mask_credentials(super().__str__())
 
 
 class LastRead:

@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dbroute_panel import environment
 from dbroute_panel.presentation import Comparison, compared
 from dbroute_panel.presentation.comparison import Difference, Row
-from dbroute_panel.recording import project
 from dbroute_panel.records import Trace
 
 from .rendering import Admin, message, page
@@ -64,7 +64,7 @@ def compare_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if a.id == b.id:
         text = _("A and B are the same trace. Select two different ones in the list of traces.")
         return message(admin, request, title=_("Nothing to compare"), text=text, status=200)
-    result = compared(a, b, project.databases({}))
+    result = compared(a, b, environment.databases())
     context = {
         "a": a,
         "b": b,

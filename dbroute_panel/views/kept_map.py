@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 from django.db import router
 
+from dbroute_panel.environment import dotted_path
 from dbroute_panel.inspection.lint import StaticFinding, run_lints
 from dbroute_panel.inspection.map import ModelMark, RoutingMap, build_map, find_marks
-from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.stores import Store
 from dbroute_panel.text import DECODE_ERRORS
 
@@ -44,7 +44,7 @@ def ask_map() -> KeptMap:
 
 def todays_routers() -> list[str]:
     """The dotted paths of the routers, in the order in which they are asked. Asks none of them."""
-    return [dotted(each) for each in router.routers]
+    return [dotted_path(each) for each in router.routers]
 
 
 def keep_map(store: Store, kept: KeptMap) -> None:

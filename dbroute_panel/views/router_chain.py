@@ -11,10 +11,9 @@ from django.db import router
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 
+from dbroute_panel.environment import base_dir, dotted_path, relative_path
 from dbroute_panel.inspection.explain import find_source
 from dbroute_panel.presentation import Experience, Piece, ShortNames, Tally, formatting, highlighted
-from dbroute_panel.recording.project import relative
-from dbroute_panel.recording.snapshots import dotted
 from dbroute_panel.records import Action, Callsite
 from dbroute_panel.stores import Store, get_store
 
@@ -71,7 +70,7 @@ def routers(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     store = get_store()
     experience = read(store)
     chain = list(router.routers)
-    paths = [dotted(each) for each in chain]
+    paths = [dotted_path(each) for each in chain]
     short = ShortNames(paths)
     context = {
         "chain": [router_of(each, short, experience) for each in chain],
@@ -95,7 +94,7 @@ def read(store: Store) -> Experience:
 
 
 def router_of(asked: Any, short: ShortNames, experience: Experience) -> Router:
-    path = dotted(asked)
+    path = dotted_path(asked)
     sources = [source for cls in classes(asked) if (source := source_of_class(cls)) is not None]
     return Router(
         name=short(path),
@@ -144,6 +143,6 @@ def source_of_class(cls: Any) -> Source | None:
         return None
     return Source(
         name=cls.__name__ if inspect.ismodule(cls) else cls.__qualname__,
-        place=f"{relative(file)}:{max(first, 1)}",
+        place=f"{relative_path(file, base_dir())}:{max(first, 1)}",
         pieces=highlighted("".join(lines)),
     )

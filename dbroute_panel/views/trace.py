@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel import recording
 from dbroute_panel.conf import panel_settings
+from dbroute_panel.environment import base_dir, installed_folders
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.forms.filters import STATEMENTS
 from dbroute_panel.presentation import Detail, Editor, Index, detail_of, groups_page, statement_of
-from dbroute_panel.recording.project import base_dir, installed_folders
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.stores import StoreError, get_store
 

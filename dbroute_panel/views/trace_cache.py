@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from dbroute_panel import environment
 from dbroute_panel.presentation import (
     Decided,
     Index,
@@ -19,7 +20,6 @@ from dbroute_panel.presentation import (
     timeline_of,
     totals_of,
 )
-from dbroute_panel.recording import project
 from dbroute_panel.records import Trace
 
 LISTINGS = 8
@@ -30,7 +30,7 @@ class LookedAt:
     """A trace's index, and its listings by what was wanted."""
 
     def __init__(self, trace: Trace) -> None:
-        self.index = Index(trace, project.databases({}))
+        self.index = Index(trace, environment.databases())
         self._listings: dict[Wanted, Listing] = {}
 
     @cached_property

@@ -10,9 +10,9 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 
+from dbroute_panel import environment
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import TraceFilterForm
-from dbroute_panel.recording import project
 from dbroute_panel.stores import Filter, Store, Summary, get_store
 
 from .rendering import Admin, may, page, part, query_without, wants_part, whole
@@ -38,7 +38,7 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
     since, new = _new(store, summaries, request.GET.get("since"))
     links = query_without(request.GET, *TraceFilterForm.BESIDE)
-    site = project.databases({})
+    site = environment.databases()
     context = {
         "form": form,
         "lines": [Line.of(summary, site, new=place < new) for place, summary in enumerate(summaries)],

@@ -77,8 +77,8 @@ def test_recording_a_decision_about_an_instance_calls_no_more_than_it_did():
 
 
 def test_it_would_be_noticed_if_a_hint_were_shown_by_repr(monkeypatch):
-    plain = decisions.hint
-    monkeypatch.setattr(decisions, "hint", lambda value, trace: (repr(value), plain(value, trace))[1])
+    plain = decisions.capture_hint
+    monkeypatch.setattr(decisions, "capture_hint", lambda value, trace: (repr(value), plain(value, trace))[1])
 
     assert added_by_recording(decision) > DECISION
 

@@ -347,7 +347,7 @@ def test_whatever_is_given_the_trace_can_be_kept(site, params, hints):
     document = kept(t)
     assert len(document.queries[0].params or []) == len(params)
     assert set(document.decisions[0].hints) == {
-        TraceBuilder(t._recorder).values.each((name, 1)).popitem()[0] for name in hints
+        TraceBuilder(t._recorder).values.mask_mapping((name, 1)).popitem()[0] for name in hints
     }
 
 

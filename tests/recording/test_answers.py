@@ -21,7 +21,7 @@ from django.db import connections, router
 
 from dbroute_panel.recording import recorder as watching
 from dbroute_panel.recording.answers import Aliases, SharedAlias
-from dbroute_panel.recording.snapshots import instance
+from dbroute_panel.recording.snapshots import capture_instance
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from tests.threads import together
@@ -260,10 +260,10 @@ def test_one_letter_is_shared_by_all_and_linked_by_the_model(site, settings, mon
 def test_an_object_knows_whose_answer_its_database_is(recorded):
     book = Book.objects.first()
     answers = recorded._recorder.answers
-    assert instance(book, answers).origin_id == recorded.decisions[0].id
+    assert capture_instance(book, answers).origin_id == recorded.decisions[0].id
     for copied in (copy.copy(book), copy.deepcopy(book)):
-        assert instance(copied, answers).origin_id == recorded.decisions[0].id
-    assert instance(pickle.loads(pickle.dumps(book)), answers).origin_id is None
+        assert capture_instance(copied, answers).origin_id == recorded.decisions[0].id
+    assert capture_instance(pickle.loads(pickle.dumps(book)), answers).origin_id is None
 
 
 def test_a_router_that_answers_with_an_answer_gives_it_a_new_one(recorded, settings):

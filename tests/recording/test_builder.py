@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from django.db import connections, models, router, transaction
 
-from dbroute_panel.recording import project
+from dbroute_panel import environment
+from dbroute_panel.environment import base_dir, relative_path
 from dbroute_panel.recording.builder import TraceBuilder
-from dbroute_panel.recording.project import relative
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Database, TypeRef, dumps, loads
@@ -234,15 +234,17 @@ def test_the_error_of_a_step_is_its_class_alone_without_parameters(site, setting
 
 def test_files_are_relative_to_the_project_where_they_are_in_it(settings):
     here = Path(__file__)
-    assert relative(__file__) == here.relative_to(settings.BASE_DIR).as_posix()
-    assert relative("<string>") == "<string>"
-    assert relative(sys.executable) == sys.executable or not relative(sys.executable).startswith("/")
+    assert relative_path(__file__, base_dir()) == here.relative_to(settings.BASE_DIR).as_posix()
+    assert relative_path("<string>", base_dir()) == "<string>"
+    assert relative_path(sys.executable, base_dir()) == sys.executable or not relative_path(
+        sys.executable, base_dir()
+    ).startswith("/")
     settings.BASE_DIR = str(here.parent)
-    assert relative(__file__) == here.name
+    assert relative_path(__file__, base_dir()) == here.name
     settings.BASE_DIR = None
-    assert relative(__file__) == __file__
+    assert relative_path(__file__, base_dir()) == __file__
     del settings.BASE_DIR
-    assert relative(__file__) == __file__
+    assert relative_path(__file__, base_dir()) == __file__
 
 
 def test_an_event_whose_decision_was_not_kept_counts_as_routed(recorded):
@@ -264,9 +266,9 @@ def test_a_callsite_is_not_recorded_where_the_setting_says_so(site, settings):
 
 
 def test_an_engine_without_a_driver_is_of_an_unknown_vendor():
-    project._vendor.cache_clear()
-    assert project._vendor("django.db.backends.sqlite3") == "sqlite"
-    assert project._vendor("no.such") == "unknown"
+    environment._vendor.cache_clear()
+    assert environment._vendor("django.db.backends.sqlite3") == "sqlite"
+    assert environment._vendor("no.such") == "unknown"
 
 
 def test_a_recorder_that_never_ended_can_be_written(site):

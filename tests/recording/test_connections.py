@@ -353,7 +353,7 @@ def test_an_error_of_ours_before_the_query_is_counted_and_the_query_runs(
 
 
 def test_an_error_of_ours_leaves_the_users_exception_alone(primary, monkeypatch, caplog):
-    monkeypatch.setattr(watching, "described", lambda error: 1 / 0)
+    monkeypatch.setattr(watching, "describe_error", lambda error: 1 / 0)
     with trace("test", keep=False) as t, pytest.raises(OperationalError):
         execute(primary, "SELECT * FROM nowhere")
     assert t.document.dropped.query == 1

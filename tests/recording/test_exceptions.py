@@ -427,7 +427,7 @@ def test_an_error_of_ours_costs_the_event_alone(monkeypatch, caplog):
     def broken(*args):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(exceptions, "described", broken)
+    monkeypatch.setattr(exceptions, "describe_error", broken)
     with pytest.raises(Trouble), trace("t", keep=False) as t, transaction.atomic(using="primary"):
         fail()
     assert told(t) == []

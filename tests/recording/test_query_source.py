@@ -717,7 +717,7 @@ def test_a_view_that_finds_no_database_was_not_called_by_a_compiler(monkeypatch,
 def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
     """On every version of Django: what stands for ``fetch_many()`` has its file."""
     source = "def fetch_many(run):\n    return run()\n"
-    names = made_in(frame_kinds.DJANGO + "db/models/query_utils.py", source)
+    names = made_in(frame_kinds.DJANGO_FOLDER + "db/models/query_utils.py", source)
     monkeypatch.setattr(callers, "_FETCH_MANY", names["fetch_many"].__code__)
     with trace("test", keep=False) as t, connections["archive"].cursor() as cursor:
         read = Tag.objects.using(router.db_for_read(Tag))

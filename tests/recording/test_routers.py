@@ -949,7 +949,7 @@ def test_the_users_seeded_random_gives_what_it_gives_without_us(site):
 
 
 def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(recorded, monkeypatch, caplog):
-    monkeypatch.setattr(decisions, "hint", lambda value, trace: 1 / 0)
+    monkeypatch.setattr(decisions, "capture_hint", lambda value, trace: 1 / 0)
     assert router.db_for_write(Book, instance=Book()) == "primary"
     assert router.db_for_write(Book, instance=Book()) == "primary"
     assert router.db_for_write(Book) == "primary"
@@ -963,7 +963,7 @@ def test_an_error_of_ours_before_the_question_is_counted_and_the_answer_comes(re
 
 def test_so_is_one_before_a_question_about_two_objects(recorded, ask, monkeypatch, caplog):
     ask(Says("primary"))
-    monkeypatch.setattr(decisions, "hint", lambda value, trace: 1 / 0)
+    monkeypatch.setattr(decisions, "capture_hint", lambda value, trace: 1 / 0)
     assert question("allow_relation") == "primary"
     assert recorded._recorder.dropped["decision"] == 1
     assert "ZeroDivisionError" in caplog.text
@@ -975,7 +975,7 @@ def test_an_error_of_ours_leaves_a_routers_exception_alone(recorded, ask, monkey
             raise LookupError("no such shard")
 
     ask(Raises())
-    monkeypatch.setattr(router_proxy, "described", lambda error: 1 / 0)
+    monkeypatch.setattr(router_proxy, "describe_error", lambda error: 1 / 0)
     with pytest.raises(LookupError, match="no such shard"):
         router.db_for_read(Book)
     [decision] = recorded.decisions
@@ -1011,7 +1011,7 @@ def test_an_error_of_ours_leaves_django_s_alone(recorded, ask, monkeypatch, capl
             raise LookupError("neither")
 
     ask(Says(Undecided()))
-    monkeypatch.setattr(decisions, "described", lambda error: 1 / 0)
+    monkeypatch.setattr(decisions, "describe_error", lambda error: 1 / 0)
     with pytest.raises(LookupError, match="neither"):
         router.db_for_read(Book)
     assert recorded.decisions == []
@@ -1023,13 +1023,13 @@ def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(rec
     monkeypatch.setattr(recorded._recorder, "aliases", None)
     assert router.db_for_write(Book) == "primary"
     assert recorded._recorder.dropped["decision"] == 1
-    monkeypatch.setattr(decisions, "scalar", lambda value: 1 / 0)
+    monkeypatch.setattr(decisions, "capture_scalar", lambda value: 1 / 0)
     assert router.allow_relation(Book(), Book()) is True
     assert recorded._recorder.dropped["decision"] == 2
     assert "TypeError" in caplog.text
 
 
-@pytest.mark.parametrize("part", [(decisions, "scalar"), (Recorder, "handed_back")])
+@pytest.mark.parametrize("part", [(decisions, "capture_scalar"), (Recorder, "handed_back")])
 def test_so_is_one_where_no_router_has_answered(recorded, ask, monkeypatch, caplog, part):
     ask(Silent())
     monkeypatch.setattr(*part, lambda *args: 1 / 0)

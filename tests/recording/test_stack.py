@@ -296,7 +296,7 @@ def test_a_nameless_tag_alone_is_no_callsite(recorded):
 
 
 _counting = eval(
-    compile("lambda tags, context: tags.count()", frame_kinds.DJANGO + "template/made_up.py", "eval")
+    compile("lambda tags, context: tags.count()", frame_kinds.DJANGO_FOLDER + "template/made_up.py", "eval")
 )
 
 
@@ -548,7 +548,7 @@ class Sequence(IntegerField):
             cursor.execute("SELECT 7")
         return 7
 """
-    exec(compile(source, frame_kinds.DJANGO + "db/models/made_up.py", "exec"), names)
+    exec(compile(source, frame_kinds.DJANGO_FOLDER + "db/models/made_up.py", "exec"), names)
 
     class Sequenced(models.Model):  # noqa: DJ008
         number = names["Sequence"]()

@@ -237,7 +237,7 @@ def test_an_error_of_ours_costs_the_event_alone(monkeypatch, caplog):
     def broken(*args):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(blocks, "scalar", broken)
+    monkeypatch.setattr(blocks, "capture_scalar", broken)
     with trace("t", keep=False) as t, suppress(LookupError), transaction.atomic(using="primary"):
         raise LookupError
     assert t.document.dropped.exception == 2

@@ -14,9 +14,10 @@ from django.db import OperationalError, connections
 from django.test import Client
 
 from dbroute_panel import explain, stores, trace
-from dbroute_panel.credentials import log_handled, without_credentials
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.recording import recorder, secrets
+from dbroute_panel.masking import secrets
+from dbroute_panel.masking.credentials import log_exception, mask_credentials
+from dbroute_panel.recording import recorder
 from dbroute_panel.stores import StoreError
 from example_site.library.models import Person
 from example_site.notes.models import Note
@@ -179,7 +180,7 @@ def test_a_traceback_without_credentials_is_logged_as_python_has_it(caplog):
     try:
         raise LookupError("nothing secret")
     except LookupError as raised:
-        log_handled(logging.getLogger("dbroute_panel"), logging.ERROR, "It failed: %s", raised)
+        log_exception(logging.getLogger("dbroute_panel"), logging.ERROR, "It failed: %s", raised)
     (record,) = caplog.records
     assert record.exc_info[0] is LookupError
     assert record.getMessage() == "It failed: nothing secret"
@@ -213,7 +214,7 @@ def test_no_export_names_a_database_by_more_than_its_alias_and_engine(telling, s
     ],
 )  # fmt: skip
 def test_what_connection_strings_look_like(text, kept):
-    assert without_credentials(text) == kept
+    assert mask_credentials(text) == kept
 
 
 @pytest.mark.parametrize(
@@ -229,19 +230,19 @@ def test_what_connection_strings_look_like(text, kept):
     ],
 )
 def test_what_says_nothing_secret_stays(text):
-    assert without_credentials(text) == text
+    assert mask_credentials(text) == text
 
 
 def test_a_short_password_is_no_part_of_words(settings, monkeypatch):
     monkeypatch.setitem(connections.settings["archive"], "PASSWORD", "app")
-    assert without_credentials("app: the application's apps") == "***: the application's apps"
+    assert mask_credentials("app: the application's apps") == "***: the application's apps"
     monkeypatch.setitem(connections.settings["archive"], "PASSWORD", b"s3!")
-    assert without_credentials("it is s3!, not s3") == "it is ***, not s3"
+    assert mask_credentials("it is s3!, not s3") == "it is ***, not s3"
 
 
 def test_a_project_without_a_secret_key_is_no_problem(settings):
     settings.SECRET_KEY = ""
-    assert without_credentials("password=x") == "password=***"
+    assert mask_credentials("password=x") == "password=***"
 
 
 MANY = 300_000
@@ -266,8 +267,8 @@ MANY = 300_000
 def test_looking_for_secrets_takes_time_in_proportion_to_the_text(text):
     """A statement may hold megabytes of anything; in quadratic time each of these would take hours."""
     with no_trap():
-        without_credentials(text)
-        secrets.without_hashes(text)
-        secrets.without_tokens(text)
-        secrets.without_literals(text)
-        secrets.without_literals(text, "postgresql")
+        mask_credentials(text)
+        secrets.mask_hashes(text)
+        secrets.mask_tokens(text)
+        secrets.mask_literals(text)
+        secrets.mask_literals(text, "postgresql")

@@ -26,8 +26,8 @@ from tools.mutants.running import TIMEOUT, Runner
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / ".cache/mutants"
-AREAS = ("findings", "inspection", "recording")
-BESIDE = {"findings": ("sql.py",)}
+AREAS = ("findings", "inspection", "masking", "recording")
+BESIDE = {"findings": ("sql.py",), "recording": ("environment.py",)}
 """Modules at the top of the package that are tested with an area."""
 
 PROMISED = 85

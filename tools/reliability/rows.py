@@ -54,7 +54,7 @@ ROWS = [
     Row("gunicorn and uvicorn, streams, threads, Celery, Django's tasks", ("tests/hosts",)),
     Row(
         "What opens an account is never kept",
-        ("tests/recording/test_secrets.py", "tests/security/test_accounts.py"),
+        ("tests/masking/test_secrets.py", "tests/security/test_accounts.py"),
     ),
     Row("Passwords, keys and connection strings are not shown", ("tests/security/test_credentials.py",)),
     Row("Who may do what on every page, and CSRF", ("tests/security/test_access.py",)),

@@ -10,8 +10,9 @@ from typing import Any
 from django.db import router
 from django.utils.module_loading import import_string
 
+from dbroute_panel.environment import dotted_path
 from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
-from dbroute_panel.recording.snapshots import described, dotted
+from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.records import Action, Level, Outcome
 
 MODEL_ACTIONS = (Action.READ, Action.WRITE, Action.MIGRATE)
@@ -38,7 +39,7 @@ def unreachable_router(facts: RoutingFacts) -> Iterator[Problem]:
                 break
         for position in sorted(unreached) if facts.models else ():
             if _get_method(routers[position], action) is not None:
-                path = dotted(routers[position])
+                path = dotted_path(routers[position])
                 yield Problem(
                     path,
                     f"No model ever reaches {path}.{action}(): the routers before it answer for every model. "
@@ -56,7 +57,7 @@ def router_signature(facts: RoutingFacts) -> Iterator[Problem]:
     if not facts.routers:
         yield from _find_broken_entries()
     for each in facts.routers:
-        path = dotted(each)
+        path = dotted_path(each)
         methods = {action: _get_method(each, action) for action in Action}
         if isinstance(each, type) and any(isinstance(_get_static(each, a), FunctionType) for a in Action):
             yield Problem(
@@ -86,7 +87,7 @@ def _find_broken_entries() -> Iterator[Problem]:
         except Exception as error:  # whatever the user's module raises
             yield Problem(
                 entry,
-                f"The router {entry} of DATABASE_ROUTERS cannot be made: {described(error)}. Until then "
+                f"The router {entry} of DATABASE_ROUTERS cannot be made: {describe_error(error)}. Until then "
                 "every question to the routers fails. Correct its path, or what its module or class raises.",
             )
 

@@ -15,8 +15,8 @@ from dbroute_panel.cli import SUBCOMMANDS, Subcommand
 from dbroute_panel.cli.console import Console
 from dbroute_panel.cli.parser import ArgumentsError, Parser
 from dbroute_panel.cli.subcommand import CheckFailed, UsageError
-from dbroute_panel.credentials import without_credentials
 from dbroute_panel.inspection.arguments import AskError
+from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.stores import StoreError
 
 
@@ -81,7 +81,7 @@ def run_subcommand(subcommand: Subcommand, console: Console, options: dict[str, 
     except StoreError as error:
         raise CheckFailed(str(error)) from error
     except (DatabaseError, ConnectionDoesNotExist, ImproperlyConfigured) as error:
-        raise CheckFailed(without_credentials(f"{type(error).__name__}: {error}")) from error
+        raise CheckFailed(mask_credentials(f"{type(error).__name__}: {error}")) from error
     except KeyboardInterrupt:
         console.note("")
         raise SystemExit(130) from None

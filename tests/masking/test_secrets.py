@@ -14,17 +14,17 @@ from django.core.management import call_command
 from django.db import IntegrityError, connections, models, router
 from django.test import Client
 
-from dbroute_panel.recording import secrets
-from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.secrets import (
-    Sessions,
-    brought,
+from dbroute_panel.masking import secrets
+from dbroute_panel.masking.secrets import (
+    SessionTables,
+    find_request_secrets,
     is_password_hash,
+    mask_hashes,
+    mask_literals,
+    mask_tokens,
     may_keep_key,
-    without_hashes,
-    without_literals,
-    without_tokens,
 )
+from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import dumps
 
@@ -117,7 +117,7 @@ def test_the_cookie_that_a_request_came_with_is_known_after_its_session_has_chan
     request = rf.get("/", HTTP_AUTHORIZATION="Bearer 0123456789abcdef")
     request.COOKIES[settings.SESSION_COOKIE_NAME] = "what:it:came-with"
     request.session = SessionStore()  # it logged out
-    assert brought(request) == {"what:it:came-with", "0123456789abcdef"}
+    assert find_request_secrets(request) == {"what:it:came-with", "0123456789abcdef"}
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_model_that_points_to_a_session_is_as_secret(table):
         class Meta:
             app_label = "library"
 
-    from dbroute_panel.recording import secrets
+    from dbroute_panel.masking import secrets
 
-    labels, near, tables = secrets._sessions.__wrapped__((Session, Visit, Basket, Account))[0:3]
+    labels, near, tables = secrets._find_tables.__wrapped__((Session, Visit, Basket, Account))[0:3]
     assert labels == {"sessions.Session", "library.Basket"}
     assert near == {"sessions.Session", "library.Visit", "library.Basket"}
     assert tables == ("django_session", "library_visit", "library_basket")
@@ -192,12 +192,12 @@ def here(self, model, **hints):
 
 
 def test_without_the_session_app_nothing_is_a_session(monkeypatch):
-    from dbroute_panel.recording import secrets
+    from dbroute_panel.masking import secrets
 
     monkeypatch.delitem(sys.modules, "django.contrib.sessions.base_session")
-    secrets._sessions.cache_clear()
-    assert not Sessions().concern("sessions.Session", "SELECT * FROM django_session")
-    secrets._sessions.cache_clear()
+    secrets._find_tables.cache_clear()
+    assert not SessionTables().concerns("sessions.Session", "SELECT * FROM django_session")
+    secrets._find_tables.cache_clear()
 
 
 def test_hashes_in_hints_answers_errors_and_statements_are_masked(site):
@@ -235,12 +235,12 @@ def test_which_strings_are_password_hashes(settings):
 
 def test_texts_without_their_secrets():
     hashed = make_password("x")
-    assert without_hashes(f"row (1, {hashed}) costs 5$") == "row (1, ***) costs 5$"
+    assert mask_hashes(f"row (1, {hashed}) costs 5$") == "row (1, ***) costs 5$"
     argon = "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdHNhbHQ$aGFzaGhhc2g"
-    assert without_hashes(f"password={argon}, next") == "password=***, next"
-    assert without_hashes("SELECT $1, a$b") == "SELECT $1, a$b"
-    assert without_hashes("nothing in it") == "nothing in it"
-    assert without_literals(r"SELECT 'a\'b', 'c''d', 1 FROM " "t" "") == "SELECT '***', '***', 1 FROM t"
+    assert mask_hashes(f"password={argon}, next") == "password=***, next"
+    assert mask_hashes("SELECT $1, a$b") == "SELECT $1, a$b"
+    assert mask_hashes("nothing in it") == "nothing in it"
+    assert mask_literals(r"SELECT 'a\'b', 'c''d', 1 FROM " "t" "") == "SELECT '***', '***', 1 FROM t"
 
 
 def test_which_keys_tell_nothing():
@@ -268,12 +268,12 @@ def test_which_keys_tell_nothing():
     ],
 )
 def test_strings_and_comments_as_each_database_has_them(vendor, sql, masked):
-    assert without_literals(sql, vendor) == masked
+    assert mask_literals(sql, vendor) == masked
 
 
 def test_what_looks_like_a_token_that_resets_a_password():
     token = default_token_generator.make_token(Account(pk=1, password=make_password("x")))
-    assert without_tokens(f"/reset/MQ/{token}/ and {token}.") == "/reset/MQ/***/ and ***."
+    assert mask_tokens(f"/reset/MQ/{token}/ and {token}.") == "/reset/MQ/***/ and ***."
     for text in (
         "no token",
         "a-b",
@@ -281,30 +281,33 @@ def test_what_looks_like_a_token_that_resets_a_password():
         "main-d41d8cd98f00b204e9800998ecf8427e.css",
         str(uuid.uuid4()),
     ):
-        assert without_tokens(text) == text
+        assert mask_tokens(text) == text
 
 
 def test_what_a_request_came_with(rf):
     request = rf.get("/", headers={"Authorization": "Bearer abcdefgh12345"})
-    assert brought(request) == {"abcdefgh12345"}
+    assert find_request_secrets(request) == {"abcdefgh12345"}
     request.session = SessionStore(KEY)
-    assert brought(request) == {"abcdefgh12345", KEY}
+    assert find_request_secrets(request) == {"abcdefgh12345", KEY}
     request.session = {"session_key": "of a kind that is not Django's"}
-    assert brought(rf.get("/", headers={"Authorization": "Token short"})) == set()
-    assert brought(request) == {"abcdefgh12345"}
+    assert find_request_secrets(rf.get("/", headers={"Authorization": "Token short"})) == set()
+    assert find_request_secrets(request) == {"abcdefgh12345"}
 
 
 def test_without_the_session_app_no_request_has_one(rf, monkeypatch):
     request = rf.get("/")
     request.session = SessionStore(KEY)
     monkeypatch.delitem(sys.modules, "django.contrib.sessions.backends.base")
-    assert brought(request) == set()
+    assert find_request_secrets(request) == set()
 
 
 def test_the_prefix_of_a_cache_is_that_of_the_projects_backend(settings):
     settings.SESSION_ENGINE = "tests.nowhere"
-    assert secrets.Sessions().cached == ("django.contrib.sessions.c",)
+    assert secrets.SessionTables().cache_prefixes == ("django.contrib.sessions.c",)
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
     import django.contrib.sessions.backends.cached_db as backend
 
-    assert secrets.Sessions().cached == ("django.contrib.sessions.c", backend.SessionStore.cache_key_prefix)
+    assert secrets.SessionTables().cache_prefixes == (
+        "django.contrib.sessions.c",
+        backend.SessionStore.cache_key_prefix,
+    )

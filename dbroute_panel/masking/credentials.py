@@ -1,8 +1,8 @@
 """
-Does a text give away how to get into one of the project's databases?
+Mask the passwords and keys of the project in texts that are shown, kept or logged.
 
-Drivers put into their errors what they were given: a connection string that they do not understand is
-quoted whole. So whatever an exception says is shown, kept or logged without the project's passwords.
+Drivers put what they were given into their errors: a connection string that they cannot parse is quoted
+whole. So what an exception says may hold the password of a database.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-MASK: Final = "***"
+from dbroute_panel.masking import MASK
 
 _NAMES = r"(?:password|passwd|pwd|passphrase|sslpassword|secret_?key|api_?key)"
-# In a URL everything up to its last "@" may belong to the password, which somebody forgot to escape.
+# In a URL everything up to the last "@" may belong to a password that is not escaped.
 _URL = re.compile(r"(?<!\w)(\w[\w+.-]{0,30}://)[^\s'\"<>]{0,500}@")
 # ``password=...`` as connection strings have it, ``'password': '...'`` as a dict.
 _VALUE = r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""
@@ -31,8 +31,8 @@ _PAIR = re.compile(
 _SECRET = re.compile(_NAMES, re.IGNORECASE)
 
 
-def without_credentials(text: str) -> str:
-    """``text`` without the project's passwords and keys, and without those in URLs and connection strings."""
+def mask_credentials(text: str) -> str:
+    """Mask the project's passwords and keys in ``text``, and those in URLs and connection strings."""
     for secret in sorted({*_secrets()}, key=len, reverse=True):
         if secret in text:
             # A short one may be part of an ordinary word.
@@ -43,18 +43,18 @@ def without_credentials(text: str) -> str:
     return _PAIR.sub(rf"\1{MASK}", text)
 
 
-def log_handled(logger: logging.Logger, level: int, message: str, *args: object) -> None:
-    """Log the exception being handled with its traceback; as a text, masked, where that has credentials."""
-    told = traceback.format_exc()
-    masked = without_credentials(told)
-    if masked == told:
+def log_exception(logger: logging.Logger, level: int, message: str, *args: object) -> None:
+    """Log the exception being handled with its traceback; where that has credentials, as a masked text."""
+    formatted = traceback.format_exc()
+    masked = mask_credentials(formatted)
+    if masked == formatted:
         logger.log(level, message, *args, exc_info=True)
     else:
-        logger.log(level, "%s\n%s", without_credentials(message % args), masked)
+        logger.log(level, "%s\n%s", mask_credentials(message % args), masked)
 
 
 def _secrets() -> Iterator[str]:
-    with suppress(ImproperlyConfigured):  # what Django says of an empty one
+    with suppress(ImproperlyConfigured):  # an empty SECRET_KEY
         yield from _texts([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
     for database in settings.DATABASES.values():
         yield from _texts([database.get("PASSWORD")])

@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, OperationalError, connections
 
 from dbroute_panel import trace
-from dbroute_panel.recording.error_codes import error_code
+from dbroute_panel.recording.errors import find_error_code
 from dbroute_panel.records import dumps, loads
 from example_site.library.models import Book, Person, Tag
 from tests.traces import a_query, a_trace
@@ -75,7 +75,7 @@ def with_attribute(*args, **attributes):
     ],
 )
 def test_where_drivers_keep_it(error, code):
-    assert error_code(error) == code
+    assert find_error_code(error) == code
 
 
 class Text(str):
@@ -98,7 +98,7 @@ class Text(str):
     ],
 )
 def test_what_is_no_code(error):
-    assert error_code(error) is None
+    assert find_error_code(error) is None
 
 
 def test_a_document_has_it_and_one_without_it_can_still_be_read():
