@@ -18,7 +18,7 @@ from django.urls import URLPattern, path
 
 from dbroute_panel import views
 from dbroute_panel.models import Trace
-from dbroute_panel.views.rendering import Admin, may
+from dbroute_panel.views.rendering import Admin, has_perm
 
 View = Callable[..., HttpResponseBase]
 
@@ -57,7 +57,7 @@ class TraceAdmin(Admin):
         ]
 
     def has_view_permission(self, request: HttpRequest, obj: Trace | None = None) -> bool:
-        return may(request, "view_trace")
+        return has_perm(request, "view_trace")
 
     def has_change_permission(self, request: HttpRequest, obj: Trace | None = None) -> bool:
         """What was recorded cannot be changed, by nobody."""
@@ -67,7 +67,7 @@ class TraceAdmin(Admin):
         """``view`` for staff who have ``permissions``; everybody else is sent to the login or refused."""
 
         def page(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-            if not all(may(request, permission) for permission in permissions):
+            if not all(has_perm(request, permission) for permission in permissions):
                 raise PermissionDenied
             if request.method not in METHODS:
                 return HttpResponseNotAllowed(METHODS)

@@ -151,7 +151,7 @@ def unhurried(monkeypatch) -> None:
     """
     monkeypatch.setitem(run_isolated.__kwdefaults__, "seconds", PATIENCE_SECONDS)
     monkeypatch.setitem(StoreConnection.run.__kwdefaults__, "seconds", PATIENCE_SECONDS)
-    monkeypatch.setattr(routers_page, "SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(routers_page, "TIME_BUDGET_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(running, "TIMEOUT", PATIENCE_SECONDS)
     monkeypatch.setattr(database_store, "READ_TIMEOUT_SECONDS", PATIENCE_SECONDS)

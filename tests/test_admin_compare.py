@@ -7,7 +7,7 @@ import re
 import pytest
 
 from dbroute_panel.records import Dropped
-from dbroute_panel.views.compare import SHOWN
+from dbroute_panel.views.compare import MAX_SECTION_ROWS
 from tests.test_admin_pages import text
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
@@ -159,7 +159,7 @@ def test_it_does_not_grow_with_the_traces(admin, store):
     events = [a_query(n, sql=f"SELECT {n} FROM {'x' * 500}") for n in range(1, 5001)]
     others = [a_query(n, "primary", sql=f"SELECT {n} FROM {'x' * 500}") for n in range(1, 5001)]
     response = compared(admin, store, a_trace(1, events=events), a_trace(2, events=others))
-    assert f"{5000 - SHOWN} more are not shown." in text(response)
+    assert f"{5000 - MAX_SECTION_ROWS} more are not shown." in text(response)
     assert len(response.content) < 250_000
 
 

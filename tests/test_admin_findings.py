@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from dbroute_panel.presentation import documented
+from dbroute_panel.presentation import documented_codes
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import Filter, MemoryStore
 from example_site.scenarios import SCENARIOS
@@ -179,7 +179,7 @@ class TestTheList:
 
 
 class TestTheMeaning:
-    @pytest.mark.parametrize("code", sorted(documented()))
+    @pytest.mark.parametrize("code", sorted(documented_codes()))
     def test_every_code_has_a_page(self, admin, code):
         response = admin.get(url("finding", code))
         assert response.status_code == 200

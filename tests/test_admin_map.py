@@ -16,8 +16,8 @@ from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Level
 from dbroute_panel.stores import StoreError
 from dbroute_panel.views.databases import project_palette
-from dbroute_panel.views.kept_map import NAME, KeptMap, ask_map, keep_map, kept_map
-from dbroute_panel.views.map_rows import MapTable, Wanted
+from dbroute_panel.views.kept_map import MAP_DOCUMENT, SavedMap, ask_map, load_map, save_map
+from dbroute_panel.views.map_rows import MapFilter, MapTable
 from example_site.library.models import Book
 from example_site.variants import swapped
 from tests.test_admin_pages import PARTIAL, text, url
@@ -164,13 +164,13 @@ class TestAsking:
 
     @pytest.mark.parametrize("document", [b'{"of": "the future"}', b'{"routers": ["\xff"]}'])
     def test_what_another_version_kept_is_no_map(self, asked_map, store, document):
-        store.remember(NAME, document)
-        assert kept_map(store) is None
+        store.remember(MAP_DOCUMENT, document)
+        assert load_map(store) is None
         assert "The routers were not asked yet." in text(asked_map.get(url("map")))
 
     def test_the_swapped_routers(self, admin, store, settings):
         with override_settings(DATABASE_ROUTERS=swapped.DATABASE_ROUTERS):  # nobody could log in
-            keep_map(store, run_isolated(ask_map))
+            save_map(store, run_isolated(ask_map))
         response = admin.get(url("map"))
         assert rows(response)["auth.User"][:2] == ["replica1 ↦ , replica2 ↦", "primary"]
         assert "unreachable-router" in text(response)
@@ -187,7 +187,7 @@ class TestFindings:
         assert "manager-ignores-db" in book
 
     def test_many_of_one_code_are_counted(self, admin, store):
-        keep_map(store, a_map(250))
+        save_map(store, a_map(250))
         body = text(admin.get(url("map")))
         assert "250 warning route-without-table" in body
         assert "and 245 more" in body
@@ -247,7 +247,7 @@ A_PAGE = 600_000
 
 class TestSize:
     def test_a_thousand_models_come_in_pages(self, admin, store):
-        keep_map(store, a_map(1000))
+        save_map(store, a_map(1000))
         first = admin.get(url("map"))
         assert calls(lambda: admin.get(url("map"))) < A_PAGE
         assert len(rows(first)) == 80
@@ -273,15 +273,15 @@ class TestSize:
     def test_the_more_databases_the_fewer_models_a_page_has(self, databases, page):
         kept = a_map(200)
         kept.routes.databases[:] = [f"shard{number}" for number in range(databases)]
-        assert len(MapTable(kept, project_palette(), Wanted()).apps(1)) <= 10
-        table = MapTable(kept, project_palette(), Wanted())
+        assert len(MapTable(kept, project_palette(), MapFilter()).apps(1)) <= 10
+        table = MapTable(kept, project_palette(), MapFilter())
         assert sum(len(rows) for _app, rows in table.apps(1)) == page
         assert sum(len(rows) for n in range(table.pages) for _app, rows in table.apps(n + 1)) == 200
 
 
 class TestPermissions:
     def test_looking(self, site, store):
-        keep_map(store, a_map(3))
+        save_map(store, a_map(3))
         client = somebody("view_trace")
         body = client.get(url("map")).content.decode()
         assert "Model0" in body
@@ -331,18 +331,18 @@ def test_a_hostile_label_is_text(admin, store):
     app, model = "<script>alert(1)</script>", "<script>alert(2)</script>"
     kept = a_map(1)
     kept.routes.models[f"{app}.{model}"] = next(iter(kept.routes.models.values()))
-    keep_map(store, kept)
+    save_map(store, kept)
     body = admin.get(url("map")).content.decode()
     assert "<script>alert(" not in body
     assert escape(app) in body
     assert escape(model) in body
 
 
-def a_map(models: int) -> KeptMap:
+def a_map(models: int) -> SavedMap:
     """A map of so many models in ten apps, each with a finding, without asking anybody."""
     aliases = sorted(["default", "primary", "replica1"])
     labels = [f"app{number % 10}.Model{number}" for number in range(models)]
-    return KeptMap(
+    return SavedMap(
         asked_at="2026-11-22T20:00:00Z",
         routers=[],
         routes=RoutingMap(
@@ -379,7 +379,7 @@ def test_findings_about_something_else_follow_the_filter():
     kept.findings.append(router)
 
     def codes(**wanted):
-        return [group.code for group in MapTable(kept, project_palette(), Wanted(**wanted)).groups()]
+        return [group.code for group in MapTable(kept, project_palette(), MapFilter(**wanted)).groups()]
 
     assert codes() == ["route-without-table", "unreachable-router"]
     assert codes(app="app1") == ["route-without-table"]

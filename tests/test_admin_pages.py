@@ -278,8 +278,8 @@ class TestOneTrace:
         from dbroute_panel.presentation import sql
 
         formatted = []
-        real = sql.formatted
-        monkeypatch.setattr(sql, "formatted", lambda text: formatted.append(text) or real(text))
+        real = sql.format_sql
+        monkeypatch.setattr(sql, "format_sql", lambda text: formatted.append(text) or real(text))
         page_of(admin, a_trace(1))
         assert formatted == []
         response = admin.get(url("change", a_trace(1).id) + "?event=5", headers=PARTIAL)

@@ -12,10 +12,10 @@ from django.db import router
 from django.test import Client
 
 from dbroute_panel import trace
-from dbroute_panel.presentation import Experience, ShortNames, highlighted
+from dbroute_panel.presentation import RouterStats, ShortNames, highlight_source
 from dbroute_panel.records import Action, DecidedBy, Outcome, Step
 from dbroute_panel.views import router_chain as page
-from dbroute_panel.views.databases import MASK, facts, harmless
+from dbroute_panel.views.databases import MASK, mask_credentials, public_settings
 from example_site.library.models import Book
 from example_site.routers import AuthRouter, EverythingRouter, PrimaryReplicaRouter
 from example_site.users.models import User as Reader
@@ -60,7 +60,7 @@ class TestChain:
         assert plain.endswith('return db == "auth_db"\n        return None\n')
 
     def test_inherited_methods_bring_the_source_of_their_class(self):
-        shown = page.router_of(EverythingRouter(), ShortNames([]), Experience())
+        shown = page.describe_router(EverythingRouter(), ShortNames([]), RouterStats())
         assert [source.name for source in shown.sources] == ["EverythingRouter", "PrimaryReplicaRouter"]
         read, relation = (
             method for method in shown.methods if method.action in (Action.READ, Action.RELATION)
@@ -70,25 +70,26 @@ class TestChain:
 
     def test_no_router_is_asked_and_nothing_of_it_is_run(self, site, store, client, settings):
         client.force_login(User.objects.get(username="admin"))
-        shown = page.router_of(Loud(), ShortNames([]), Experience())
+        shown = page.describe_router(Loud(), ShortNames([]), RouterStats())
         assert [method.has for method in shown.methods] == [True, False, False, False]
-        by_getattr = page.router_of(ByGetattr(), ShortNames([]), Experience())
+        by_getattr = page.describe_router(ByGetattr(), ShortNames([]), RouterStats())
         assert [method.has for method in by_getattr.methods] == [None] * 4
 
     def test_modules_classes_and_what_has_no_source(self):
         module = types.ModuleType("made_up")
         module.db_for_read = lambda model, **hints: None
-        assert page.router_of(module, ShortNames([]), Experience()).sources == ()
+        assert page.describe_router(module, ShortNames([]), RouterStats()).sources == ()
         made = type("Made", (), {"allow_migrate": lambda self, db, app_label, **hints: True})
-        shown = page.router_of(made(), ShortNames([]), Experience())
+        shown = page.describe_router(made(), ShortNames([]), RouterStats())
         assert shown.methods[3].has
         assert (
-            page.router_of(AuthRouter, ShortNames([]), Experience()).path == "example_site.routers.AuthRouter"
+            page.describe_router(AuthRouter, ShortNames([]), RouterStats()).path
+            == "example_site.routers.AuthRouter"
         )
         from tests.inspection import routers as real_module
 
         assert (
-            page.router_of(real_module, ShortNames([]), Experience())
+            page.describe_router(real_module, ShortNames([]), RouterStats())
             .sources[0]
             .place.endswith("routers.py:1")
         )
@@ -122,7 +123,7 @@ class TestExperience:
         }
 
     def test_what_raised_and_the_mean(self):
-        experience = Experience()
+        experience = RouterStats()
         steps = [
             Step(router="a.A", outcome=Outcome.PASSED, duration_us=1.0),
             Step(router="a.B", outcome=Outcome.NO_METHOD),
@@ -157,13 +158,13 @@ class TestExperience:
         )
 
     def test_the_newest_are_read_and_the_page_says_how_many(self, admin, store, monkeypatch):
-        monkeypatch.setattr(page, "NEWEST", 2)
+        monkeypatch.setattr(page, "MAX_TRACES", 2)
         for number in range(1, 6):
             store.save(a_trace(number))
         assert "Counted in the newest 2 of 5 stored traces. Decisions: 2." in text(admin.get(url("routers")))
 
     def test_it_stops_when_reading_takes_too_long(self, admin, store, monkeypatch):
-        monkeypatch.setattr(page, "SECONDS", -1.0)
+        monkeypatch.setattr(page, "TIME_BUDGET_SECONDS", -1.0)
         for number in range(1, 4):
             store.save(a_trace(number))
         assert "Counted in the newest 1 of 3 stored traces. Decisions: 1." in text(admin.get(url("routers")))
@@ -218,11 +219,11 @@ class TestDatabases:
         ],
     )
     def test_of_a_name_or_host_nothing_secret_is_shown(self, value, shown):
-        assert harmless(value) == shown
+        assert mask_credentials(value) == shown
         assert not [secret for secret in SECRETS if secret in shown]
 
     def test_of_a_whole_setting_only_our_list_is_shown(self):
-        shown = facts(
+        shown = public_settings(
             {
                 "ENGINE": "django.db.backends.postgresql",
                 "NAME": "postgres://bob:s3cret@/shop",
@@ -296,10 +297,10 @@ class TestHighlighting:
         ],
     )
     def test_the_pieces_are_the_source(self, source):
-        assert "".join(piece.text for piece in highlighted(source)) == source
+        assert "".join(piece.text for piece in highlight_source(source)) == source
 
     def test_kinds(self):
-        css = {piece.text.strip(): piece.css for piece in highlighted("class A:  # note\n    x = 'y'\n")}
+        css = {piece.text.strip(): piece.css for piece in highlight_source("class A:  # note\n    x = 'y'\n")}
         assert css == css | {
             "class": "dbroute-hl-keyword",
             "A": "dbroute-hl-name",
@@ -308,7 +309,7 @@ class TestHighlighting:
         }
 
     def test_what_is_very_long_is_cut(self):
-        (piece,) = highlighted("x = 1\n" * 20_000)
+        (piece,) = highlight_source("x = 1\n" * 20_000)
         assert len(piece.text) == 50_001
 
 

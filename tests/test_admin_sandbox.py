@@ -20,7 +20,7 @@ from dbroute_panel.inspection.labels import MAX_LABELS
 from dbroute_panel.inspection.question import Question
 from dbroute_panel.records import Action
 from dbroute_panel.views import offers
-from dbroute_panel.views.offers import examples
+from dbroute_panel.views.offers import build_examples
 from dbroute_panel.views.snippets import as_command, as_python
 from example_site.library.models import Book
 from tests.test_admin_map import Failing
@@ -245,11 +245,11 @@ class TestExamples:
     def test_without_replicas_models_or_databases(self, site, settings, monkeypatch):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
         monkeypatch.setattr(offers, "replicas", dict)
-        assert "new_users" in examples()[1].text
+        assert "new_users" in build_examples()[1].text
         monkeypatch.setattr(offers, "list_models", lambda: [User])
-        assert "one of auth.User from" in examples()[2].text
+        assert "one of auth.User from" in build_examples()[2].text
         monkeypatch.setattr(offers, "list_models", list)
-        assert examples() == []
+        assert build_examples() == []
 
 
 class TestPermalink:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dbroute_panel import environment
-from dbroute_panel.presentation import Palette, shares_of
+from dbroute_panel.presentation import Palette, build_usage_bar
 from dbroute_panel.records import Database, Request, dumps
 from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
@@ -58,7 +58,7 @@ class TestALine:
         store.save(a_trace(1, aliases=["replica1", "primary", "replica1", "replica1"]))
         (line,) = lines(admin.get(LIST))
         assert "primary 1 replica1 ↦ replica of primary 3" in words(line)
-        parts = shares_of(queries, Palette(a_trace().databases, environment.databases()))
+        parts = build_usage_bar(queries, Palette(a_trace().databases, environment.databases()))
         assert re.findall(r'<rect class="([^"]*)" x="(\d+)" y="0" width="(\d+)"', line) == [
             (one.database.css, str(one.x), str(one.width)) for one in parts
         ]

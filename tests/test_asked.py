@@ -21,9 +21,9 @@ from dbroute_panel import records, trace
 from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.spans import spans_of
-from dbroute_panel.panel.rows import lines_of
-from dbroute_panel.presentation import Index, Listing, Wanted, decided_in, detail_of
-from dbroute_panel.presentation.comparison import Difference, compared
+from dbroute_panel.panel.rows import build_lines
+from dbroute_panel.presentation import EventFilter, Index, Listing, build_detail, count_deciders
+from dbroute_panel.presentation.comparison import Difference, build_comparison
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.records import Action, InstanceRef, Level, RouteKind
 from dbroute_panel.redaction import redacted
@@ -95,14 +95,14 @@ class TestRows:
         index = Index(a_trace(events=[poll(model="shop.Novel"), record(model="shop.Book", instance=NOVEL)]))
         (row,) = Listing(index).page().rows
         assert row.why == "alias of #1, db_for_write(shop.Novel), the saved object's model"
-        assert detail_of(index, index.events[2]).sentence == (
+        assert build_detail(index, index.events[2]).sentence == (
             "Sent to “primary” by decision #1, db_for_write(shop.Novel), about the saved object. This "
             "statement writes its row of shop.Book, about which no router was asked."
         )
 
     def test_the_detail_says_so_before_the_chain(self, passed_on):
         index = Index(passed_on)
-        own, other = (detail_of(index, index.events[number]) for number in (2, 3))
+        own, other = (build_detail(index, index.events[number]) for number in (2, 3))
         assert (own.about_other, other.about_other) == (False, True)
         assert other.sentence == (
             "Sent to “primary”, the alias that decision #1, db_for_write(shop.Poll), had given and that was "
@@ -128,14 +128,16 @@ class TestRows:
         ],
     )
     def test_filters_find_each_by_what_it_is(self, passed_on, wanted, rows):
-        assert [row.id for row in Listing(Index(passed_on), Wanted(**wanted)).page().rows] == rows
+        assert [row.id for row in Listing(Index(passed_on), EventFilter(**wanted)).page().rows] == rows
 
     def test_a_decision_is_found_by_its_model_also_in_the_row_of_another_one(self):
-        listing = Listing(Index(a_trace(events=[poll(), record(2), record(3)])), Wanted(model="shop.Poll"))
+        listing = Listing(
+            Index(a_trace(events=[poll(), record(2), record(3)])), EventFilter(model="shop.Poll")
+        )
         assert [row.id for row in listing.page().rows] == [2]
 
     def test_who_decided_how_often_counts_it_as_nobody_s(self, passed_on):
-        assert [(one.by, str(one.name), one.queries) for one in decided_in(Index(passed_on))] == [
+        assert [(one.by, str(one.name), one.queries) for one in count_deciders(Index(passed_on))] == [
             ("routers.ReplicaRouter", "ReplicaRouter", 1),
             ("other_model", "an answer about another model", 1),
         ]
@@ -151,7 +153,7 @@ class TestRows:
     def test_compared_with_a_query_that_a_router_decided_about(self, passed_on):
         own = poll(4, model="shop.Record")
         asked = a_trace(events=[*passed_on.events[:2], own, record(5, decision_id=4)])
-        rows = compared(passed_on, asked).rows[Difference.DECIDER]
+        rows = build_comparison(passed_on, asked).rows[Difference.DECIDER]
         assert [(row.a[0].by, row.b[0].by) for row in rows] == [
             ("an answer about shop.Poll", "ReplicaRouter")
         ]
@@ -236,13 +238,13 @@ class TestPage:
 
 class TestPanel:
     def test_its_rows_say_it(self, passed_on):
-        shown = "".join(line.html for line in lines_of(Index(passed_on), None)[0]).replace(MAY_BREAK, "")
+        shown = "".join(line.html for line in build_lines(Index(passed_on), None)[0]).replace(MAY_BREAK, "")
         assert PASSED_ON in shown
         assert "No router was asked about shop.Record here." in shown
 
     def test_so_do_short_ones(self, passed_on, monkeypatch):
         monkeypatch.setattr("dbroute_panel.panel.rows.LARGEST", 0)
-        shown = "".join(line.html for line in lines_of(Index(passed_on), None)[0])
+        shown = "".join(line.html for line in build_lines(Index(passed_on), None)[0])
         assert PASSED_ON in shown
         assert "No router was asked about shop.Record here. ReplicaRouter answered" in shown
 
@@ -333,7 +335,7 @@ class TestWhatDjangoPassesOn:
         assert ("library.Place", nobody) in self.told(updated)
         assert ("library.Place", nobody) in self.told(deleted)
         for t in (saved, proxy, updated, deleted):
-            deciders = {one.by for one in decided_in(Index(t.document))}
+            deciders = {one.by for one in count_deciders(Index(t.document))}
             assert "example_site.routers.PrimaryReplicaRouter" in deciders
             assert ("other_model" in deciders) == (t in (updated, deleted))
             assert t.findings == []

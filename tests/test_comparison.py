@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.presentation import Index, compared
+from dbroute_panel.presentation import Index, build_comparison
 from dbroute_panel.presentation.comparison import Difference
-from dbroute_panel.presentation.matching import Matched, pairs, uses
+from dbroute_panel.presentation.matching import MatchKind, list_uses, match_uses
 from dbroute_panel.records import (
     Action,
     Callsite,
@@ -38,12 +38,12 @@ def matched(first, second) -> list[tuple[str, list[int], list[int]]]:
     """How, and the ids of the events on both sides."""
     return [
         (str(pair.matched), [use.event.id for use in pair.a], [use.event.id for use in pair.b])
-        for pair in pairs(uses(Index(first)), uses(Index(second)))
+        for pair in match_uses(list_uses(Index(first)), list_uses(Index(second)))
     ]
 
 
 def kinds(first, second) -> dict[str, int]:
-    return {str(kind): len(rows) for kind, rows in compared(first, second).rows.items()}
+    return {str(kind): len(rows) for kind, rows in build_comparison(first, second).rows.items()}
 
 
 class TestMatching:
@@ -128,7 +128,7 @@ class TestMatching:
         found = matched(a(*first), b(*second))
         assert sorted(id for _, ids, _ in found for id in ids) == list(range(1, 60))
         assert sorted(id for _, _, ids in found for id in ids) == list(range(1, 50))
-        assert {how for how, *_ in found} == set(Matched)
+        assert {how for how, *_ in found} == set(MatchKind)
 
 
 class TestDifferences:
@@ -168,7 +168,7 @@ class TestDifferences:
     )
     def test_of_how_many_failed(self, first, second, kind):
         sides = [[a_query(n, error=error) for n, error in enumerate(errors, 1)] for errors in (first, second)]
-        found = compared(a(*sides[0]), b(*sides[1]))
+        found = build_comparison(a(*sides[0]), b(*sides[1]))
         assert {str(kind): len(rows) for kind, rows in found.rows.items()} == {kind: 1}
         (row,) = found.rows[Difference(kind)]
         assert [part.failed for part in (*row.a, *row.b)] == [
@@ -178,7 +178,7 @@ class TestDifferences:
     def test_another_route_to_the_same_database_is_another_decider(self):
         first, second = a(a_query(1, route=RouteKind.DEFAULT)), b(a_query(1, route=RouteKind.EXPLICIT))
         assert kinds(first, second) == {"decider": 1}
-        (row,) = compared(first, second).rows[Difference.DECIDER]
+        (row,) = build_comparison(first, second).rows[Difference.DECIDER]
         assert [part.by for part in row.a] == ["default, no router had an opinion"]
         assert [part.by for part in row.b] == ["named in code"]
 
@@ -188,10 +188,10 @@ class TestDifferences:
             return [a_decision(1, steps=[step]), a_query(2, decision_id=1)]
 
         first, second = a(*decided("routers.AuthRouter")), b(*decided("other.AuthRouter"))
-        (row,) = compared(first, second).rows[Difference.DECIDER]
+        (row,) = build_comparison(first, second).rows[Difference.DECIDER]
         assert row.a[0].by == "AuthRouter"
         second = a_trace(2, events=decided("other.AuthRouter"), routers=["other.AuthRouter"])
-        (row,) = compared(first, second).rows[Difference.DECIDER]
+        (row,) = build_comparison(first, second).rows[Difference.DECIDER]
         assert (row.a[0].by, row.b[0].by) == ("routers.AuthRouter", "other.AuthRouter")
 
     def test_another_object_is_no_other_decider(self):
@@ -213,7 +213,7 @@ class TestDifferences:
     )
     def test_who_decided_is_said_in_words(self, changes, words):
         trace = a(a_decision(1, steps=[], **changes))
-        (row,) = compared(trace, trace).rows[Difference.SAME]
+        (row,) = build_comparison(trace, trace).rows[Difference.SAME]
         assert row.a[0].by == words
 
     @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ class TestDifferences:
     )
     def test_of_a_query_without_its_decision_too(self, route, words):
         trace = a(a_query(1, route=route))
-        (row,) = compared(trace, trace).rows[Difference.SAME]
+        (row,) = build_comparison(trace, trace).rows[Difference.SAME]
         assert row.a[0].by == words
 
     def test_what_only_one_has_is_on_its_side(self):
@@ -237,23 +237,25 @@ class TestDifferences:
     def test_the_weightiest_comes_first(self):
         first = a(a_query(1), a_query(2, callsite=OTHER_LINE, **WRITE))
         second = b(a_query(1), a_query(2, "primary", callsite=OTHER_LINE, **WRITE))
-        assert list(compared(first, second).rows) == [Difference.ELSEWHERE, Difference.SAME]
+        assert list(build_comparison(first, second).rows) == [Difference.ELSEWHERE, Difference.SAME]
 
     def test_answers_of_decisions_are_compared_and_only_aliases_have_a_colour(self):
         def asked(answer, action=Action.WRITE):
             return a_decision(1, action=action, answer=answer)
 
-        (row,) = compared(a(asked("primary")), b(asked("replica1"))).rows[Difference.ELSEWHERE]
+        (row,) = build_comparison(a(asked("primary")), b(asked("replica1"))).rows[Difference.ELSEWHERE]
         assert row.a[0].database.alias == "primary"
-        (row,) = compared(a(asked("replica2")), b(asked("replica1"))).rows[Difference.REPLICA]
+        (row,) = build_comparison(a(asked("replica2")), b(asked("replica1"))).rows[Difference.REPLICA]
         first, second = (a(asked(yes, Action.RELATION)) for yes in (True, False))
-        (row,) = compared(first, second).rows[Difference.ELSEWHERE]
+        (row,) = build_comparison(first, second).rows[Difference.ELSEWHERE]
         assert (row.a[0].place, row.b[0].place) == ("allowed", "refused")
         assert row.a[0].database is row.b[0].database is None
 
     def test_a_row_says_what_it_was_where_in_the_code_how_often_how_long_and_leads_to_the_events(self):
         first = a(a_query(3), a_query(4), a_query(5, "primary"))
-        (row,) = compared(first, b(a_query(9, "primary", callsite=OTHER_LINE))).rows[Difference.ELSEWHERE]
+        (row,) = build_comparison(first, b(a_query(9, "primary", callsite=OTHER_LINE))).rows[
+            Difference.ELSEWHERE
+        ]
         assert (row.what, row.model) == ("SELECT library_book", "library.Book")
         assert row.where == ("views.py:88", "views.py:99")
         assert [(part.place, part.count, part.duration_us, part.event) for part in row.a] == [
@@ -263,12 +265,12 @@ class TestDifferences:
         assert [(part.place, part.event) for part in row.b] == [("primary", 9)]
 
     def test_a_decision_names_its_model_in_the_question(self):
-        (row,) = compared(a(a_decision(1)), b(a_decision(1))).rows[Difference.SAME]
+        (row,) = build_comparison(a(a_decision(1)), b(a_decision(1))).rows[Difference.SAME]
         assert (row.what, row.model) == ("db_for_read(library.Book)", "")
 
     def test_without_a_line_there_is_none_to_name(self):
         trace = a(a_query(1, callsite=None))
-        (row,) = compared(trace, trace).rows[Difference.SAME]
+        (row,) = build_comparison(trace, trace).rows[Difference.SAME]
         assert row.where == ()
 
 
@@ -277,7 +279,7 @@ class TestNumbers:
         first = a_trace(1, events=[a_query(1), a_query(2, "primary", **WRITE)])
         postgresql = Database(vendor="postgresql", engine="x", replica_of=None)
         second = a_trace(2, events=[a_query(1, "archive")], databases={"archive": postgresql})
-        found = compared(first, second).databases
+        found = build_comparison(first, second).databases
         assert [(both.database.alias, both.a.queries, both.b.queries) for both in found] == [
             ("primary", 1, 0),
             ("replica1", 1, 0),
@@ -301,27 +303,27 @@ class TestNumbers:
                 finding("same", message="about #2"),
             ],
         )
-        found = [(one.code, one.a, one.b) for one in compared(first, second).findings]
+        found = [(one.code, one.a, one.b) for one in build_comparison(first, second).findings]
         assert found == [("new", 0, 1), ("gone", 1, 0), ("more", 1, 2)]
 
     def test_identical_is_what_differs_in_nothing(self):
-        assert compared(a_trace(1), a_trace(2)).identical
-        assert compared(a(), b()).identical
-        assert not compared(a_trace(1), a_trace(2, findings=[a_finding()])).identical
-        assert not compared(a_trace(1, aliases=["replica1"] * 2), a_trace(2)).identical
-        assert not compared(a_trace(1), a_trace(2, aliases=["primary"])).identical
+        assert build_comparison(a_trace(1), a_trace(2)).identical
+        assert build_comparison(a(), b()).identical
+        assert not build_comparison(a_trace(1), a_trace(2, findings=[a_finding()])).identical
+        assert not build_comparison(a_trace(1, aliases=["replica1"] * 2), a_trace(2)).identical
+        assert not build_comparison(a_trace(1), a_trace(2, aliases=["primary"])).identical
 
     @pytest.mark.parametrize("number", [1, 2])
     def test_that_events_are_missing_is_known(self, number):
         traces = [a_trace(1), a_trace(2)]
-        assert not compared(*traces).missing
+        assert not build_comparison(*traces).missing
         traces[number - 1] = a_trace(number, dropped=Dropped(query=1))
-        assert compared(*traces).missing
+        assert build_comparison(*traces).missing
 
     def test_swapped_it_is_the_mirror_image(self):
         first = a(a_query(1), a_query(2, **WRITE), a_decision(3))
         second = b(a_query(1, "primary"), a_query(2, callsite=None), a_decision(3, answer="primary"))
-        there, back = compared(first, second), compared(second, first)
+        there, back = build_comparison(first, second), build_comparison(second, first)
         mirrored = {"only_a": "only_b", "only_b": "only_a"}
         assert kinds(first, second) == {
             mirrored.get(kind, kind): count for kind, count in kinds(second, first).items()
@@ -330,4 +332,4 @@ class TestNumbers:
         assert there.rows[Difference.ELSEWHERE][0].a == back.rows[Difference.ELSEWHERE][0].b
 
     def test_of_ten_thousand_events_too(self):
-        assert compared(a_long_trace(1), a_long_trace(2)).identical
+        assert build_comparison(a_long_trace(1), a_long_trace(2)).identical

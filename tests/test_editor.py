@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings as site_settings
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.panel.rows import lines_of
+from dbroute_panel.panel.rows import build_lines
 from dbroute_panel.presentation import Editor, Index
 from dbroute_panel.records import Callsite
 from tests.test_trace_filters import PARTIAL, get, parsed, with_class
@@ -108,10 +108,10 @@ def test_what_cannot_be_an_editor_is_no_link(admin, trace, settings):
 
 @pytest.mark.toolbar
 def test_the_panel_s_details_open_it_too(trace):
-    lines, _ = lines_of(Index(trace), None, Editor(VSCODE, "/srv"))
+    lines, _ = build_lines(Index(trace), None, Editor(VSCODE, "/srv"))
     assert lines[0].html.count("vscode://file//srv/library/views.py:88") == 1
     long = a_trace(2, events=[a_query(n, sql=f"SELECT {n}") for n in range(1, 60)])
-    lines, _ = lines_of(Index(long), None, Editor(VSCODE, "/srv"))
+    lines, _ = build_lines(Index(long), None, Editor(VSCODE, "/srv"))
     assert all("vscode://file//srv/library/views.py:88" in line.html for line in lines)
 
 

@@ -27,7 +27,7 @@ SHOWN = "InternalError: cannot execute CALL (SQLSTATE 25006)"
     ],
 )
 def test_the_message_with_the_code_unless_it_says_it(error, code, said):
-    assert formatting.failure(a_query(1, error=error, error_code=code)) == said
+    assert formatting.error(a_query(1, error=error, error_code=code)) == said
 
 
 def test_the_page_of_the_trace(admin, store):
@@ -37,9 +37,9 @@ def test_the_page_of_the_trace(admin, store):
 
 @pytest.mark.toolbar
 def test_the_panels_rows():
-    from dbroute_panel.panel.rows import lines_of
+    from dbroute_panel.panel.rows import build_lines
 
-    lines, _beyond = lines_of(Index(a_trace(1, events=[REFUSED])), None)
+    lines, _beyond = build_lines(Index(a_trace(1, events=[REFUSED])), None)
     assert SHOWN in repr(lines)
 
 

@@ -21,29 +21,29 @@ def css_of(pieces):
 
 @pytest.mark.parametrize("placeholder", ["%s", "%(name)s", ":name", "$1", "?"])
 def test_the_placeholder_of_every_driver_is_one(placeholder):
-    assert css_of(highlight.sql(f"WHERE a = {placeholder} AND b = 5"))[placeholder] == "placeholder"
+    assert css_of(highlight.highlight_sql(f"WHERE a = {placeholder} AND b = 5"))[placeholder] == "placeholder"
 
 
 def test_what_looks_like_a_placeholder_is_none():
-    css = css_of(highlight.sql("SELECT a::date, b ?| c, '%s'"))
+    css = css_of(highlight.highlight_sql("SELECT a::date, b ?| c, '%s'"))
     assert "placeholder" not in css.values()
     assert css["'%s'"] == "literal"
 
 
 @pytest.mark.parametrize("name", ['"order"', "`order`"])
 def test_a_quoted_name_is_neither_a_keyword_nor_a_string(name):
-    css = css_of(highlight.sql(f"SELECT {name} FROM x"))
+    css = css_of(highlight.highlight_sql(f"SELECT {name} FROM x"))
     assert css == {"SELECT": "keyword", name: "", "FROM": "keyword", "x": ""}
 
 
 def test_neighbours_of_one_colour_are_one_piece():
-    pieces = highlight.sql("SELECT DISTINCT aa, bb FROM dd")
+    pieces = highlight.highlight_sql("SELECT DISTINCT aa, bb FROM dd")
     assert [piece.text for piece in pieces] == ["SELECT DISTINCT ", "aa, bb ", "FROM ", "dd"]
 
 
 def test_every_colour_is_in_the_style_sheet_and_no_other():
     styled = set(re.findall(r"\.(dbroute-hl-\w+) \{", (STATIC / "detail.css").read_text()))
-    assert styled == {css for _token, css in highlight.CLASSES if css}
+    assert styled == {css for _token, css in highlight.CSS_CLASSES if css}
 
 
 def luminance(colour):
@@ -88,13 +88,13 @@ def test_every_mixed_colour_can_be_read_light_and_dark(fg, bg):
 def test_a_statement_of_a_megabyte_is_not_taken_apart():
     sql = "SELECT " + ", ".join(f"'{n}'" for n in range(150_000))
     assert len(sql) > 2**20
-    assert sql_report.formatted(sql) == plain_sql(sql)
-    assert calls(lambda: sql_report.formatted(sql)) < 50
+    assert sql_report.format_sql(sql) == plain_sql(sql)
+    assert calls(lambda: sql_report.format_sql(sql)) < 50
 
 
 @pytest.mark.parametrize("unit", ["'", "`", "/*", "%(", "(", "$", "-"])
 def test_the_longest_that_is_coloured_is_no_trap_for_the_lexer(unit):
-    sql = (unit * sql_report.LONGEST_FORMATTED)[: sql_report.LONGEST_FORMATTED]
+    sql = (unit * sql_report.MAX_FORMATTED_LENGTH)[: sql_report.MAX_FORMATTED_LENGTH]
     with no_trap():
-        assert "".join(piece.text for piece in highlight.sql(sql)) == sql
-    assert calls(lambda: highlight.sql(sql)) < 30 * len(sql)
+        assert "".join(piece.text for piece in highlight.highlight_sql(sql)) == sql
+    assert calls(lambda: highlight.highlight_sql(sql)) < 30 * len(sql)

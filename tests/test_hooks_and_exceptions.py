@@ -14,7 +14,14 @@ from django.template.loader import get_template
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.spans import spans_of
 from dbroute_panel.importing.reader import ReadError, read_traces
-from dbroute_panel.presentation import Index, Listing, Wanted, detail_of, timeline_of, totals_of
+from dbroute_panel.presentation import (
+    EventFilter,
+    Index,
+    Listing,
+    build_detail,
+    build_timeline,
+    compute_totals,
+)
 from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedCommitHook, CapturedException, CapturedQuery
 from dbroute_panel.recording.recorder import Recorder
@@ -49,7 +56,7 @@ def written(name, trace=TRACE) -> str:
 
 
 def rows():
-    return Listing(Index(TRACE), Wanted(questions=True)).page().rows
+    return Listing(Index(TRACE), EventFilter(questions=True)).page().rows
 
 
 class TestDocument:
@@ -63,13 +70,13 @@ class TestDocument:
         old["dropped"] = {"decision": 1, "query": 2, "transaction": 3}
         trace = loads(json.dumps(old))
         assert trace.dropped == Dropped(decision=1, query=2, transaction=3, on_commit=0, exception=0)
-        assert totals_of(trace).dropped == 6
+        assert compute_totals(trace).dropped == 6
 
     def test_all_that_was_dropped_counts(self):
-        assert totals_of(a_trace(dropped=Dropped(on_commit=2, exception=3))).dropped == 5
+        assert compute_totals(a_trace(dropped=Dropped(on_commit=2, exception=3))).dropped == 5
 
     def test_no_kind_is_counted_for_another(self):
-        summary, totals = Summary.from_trace(TRACE), totals_of(TRACE)
+        summary, totals = Summary.from_trace(TRACE), compute_totals(TRACE)
         assert (summary.queries, summary.decisions, summary.transactions) == (1, 1, 1)
         assert (totals.queries, totals.decisions, totals.transactions, totals.events) == (1, 1, 1, 11)
 
@@ -135,7 +142,7 @@ class TestRows:
 
     def test_opened_it_says_why(self):
         index = Index(TRACE)
-        said = {event.id: detail_of(index, event).sentence for event in TRACE.events}
+        said = {event.id: build_detail(index, event).sentence for event in TRACE.events}
         assert said[4] == "library.tasks.send_mail ran after the transaction on “primary” was committed."
         assert said[5] == "This exception left atomic() on “primary”, and ended the trace."
         assert said[6] == "library.tasks.send_mail ran at once: no transaction was open on “replica1”."
@@ -148,33 +155,33 @@ class TestRows:
             an_exception(1, alias=None, using="primary", model="library.Book"),
             an_exception(2, alias=None, using="primary", model="library.Book", other="archive"),
         ]
-        assert [detail_of(index, event).sentence for event in refused] == [
+        assert [build_detail(index, event).sentence for event in refused] == [
             "This exception ended the trace. Django refused to use library.Book on “primary”.",
             "This exception ended the trace. Django refused to use library.Book of “archive” on “primary”.",
         ]
-        details = {event.id: detail_of(index, event) for event in TRACE.events}
+        details = {event.id: build_detail(index, event) for event in TRACE.events}
         assert [details[id].origin for id in (5, 10)] == ["/lib/django/db/models/sql/compiler.py:841", ""]
         assert [details[id].atomic for id in (4, 5, 6, 10)] == [True, True, False, False]
 
     @pytest.mark.parametrize(
         ("wanted", "ids"),
         [
-            (Wanted(text="SEND_MAIL"), [4, 6, 7, 8]),
-            (Wanted(text="select_for_update"), [5, 9, 11]),
-            (Wanted(alias="primary"), [3, 4, 5, 7, 8, 9]),
-            (Wanted(findings=True), [4, 5]),
-            (Wanted(model="library.Book"), [2]),
-            (Wanted(model="users.Card"), [11]),
-            (Wanted(least_us=1), [2]),
-            (Wanted(kind="queries"), [2]),
-            (Wanted(sort="duration"), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
+            (EventFilter(text="SEND_MAIL"), [4, 6, 7, 8]),
+            (EventFilter(text="select_for_update"), [5, 9, 11]),
+            (EventFilter(alias="primary"), [3, 4, 5, 7, 8, 9]),
+            (EventFilter(findings=True), [4, 5]),
+            (EventFilter(model="library.Book"), [2]),
+            (EventFilter(model="users.Card"), [11]),
+            (EventFilter(least_us=1), [2]),
+            (EventFilter(kind="queries"), [2]),
+            (EventFilter(sort="duration"), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
         ],
     )
     def test_filters(self, wanted, ids):
         assert [row.id for row in Listing(Index(TRACE), wanted).page().rows] == ids
 
     def test_they_are_no_bar_of_the_timeline(self):
-        lanes = timeline_of(a_trace(events=[a_query(1), a_hook(2, "primary"), an_exception(3)])).lanes
+        lanes = build_timeline(a_trace(events=[a_query(1), a_hook(2, "primary"), an_exception(3)])).lanes
         assert [(lane.database.alias, lane.count) for lane in lanes] == [("replica1", 1)]
 
 
@@ -189,19 +196,19 @@ class TestPages:
 
     def test_the_panel_s_rows(self):
         pytest.importorskip("debug_toolbar")
-        from dbroute_panel.panel.rows import lines_of
+        from dbroute_panel.panel.rows import build_lines
 
-        lines, beyond = lines_of(Index(TRACE), None)
+        lines, beyond = build_lines(Index(TRACE), None)
         html = "".join(line.html for line in lines)
         assert beyond == 0
         assert "LookupError: of reader 42" in html
         assert "raised in Django" in html
         assert "never runs: what it waited for on “primary” was rolled back, or a function" in html
         many = a_trace(events=[a_hook(number) for number in range(1, 30)])
-        lines, _beyond = lines_of(Index(many), None)
+        lines, _beyond = build_lines(Index(many), None)
         assert "as in #1" in lines[5].html  # like the first: one line
         errors = a_trace(events=[an_exception(number) for number in range(1, 30)])
-        assert all("select_for_update" in line.html for line in lines_of(Index(errors), None)[0])
+        assert all("select_for_update" in line.html for line in build_lines(Index(errors), None)[0])
 
 
 class TestFormats:
@@ -323,6 +330,6 @@ class TestWriting:
 
 def test_a_row_of_the_file_and_of_the_page_are_of_one_template():
     row = rows()[4]
-    detail = detail_of(Index(TRACE), TRACE.events[4])
+    detail = build_detail(Index(TRACE), TRACE.events[4])
     html = get_template("dbroute_panel/file_row.html").render({"row": row, "detail": detail, "here": "#t1-"})
     assert "raised in Django" in html

@@ -18,8 +18,8 @@ from django.utils.translation import override
 from dbroute_panel import findings
 from dbroute_panel.environment import installed_folders, relative_path
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.panel.rows import lines_of
-from dbroute_panel.presentation import Editor, Index, detail_of, formatting
+from dbroute_panel.panel.rows import build_lines
+from dbroute_panel.presentation import Editor, Index, build_detail, formatting
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.records import Callsite, dumps, loads
 from dbroute_panel.redaction import redacted
@@ -96,7 +96,7 @@ def test_the_page(admin, trace):
 
 
 def test_the_panel(trace):
-    lines, _more = lines_of(Index(trace), "/", None)
+    lines, _more = build_lines(Index(trace), "/", None)
     tree = parsed_fragment("".join(line.html for line in lines))
     assert shown(tree, "dbroute-where") == [WHERE, "django/contrib/sessions/middleware.py:59", "views.py:88"]
     text = " ".join("".join(tree.itertext()).split())
@@ -105,7 +105,7 @@ def test_the_panel(trace):
 
 def test_the_panels_short_rows(trace):
     events = [a_query(n, callsite=LIBRARYS, sql=f"SELECT {n} FROM t_{n} WHERE a = %s") for n in range(1, 101)]
-    lines, _more = lines_of(Index(a_trace(2, events=events)), "/", None)
+    lines, _more = build_lines(Index(a_trace(2, events=events)), "/", None)
     short = lines[-1].html
     assert f'<span class="dbroute-where">{WHERE}</span>' in short
     assert "called from" in short
@@ -230,4 +230,4 @@ def test_pytests_output(site, settings):
 
 
 def test_details_without_a_line(trace):
-    assert detail_of(Index(trace), a_query(9, callsite=None)).entry == ""
+    assert build_detail(Index(trace), a_query(9, callsite=None)).entry == ""

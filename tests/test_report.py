@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from dbroute_panel.presentation import (
+    EventFilter,
     Index,
     Listing,
     Palette,
     ShortNames,
-    Wanted,
-    detail_of,
-    detail_of_decision,
+    build_chain,
+    build_detail,
+    compute_totals,
     formatting,
-    totals_of,
 )
 from dbroute_panel.presentation import sql as sql_report
-from dbroute_panel.presentation.rows import FOLDED, PAGE, what
+from dbroute_panel.presentation.rows import FOLD_SIZE, ROWS_PER_PAGE, summarize_statement
 from dbroute_panel.records import (
     Action,
     Database,
@@ -47,7 +47,7 @@ def ref(**changes):
 
 
 def rows_of(events, **wanted):
-    return Listing(Index(a_trace(events=events)), Wanted(**wanted)).page().rows
+    return Listing(Index(a_trace(events=events)), EventFilter(**wanted)).page().rows
 
 
 class TestColours:
@@ -218,12 +218,16 @@ class TestRows:
         ],
     )
     def test_a_statement_is_called_by_its_first_table(self, sql, shown):
-        assert what(a_query(1, sql=sql, operation=sql.split()[0])) == shown
+        assert summarize_statement(a_query(1, sql=sql, operation=sql.split()[0])) == shown
 
     def test_a_statement_without_a_table_is_called_by_its_model_or_its_beginning(self):
-        assert what(a_query(1, sql="SELECT 1")) == "SELECT library.Book"
-        assert what(a_query(1, sql="", operation="")) == "library.Book"  # its database is not configured
-        assert what(a_query(1, sql="PRAGMA\n  foreign_keys", model=None)) == "PRAGMA foreign_keys"
+        assert summarize_statement(a_query(1, sql="SELECT 1")) == "SELECT library.Book"
+        assert (
+            summarize_statement(a_query(1, sql="", operation="")) == "library.Book"
+        )  # its database is not configured
+        assert (
+            summarize_statement(a_query(1, sql="PRAGMA\n  foreign_keys", model=None)) == "PRAGMA foreign_keys"
+        )
 
 
 class TestFilter:
@@ -290,17 +294,17 @@ class TestFilter:
 
 class TestPages:
     def test_a_hundred_rows_a_page_and_the_number_is_held_inside(self):
-        listing = Listing(Index(a_long_trace(events=2 * PAGE + 2)))
-        assert (len(listing.page().rows), listing.page().pages) == (PAGE, 2) == (100, 2)
-        assert listing.page(2).rows[0].id == 2 * PAGE + 2
+        listing = Listing(Index(a_long_trace(events=2 * ROWS_PER_PAGE + 2)))
+        assert (len(listing.page().rows), listing.page().pages) == (ROWS_PER_PAGE, 2) == (100, 2)
+        assert listing.page(2).rows[0].id == 2 * ROWS_PER_PAGE + 2
         assert listing.page(99).number == 2
         assert listing.page(-1).number == 1
 
     def test_the_page_that_has_an_event(self):
-        index = Index(a_long_trace(events=2 * PAGE + 2))
-        assert Listing(index).page_with(index.row_of(2 * PAGE + 1)) == 2
+        index = Index(a_long_trace(events=2 * ROWS_PER_PAGE + 2))
+        assert Listing(index).page_with(index.row_of(2 * ROWS_PER_PAGE + 1)) == 2
         assert Listing(index).page_with(7_777) is None
-        assert Listing(index, Wanted(text="nothing has this")).page_with(2) is None
+        assert Listing(index, EventFilter(text="nothing has this")).page_with(2) is None
 
     def test_an_empty_trace_has_one_empty_page(self):
         page = Listing(Index(a_trace(events=[]))).page()
@@ -308,10 +312,10 @@ class TestPages:
 
     def test_a_long_fold_opens_in_parts(self):
         listing = Listing(Index(a_trace(events=[a_decision(id) for id in range(1, 251)])))
-        first, second, third = (listing.fold(id) for id in (1, FOLDED + 50, 250))
-        assert [row.id for row in first.rows] == list(range(1, FOLDED + 1))
-        assert (first.before, first.after) == (None, FOLDED + 1)
-        assert (second.first, second.before, second.after) == (1, 1, 2 * FOLDED + 1)
+        first, second, third = (listing.fold(id) for id in (1, FOLD_SIZE + 50, 250))
+        assert [row.id for row in first.rows] == list(range(1, FOLD_SIZE + 1))
+        assert (first.before, first.after) == (None, FOLD_SIZE + 1)
+        assert (second.first, second.before, second.after) == (1, 1, 2 * FOLD_SIZE + 1)
         assert (len(third.rows), third.after, third.total) == (50, None, 250)
         assert listing.fold(999) is None
 
@@ -325,7 +329,7 @@ class TestPages:
 class TestDetail:
     def test_the_chain_has_every_router_in_order(self):
         trace = a_trace(events=[a_decision(1), a_query(2, decision_id=1)])
-        detail = detail_of(Index(trace), trace.events[1])
+        detail = build_detail(Index(trace), trace.events[1])
         assert [(step.router, step.outcome, step.answer) for step in detail.chain.steps] == [
             ("AuthRouter", "passed", ""),
             ("ReplicaRouter", "answered", "replica1"),
@@ -347,14 +351,14 @@ class TestDetail:
             hints={"instance": ref(pk=None, state_db="primary", adding=True, origin_id=7)},
         )
         trace = a_trace(events=[read, bound, asked])
-        (fact,) = detail_of(Index(trace), asked).chain.hints
+        (fact,) = build_detail(Index(trace), asked).chain.hints
         assert fact.value == "new library.Book"
         assert fact.note == (
             "_state.db = primary, put there by decision #7, db_for_write(library.Book), "
             "asked with instance=library.Person #1 (_state.db = replica2)"
         )
         assert fact.origin.id == 7
-        (fact,) = detail_of(Index(trace), bound).chain.hints
+        (fact,) = build_detail(Index(trace), bound).chain.hints
         assert fact.note == "_state.db = replica2, put there by decision #5, db_for_read(library.Person)"
 
     def test_an_object_without_a_database_or_with_one_from_elsewhere(self):
@@ -368,7 +372,7 @@ class TestDetail:
             },
         )
         facts = {
-            fact.name: fact for fact in detail_of(Index(a_trace(events=[decision])), decision).chain.hints
+            fact.name: fact for fact in build_detail(Index(a_trace(events=[decision])), decision).chain.hints
         }
         assert facts["instance"].value == "library.Book without a key"
         assert facts["instance"].note == "_state.db is not set: no database yet"
@@ -377,7 +381,7 @@ class TestDetail:
 
     def test_an_origin_that_was_dropped_is_not_linked(self):
         decision = a_decision(3, hints={"instance": ref(state_db="primary", origin_id=1)})
-        (fact,) = detail_of(Index(a_trace(events=[decision])), decision).chain.hints
+        (fact,) = build_detail(Index(a_trace(events=[decision])), decision).chain.hints
         assert fact.origin is None
         assert "no decision of this trace" in fact.note
 
@@ -424,14 +428,14 @@ class TestDetail:
     )
     def test_what_decided_it_in_a_sentence(self, changes, sentence):
         decision = a_decision(1, **changes)
-        assert detail_of_decision(decision, ShortNames([])).decided_by == sentence
+        assert build_chain(decision, ShortNames([])).decided_by == sentence
 
     def test_a_relation_shows_both_objects_and_what_was_compared(self):
         args = {"obj1": ref(state_db="primary"), "obj2": ref(model="library.Person", state_db="archive")}
         decision = a_decision(
             1, action=Action.RELATION, args=args, hints={}, answer=False, decided_by=DecidedBy.SAME_DATABASE
         )
-        chain = detail_of_decision(decision, ShortNames([]))
+        chain = build_chain(decision, ShortNames([]))
         assert [fact.name for fact in chain.arguments] == ["obj1", "obj2"]
         assert "primary and archive" in chain.decided_by
         same = a_decision(
@@ -441,7 +445,7 @@ class TestDetail:
             answer=True,
             decided_by=DecidedBy.SAME_DATABASE,
         )
-        assert "both are primary" in detail_of_decision(same, ShortNames([])).decided_by
+        assert "both are primary" in build_chain(same, ShortNames([])).decided_by
 
     def test_routers_that_share_a_class_name_keep_their_paths(self):
         names = ShortNames(["one.Router", "two.Router", "three.Other"])
@@ -468,7 +472,7 @@ class TestDetail:
     )
     def test_a_query_without_a_chain_says_why_it_has_none(self, changes, sentence):
         query = a_query(8, "archive", **changes)
-        detail = detail_of(Index(a_trace(events=[query])), query)
+        detail = build_detail(Index(a_trace(events=[query])), query)
         assert detail.chain is None
         assert detail.sentence.startswith(sentence)
 
@@ -476,22 +480,22 @@ class TestDetail:
         outer, inner = a_decision(1), a_decision(2, parent_id=1)
         query = a_query(3, parent_id=1, route=RouteKind.CURSOR)
         index = Index(a_trace(events=[outer, inner, query]))
-        assert detail_of(index, inner).chain.parent.id == 1
-        assert detail_of(index, query).parent.text == "db_for_read(library.Book)"
-        assert detail_of(index, query).sentence.startswith("A raw cursor")
+        assert build_detail(index, inner).chain.parent.id == 1
+        assert build_detail(index, query).parent.text == "db_for_read(library.Book)"
+        assert build_detail(index, query).sentence.startswith("A raw cursor")
 
     def test_a_decision_links_to_its_queries(self):
         index = Index(a_trace(events=[a_decision(1), a_query(2, decision_id=1), a_query(3, decision_id=1)]))
-        assert [link.id for link in detail_of(index, index.events[1]).queries] == [2, 3]
+        assert [link.id for link in build_detail(index, index.events[1]).queries] == [2, 3]
         assert index.row_of(1) == 2
 
     def test_the_saved_object_and_the_transaction(self):
         query = a_query(1, "primary", instance=ref(state_db="replica1"), atomic=True, transaction_number=2)
-        detail = detail_of(Index(a_trace(events=[query])), query)
+        detail = build_detail(Index(a_trace(events=[query])), query)
         assert detail.instance.value == "library.Book #42"
         assert (detail.atomic, detail.transaction_number) == (True, 2)
         begin = a_transaction(1)
-        assert detail_of(Index(a_trace(events=[begin])), begin).kind == "transaction"
+        assert build_detail(Index(a_trace(events=[begin])), begin).kind == "transaction"
 
     @pytest.mark.parametrize(
         ("changes", "shown", "kept"),
@@ -507,17 +511,17 @@ class TestDetail:
     )
     def test_parameters(self, changes, shown, kept):
         query = a_query(1, **changes)
-        detail = detail_of(Index(a_trace(events=[query])), query)
+        detail = build_detail(Index(a_trace(events=[query])), query)
         assert (detail.params, detail.params_kept) == (shown, kept)
 
     def test_rows_are_not_told_where_nothing_was_fetched_yet(self):
         query = a_query(1, sql="INSERT INTO x VALUES (1) RETURNING id", rowcount=0)
-        assert detail_of(Index(a_trace(events=[query])), query).rowcount is None
+        assert build_detail(Index(a_trace(events=[query])), query).rowcount is None
 
 
 class TestSQL:
     def test_formatted_over_lines_with_keywords_marked(self):
-        pieces = sql_report.formatted('SELECT "a", 5 FROM "b" WHERE "c" = \'x\' -- why')
+        pieces = sql_report.format_sql('SELECT "a", 5 FROM "b" WHERE "c" = \'x\' -- why')
         assert "\n" in "".join(piece.text for piece in pieces)
         css = {piece.text.strip(): piece.css for piece in pieces}
         assert css["SELECT"] == css["WHERE"] == "dbroute-hl-keyword"
@@ -526,23 +530,23 @@ class TestSQL:
 
     def test_nothing_is_lost(self):
         sql = 'SELECT "a"."b", %s FROM "a" WHERE "a"."b" IN (1, 2)'
-        text = "".join(piece.text for piece in sql_report.formatted(sql))
+        text = "".join(piece.text for piece in sql_report.format_sql(sql))
         assert re.sub(r"\s", "", text) == re.sub(r"\s", "", sql)
 
     def test_a_very_long_statement_is_shown_as_it_is_and_cut(self):
         sql = "SELECT " + ", ".join(["1"] * 40_000)
-        (piece,) = sql_report.formatted(sql)
-        assert piece.text == sql[: sql_report.LONGEST_SHOWN] + "…"
+        (piece,) = sql_report.format_sql(sql)
+        assert piece.text == sql[: sql_report.MAX_SHOWN_LENGTH] + "…"
 
     def test_a_very_deep_statement_does_not_fail(self):
         sql = "(" * 4_000 + "SELECT 1" + ")" * 4_000
-        assert "".join(piece.text for piece in sql_report.formatted(sql)).replace("\n", "").replace(" ", "")
+        assert "".join(piece.text for piece in sql_report.format_sql(sql)).replace("\n", "").replace(" ", "")
 
 
 class TestTotals:
     def test_what_was_counted(self):
         trace = a_trace(aliases=["replica1", "primary", "replica1"], dropped=Dropped(query=2, decision=1))
-        totals = totals_of(trace)
+        totals = compute_totals(trace)
         assert (totals.events, totals.queries, totals.decisions, totals.transactions) == (5, 3, 1, 1)
         assert [(share.database.alias, share.queries) for share in totals.shares] == [
             ("primary", 1),

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.presentation import Palette, shares_of
-from dbroute_panel.presentation.usage_bar import LEAST, WIDTH
+from dbroute_panel.presentation import Palette, build_usage_bar
+from dbroute_panel.presentation.usage_bar import BAR_WIDTH, MIN_SEGMENT_WIDTH
 from tests.traces import a_trace
 
 PALETTE = Palette(a_trace().databases)
 
 
 def bar(**queries: int) -> list[tuple[str, int, int]]:
-    return [(one.database.alias, one.x, one.width) for one in shares_of(queries, PALETTE)]
+    return [(one.database.alias, one.x, one.width) for one in build_usage_bar(queries, PALETTE)]
 
 
 def test_without_queries_there_is_none():
-    assert shares_of({}, PALETTE) == shares_of({"primary": 0}, PALETTE) == ()
+    assert build_usage_bar({}, PALETTE) == build_usage_bar({"primary": 0}, PALETTE) == ()
 
 
 def test_one_database_has_all_of_it():
-    assert bar(archive=7) == [("archive", 0, WIDTH)]
+    assert bar(archive=7) == [("archive", 0, BAR_WIDTH)]
 
 
 def test_parts_are_as_the_queries_in_order_of_the_settings_the_unknown_last():
-    half, quarter = LEAST + (WIDTH - 3 * LEAST) // 2, LEAST + (WIDTH - 3 * LEAST) // 4
+    half, quarter = (
+        MIN_SEGMENT_WIDTH + (BAR_WIDTH - 3 * MIN_SEGMENT_WIDTH) // 2,
+        MIN_SEGMENT_WIDTH + (BAR_WIDTH - 3 * MIN_SEGMENT_WIDTH) // 4,
+    )
     assert bar(archive=1, replica1=1, primary=2) == [
         ("primary", 0, half),
         ("replica1", half, quarter),
@@ -41,14 +44,14 @@ def test_parts_are_as_the_queries_in_order_of_the_settings_the_unknown_last():
     ],
 )
 def test_it_is_full_without_gaps_and_shows_every_database(queries):
-    parts = shares_of(queries, PALETTE)
+    parts = build_usage_bar(queries, PALETTE)
     assert parts[0].x == 0
-    assert [one.x + one.width for one in parts] == [*(one.x for one in parts[1:]), WIDTH]
-    assert min(one.width for one in parts) >= LEAST
+    assert [one.x + one.width for one in parts] == [*(one.x for one in parts[1:]), BAR_WIDTH]
+    assert min(one.width for one in parts) >= MIN_SEGMENT_WIDTH
 
 
 def test_of_more_databases_than_it_is_wide_none_is_negative():
-    parts = shares_of({f"shard{number}": number + 1 for number in range(WIDTH * 2)}, PALETTE)
-    assert len(parts) == WIDTH * 2
+    parts = build_usage_bar({f"shard{number}": number + 1 for number in range(BAR_WIDTH * 2)}, PALETTE)
+    assert len(parts) == BAR_WIDTH * 2
     assert all(0 <= one.width <= 1 for one in parts)
-    assert sum(one.width for one in parts) == WIDTH
+    assert sum(one.width for one in parts) == BAR_WIDTH

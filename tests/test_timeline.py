@@ -12,10 +12,16 @@ from django.urls import reverse
 from django.utils import translation
 from msgspec import structs
 
-from dbroute_panel.presentation import Index, Listing, Wanted, timeline_of
-from dbroute_panel.presentation.brackets import LEVELS
+from dbroute_panel.presentation import EventFilter, Index, Listing, build_timeline
+from dbroute_panel.presentation.brackets import MAX_LEVELS
 from dbroute_panel.presentation.columns import Columns
-from dbroute_panel.presentation.timeline import CELLS, HEIGHT, LANES, LOWEST, MOST
+from dbroute_panel.presentation.timeline import (
+    BAR_HEIGHT_PX,
+    MAX_CELLS,
+    MAX_COLUMNS,
+    MAX_LANES,
+    MIN_BAR_HEIGHT_PX,
+)
 from dbroute_panel.records import DecidedBy, Operation, Query, Transaction
 
 from .traces import a_decision, a_long_trace, a_query, a_trace, a_transaction
@@ -25,12 +31,12 @@ S, SC, SR = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT, Operation.SAVEPOINT
 
 
 def drawn(trace, **context) -> str:
-    return render_to_string("dbroute_panel/_timeline.html", {"timeline": timeline_of(trace), **context})
+    return render_to_string("dbroute_panel/_timeline.html", {"timeline": build_timeline(trace), **context})
 
 
 def lane_of(*events, duration_us=600.0):
     """The one lane of these events; a column is 10 µs wide."""
-    (lane,) = timeline_of(a_trace(events=list(events), duration_us=duration_us)).lanes
+    (lane,) = build_timeline(a_trace(events=list(events), duration_us=duration_us)).lanes
     return lane
 
 
@@ -46,7 +52,7 @@ def transactions(*happened, number=1, alias="primary"):
 class TestLanes:
     def test_one_a_database_in_order_and_the_routers_last(self):
         trace = a_trace(aliases=["replica1", "primary", "nowhere", "primary"])
-        lanes = timeline_of(trace).lanes
+        lanes = build_timeline(trace).lanes
         assert [lane.database and lane.database.alias for lane in lanes] == [
             "primary",
             "replica1",
@@ -61,7 +67,7 @@ class TestLanes:
 
     def test_nothing_recorded_has_no_lanes_and_draws_nothing(self):
         trace = a_trace(events=[], duration_us=0.0)
-        assert timeline_of(trace).lanes == ()
+        assert build_timeline(trace).lanes == ()
         assert drawn(trace).strip() == ""
 
     def test_a_lane_says_its_name_its_primary_its_count_and_its_time(self):
@@ -74,8 +80,8 @@ class TestBars:
     def test_a_bar_is_as_high_as_the_share_of_its_time_that_was_spent(self):
         lane = lane_of(a_query(1, at_us=0, duration_us=10.0), a_query(2, at_us=505, duration_us=5.0))
         assert [(bar.x, bar.height) for bar in lane.bars] == [
-            (0, HEIGHT),
-            (50, LOWEST + (HEIGHT - LOWEST) / 2),
+            (0, BAR_HEIGHT_PX),
+            (50, MIN_BAR_HEIGHT_PX + (BAR_HEIGHT_PX - MIN_BAR_HEIGHT_PX) / 2),
         ]
 
     def test_one_long_query_is_one_bar_until_something_else_begins(self):
@@ -107,28 +113,30 @@ class TestBars:
     @pytest.mark.parametrize("events", [10_000, 400])
     def test_its_size_does_not_grow_with_the_events(self, events):
         trace = a_long_trace(events=events)
-        for lane in timeline_of(trace).lanes:
-            assert len(lane.bars) <= MOST
-            assert all(0 < bar.height <= HEIGHT and bar.x + bar.width <= MOST for bar in lane.bars)
+        for lane in build_timeline(trace).lanes:
+            assert len(lane.bars) <= MAX_COLUMNS
+            assert all(
+                0 < bar.height <= BAR_HEIGHT_PX and bar.x + bar.width <= MAX_COLUMNS for bar in lane.bars
+            )
         assert len(drawn(trace, links="?", bars=True)) < 50_000
 
     def test_many_databases_share_the_columns(self):
         aliases = [f"shard{n}" for n in range(5)]
         trace = a_trace(events=[a_query(n, aliases[n % 5]) for n in range(1, 2_000)])
-        timeline = timeline_of(trace)
-        assert timeline.columns == CELLS // 5
-        assert sum(len(lane.bars) for lane in timeline.lanes) <= CELLS
+        timeline = build_timeline(trace)
+        assert timeline.columns == MAX_CELLS // 5
+        assert sum(len(lane.bars) for lane in timeline.lanes) <= MAX_CELLS
 
     def test_of_very_many_databases_those_with_most_events_are_drawn_and_the_others_counted(self):
         events = [a_query(n, f"shard{n % 30:02}") for n in range(1, 91)]
         events += [a_query(n, f"shard{n % 8 + 20}") for n in range(91, 130)]
         events += [a_transaction(130, "shard00"), a_transaction(131, "shard25")]
         trace = a_trace(events=events)
-        timeline = timeline_of(trace)
+        timeline = build_timeline(trace)
         drawn_ones = [lane.database.alias for lane in timeline.lanes]
-        assert drawn_ones == [f"shard{n}" for n in range(20, 20 + LANES)]
+        assert drawn_ones == [f"shard{n}" for n in range(20, 20 + MAX_LANES)]
         assert timeline.others == 22
-        assert sum(len(lane.bars) for lane in timeline.lanes) <= CELLS
+        assert sum(len(lane.bars) for lane in timeline.lanes) <= MAX_CELLS
         assert "22 more databases with fewer events are not drawn" in drawn(trace)
         assert "not drawn" not in drawn(a_trace(events=events[20:27]))
 
@@ -151,9 +159,9 @@ class TestBrackets:
         assert lane.depth == 3
 
     def test_deeper_ones_are_in_the_last_level(self):
-        depth = LEVELS + 3
+        depth = MAX_LEVELS + 3
         lane = lane_of(*transactions((0, B), *((100 + n, S) for n in range(depth)), (500, C)))
-        assert lane.depth == LEVELS
+        assert lane.depth == MAX_LEVELS
         assert sum(b.count for b in lane.brackets) == depth + 1
 
     def test_a_savepoint_that_was_rolled_back_is_open_until_it_is_released(self):
@@ -214,7 +222,7 @@ class TestBrackets:
             for n in range(2_000)
             for event in (*transactions((n * 30, B), (n * 30 + 10, S), (n * 30 + 20, SC), (n * 30 + 25, C)),)
         ]
-        assert len(lane_of(*events, duration_us=60_000.0).brackets) <= MOST * LEVELS
+        assert len(lane_of(*events, duration_us=60_000.0).brackets) <= MAX_COLUMNS * MAX_LEVELS
 
 
 class TestAxis:
@@ -231,7 +239,7 @@ class TestAxis:
         ],
     )
     def test_it_has_a_few_round_times_that_leave_room_for_the_ends(self, end_us, ticks):
-        assert [tick.at_us for tick in Columns(end_us, MOST).ticks] == ticks
+        assert [tick.at_us for tick in Columns(end_us, MAX_COLUMNS).ticks] == ticks
 
     def test_it_is_written_below_the_lanes(self):
         markup = drawn(a_trace(duration_us=84_000.0)).replace("\N{NO-BREAK SPACE}", " ")
@@ -246,7 +254,7 @@ class TestAxis:
 
     @pytest.mark.parametrize("end_us", [1, 7, 60, 61, 84_001, 10**9])
     def test_every_moment_is_in_the_column_of_its_edges(self, end_us):
-        columns = Columns(end_us, MOST)
+        columns = Columns(end_us, MAX_COLUMNS)
         for column in range(columns.number):
             first, beyond = columns.edge(column), columns.edge(column + 1)
             assert columns.at(first) == columns.at(beyond - 1) == column
@@ -280,9 +288,9 @@ class TestLinks:
 
     def test_a_bar_links_to_exactly_the_events_that_its_title_counts(self):
         index = Index(self.TRACE)
-        for lane in timeline_of(self.TRACE).lanes:
+        for lane in build_timeline(self.TRACE).lanes:
             for bar in lane.bars:
-                wanted = Wanted(
+                wanted = EventFilter(
                     alias=lane.database.alias if lane.database else "",
                     questions=lane.database is None,
                     kind=parse_qs(bar.query)["kind"][0],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbroute_panel.presentation import Index, Listing, Wanted, groups_page
-from dbroute_panel.presentation.statements import PAGE
+from dbroute_panel.presentation import EventFilter, Index, Listing, paginate_statements
+from dbroute_panel.presentation.statements import GROUPS_PER_PAGE
 from tests.test_trace_filters import PARTIAL, get, links, parsed, rows, with_class
 from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
 
@@ -29,7 +29,7 @@ def trace(store):
 
 
 def groups(trace, number=1, **wanted):
-    return groups_page(Listing(Index(trace), Wanted(**wanted)), number)
+    return paginate_statements(Listing(Index(trace), EventFilter(**wanted)), number)
 
 
 def text(element):
@@ -69,8 +69,8 @@ def test_what_took_most_time_is_first_where_that_is_asked_for(trace):
 
 
 def test_fifty_a_page():
-    trace = a_trace(events=[a_query(n, sql=f"SELECT {n}") for n in range(1, PAGE + 3)])
-    assert [group.id for group in groups(trace, 2).rows] == [PAGE + 1, PAGE + 2]
+    trace = a_trace(events=[a_query(n, sql=f"SELECT {n}") for n in range(1, GROUPS_PER_PAGE + 3)])
+    assert [group.id for group in groups(trace, 2).rows] == [GROUPS_PER_PAGE + 1, GROUPS_PER_PAGE + 2]
     assert groups(trace, 9).number == groups(trace, 9).pages == 2
 
 

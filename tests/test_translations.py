@@ -27,7 +27,7 @@ from django.utils.text import Truncator
 
 import dbroute_panel
 from dbroute_panel import exports, findings
-from dbroute_panel.forms.filters import METHODS
+from dbroute_panel.forms.filters import HTTP_METHODS
 from dbroute_panel.inspection.lints.registry import LINTS
 from dbroute_panel.records import Action, Query, Trace
 from example_site import scenarios
@@ -223,7 +223,7 @@ class TestNothingOfOursStaysEnglish:
             *Action,
             *findings.codes(),
             *PAGES,
-            *METHODS,
+            *HTTP_METHODS,
             *LINTS,
             *self.PYTHON,
             "A",

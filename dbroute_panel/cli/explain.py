@@ -15,7 +15,7 @@ from dbroute_panel.cli.subcommand import Subcommand, UsageError, add_format, par
 from dbroute_panel.cli.text import Piece, Styled
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.question import Answers, Question, ask
-from dbroute_panel.presentation import Chain, ShortNames, detail_of_decision, formatting
+from dbroute_panel.presentation import Chain, ShortNames, build_chain, formatting
 from dbroute_panel.presentation.formatting import full_place
 from dbroute_panel.records import Action, DecidedBy, Decision, InstanceRef
 
@@ -128,7 +128,7 @@ def build_json(answers: Answers, repeat: int) -> Any:
 
 def show(console: Console, question: Question, answers: Answers) -> None:
     decision = answers.decision
-    chain = detail_of_decision(decision, ShortNames([step.router for step in decision.steps]))
+    chain = build_chain(decision, ShortNames([step.router for step in decision.steps]))
     console.print(
         format_sentence(question, decision),
         Styled(formatting.outcome(decision), get_outcome_role(decision)),

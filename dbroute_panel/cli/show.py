@@ -14,7 +14,16 @@ from dbroute_panel.cli.lookup import find_trace, open_store
 from dbroute_panel.cli.subcommand import Subcommand, add_format, validate_choice
 from dbroute_panel.cli.text import Piece, Styled
 from dbroute_panel.cli.traces import LEVEL_ROLES, format_local_time
-from dbroute_panel.presentation import Detail, Index, Listing, Row, Totals, Wanted, detail_of, totals_of
+from dbroute_panel.presentation import (
+    Detail,
+    EventFilter,
+    Index,
+    Listing,
+    Row,
+    Totals,
+    build_detail,
+    compute_totals,
+)
 from dbroute_panel.presentation.formatting import called_from
 from dbroute_panel.records import Trace
 
@@ -32,7 +41,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
         console.print_json(trace.to_dict())
         return
     index = Index(trace)
-    show_headline(console, trace, totals_of(trace, index.palette))
+    show_headline(console, trace, compute_totals(trace, index.palette))
     for finding in trace.findings:
         events = ", ".join(f"#{number}" for number in finding.events)
         where = f" ({events})" if events else ""
@@ -40,7 +49,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
             Styled(finding.level.value, LEVEL_ROLES[finding.level]),
             f" {finding.code}: {finding.message}{where}",
         )
-    listing = Listing(index, Wanted(questions=True))
+    listing = Listing(index, EventFilter(questions=True))
     pages = listing.page().pages
     rows = [row for number in range(1, pages + 1) for row in listing.page(number).rows]
     if rows and console.verbosity < 2:
@@ -50,7 +59,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
         for row in rows:
             console.print()
             console.print_table([build_cells(row)], flexible=[2, 3, 4])
-            show_detail(console, detail_of(index, index.events[row.id], format_sql=False))
+            show_detail(console, build_detail(index, index.events[row.id], format_sql=False))
 
 
 def show_headline(console: Console, trace: Trace, totals: Totals) -> None:

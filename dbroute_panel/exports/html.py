@@ -25,13 +25,13 @@ from dbroute_panel.presentation import (
     Index,
     Listing,
     Row,
-    decided_in,
-    detail_of,
+    build_detail,
+    build_timeline,
+    compute_totals,
+    count_deciders,
     formatting,
     grouping,
     plain_sql,
-    timeline_of,
-    totals_of,
 )
 from dbroute_panel.records import Event, Query, Trace
 
@@ -139,20 +139,20 @@ class _LineBuilder:
                 return FileLine(html=html)
         return ShortRow(
             row=row,
-            what=formatting.cut(row.what, 60),
-            why="" if like else formatting.cut(row.why, 40),
+            what=formatting.truncate(row.what, 60),
+            why="" if like else formatting.truncate(row.why, 40),
             like=like,
-            values=formatting.cut(grouping.values(self.index, event), 48) if like else "",
+            values=formatting.truncate(grouping.own_values(self.index, event), 48) if like else "",
         )
 
     def find_kind(self, row: Row) -> Hashable:
         """Return what events that are alike share. One with a finding or an error is like no other."""
-        return row.id if row.level or row.error else grouping.kind(self.index, row)
+        return row.id if row.level or row.error else grouping.group_key(self.index, row)
 
     def render_full(self, row: Row, event: Event) -> SafeString:
         formatted = self.formatted < MAX_FORMATTED_STATEMENTS
         self.formatted += 1
-        detail = detail_of(self.index, event, format_sql=formatted)
+        detail = build_detail(self.index, event, format_sql=formatted)
         if not formatted and isinstance(event, Query):
             detail = msgspec.structs.replace(detail, sql=plain_sql(event.sql))
         return _render("file_row.html", row=row, detail=detail, here=self.here)
@@ -185,9 +185,9 @@ def _render_trace(trace: Trace, number: int) -> SafeString:
         "file_trace.html",
         trace=trace,
         here=here,
-        totals=totals_of(trace, index.palette),
-        decided=decided_in(index),
-        timeline=timeline_of(trace, index.palette),
+        totals=compute_totals(trace, index.palette),
+        decided=count_deciders(index),
+        timeline=build_timeline(trace, index.palette),
         lines=list(_LineBuilder(index, here).build()),
     )
 

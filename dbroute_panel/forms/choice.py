@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as StrPromise
 
 
-ALL = gettext_lazy("all")
+ALL_LABEL = gettext_lazy("all")
 
 
-class Choice(forms.ChoiceField):
+class OptionalChoiceField(forms.ChoiceField):
     """One of ``valid``, or nothing, which is called ``empty``."""
 
     def __init__(
-        self, *, valid: Iterable[tuple[str, Any]] = (), empty: StrPromise | str = ALL, **kwargs: Any
+        self, *, valid: Iterable[tuple[str, Any]] = (), empty: StrPromise | str = ALL_LABEL, **kwargs: Any
     ) -> None:
         self.empty = empty
         super().__init__(required=False, **kwargs)
@@ -60,7 +60,7 @@ def refuse_unknown(form: forms.Form, beside: Iterable[str]) -> None:
             )
 
 
-def offer(form: forms.Form, name: str, values: Iterable[str]) -> None:
+def set_choices(form: forms.Form, name: str, values: Iterable[str]) -> None:
     """Let the field ``name`` of this form offer ``values``, each called by its own name."""
-    field = cast("Choice", form.fields[name])
+    field = cast("OptionalChoiceField", form.fields[name])
     field.offer((value, value) for value in values)

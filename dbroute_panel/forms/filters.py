@@ -12,24 +12,31 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel import findings
-from dbroute_panel.presentation import DECIDERS, DECISIONS, DURATION, QUERIES, Index, Wanted
+from dbroute_panel.presentation import (
+    DECIDER_LABELS,
+    KIND_DECISIONS,
+    KIND_QUERIES,
+    SORT_BY_DURATION,
+    EventFilter,
+    Index,
+)
 from dbroute_panel.records import Action, Query, RouteKind
 from dbroute_panel.stores import Filter
 
-from .choice import Choice, offer, refuse_unknown
-from .text import Text
-from .tick import Tick
+from .choice import OptionalChoiceField, refuse_unknown, set_choices
+from .text import OptionalTextField
+from .tick import YesNoField
 
-KINDS = {
+KIND_LABELS = {
     "request": gettext_lazy("request"),
     "block": gettext_lazy("block"),
     "command": gettext_lazy("command"),
     "task": gettext_lazy("task"),
 }
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-ROUTES = {
+ROUTE_LABELS = {
     RouteKind.ROUTER: gettext_lazy("a router said so"),
     RouteKind.INSTANCE: gettext_lazy("the instance's database"),
     RouteKind.DEFAULT: gettext_lazy("default, nobody said"),
@@ -40,14 +47,14 @@ ROUTES = {
 }
 
 
-STATEMENTS: Final = "statements"
-HIDDEN: Final = ("sort", "group", "like")
+GROUP_BY_STATEMENT: Final = "statements"
+HIDDEN_FIELDS: Final = ("sort", "group", "like")
 """What links set, and not the fields of the form."""
-MOST = 10**9
+MAX_NUMBER = 10**9
 """More is no time and no number of queries that there can be."""
 
 
-def _whole(message: Any, *, min_value: int = 0, **options: Any) -> forms.IntegerField:
+def _integer_field(message: Any, *, min_value: int = 0, **options: Any) -> forms.IntegerField:
     """A whole number or nothing; ``message`` says what is valid, whatever is wrong with what was given."""
     messages = dict.fromkeys(("invalid", "min_value", "max_value"), message)
     return forms.IntegerField(required=False, min_value=min_value, error_messages=messages, **options)
@@ -62,39 +69,41 @@ class TraceFilterForm(forms.Form):
 
     BESIDE = ("page", "seen", "since")
 
-    path = Text(
+    path = OptionalTextField(
         max_length=500,
         label=gettext_lazy("Path or name"),
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    alias = Choice(label=gettext_lazy("Database"))
-    finding = Choice(label=gettext_lazy("Finding"))
-    kind = Choice(label=gettext_lazy("Kind"), valid=KINDS.items())
-    method = Choice(label=gettext_lazy("Method"), valid=zip(METHODS, METHODS, strict=True))
-    status = _whole(
+    alias = OptionalChoiceField(label=gettext_lazy("Database"))
+    finding = OptionalChoiceField(label=gettext_lazy("Finding"))
+    kind = OptionalChoiceField(label=gettext_lazy("Kind"), valid=KIND_LABELS.items())
+    method = OptionalChoiceField(
+        label=gettext_lazy("Method"), valid=zip(HTTP_METHODS, HTTP_METHODS, strict=True)
+    )
+    status = _integer_field(
         gettext_lazy("Status: a number from 100 to 599, such as 200 or 500."),
         min_value=100,
         max_value=599,
         label=gettext_lazy("Status"),
     )
-    min_ms = _whole(
+    min_ms = _integer_field(
         gettext_lazy("At least ms: a whole number of milliseconds, such as 100."),
-        max_value=MOST,
+        max_value=MAX_NUMBER,
         label=gettext_lazy("At least ms"),
     )
-    min_queries = _whole(
+    min_queries = _integer_field(
         gettext_lazy("At least queries: a whole number, such as 10."),
-        max_value=MOST,
+        max_value=MAX_NUMBER,
         label=gettext_lazy("At least queries"),
     )
-    found = Tick(label=gettext_lazy("only with findings"))
+    found = YesNoField(label=gettext_lazy("only with findings"))
 
     def __init__(self, *args: Any, codes: Iterable[str] = (), **kwargs: Any) -> None:
         """``codes``: those of the findings that there are. Any code that a finding can have is valid."""
         super().__init__(*args, **kwargs)
-        offer(self, "alias", settings.DATABASES)
+        set_choices(self, "alias", settings.DATABASES)
         given = self.data.get("finding", "")
-        offer(self, "finding", sorted({*codes, *({given} & findings.codes())}))
+        set_choices(self, "finding", sorted({*codes, *({given} & findings.codes())}))
 
     def clean(self) -> dict[str, Any]:
         """Nothing that was asked for is without effect: neither a name that is none, nor what cannot be."""
@@ -118,12 +127,12 @@ class TraceFilterForm(forms.Form):
         return Filter(**given)
 
 
-AT_LEAST = gettext_lazy("At least (ms): a number from 0, such as 5 or 0.2.")
+DURATION_MESSAGE = gettext_lazy("At least (ms): a number from 0, such as 5 or 0.2.")
 
 
-def _moment() -> forms.IntegerField:
+def _time_field() -> forms.IntegerField:
     """Microseconds from the trace's start: nobody types them, the timeline's links have them."""
-    return _whole(
+    return _integer_field(
         gettext_lazy("from_us and to_us: whole microseconds from the start of the trace."),
         max_value=10**15,
         widget=forms.HiddenInput,
@@ -140,52 +149,54 @@ class EventFilterForm(forms.Form):
 
     BESIDE = ("event", "fold", "page")
 
-    q = Text(
+    q = OptionalTextField(
         max_length=500,
         label=gettext_lazy("Text"),
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    db = Choice(label=gettext_lazy("Database"))
-    by = Choice(label=gettext_lazy("Who decided"))
-    route = Choice(label=gettext_lazy("Route"), valid=ROUTES.items())
-    model = Choice(label=gettext_lazy("Model"))
-    action = Choice(label=gettext_lazy("Action"), valid=((action, action.value) for action in Action))
+    db = OptionalChoiceField(label=gettext_lazy("Database"))
+    by = OptionalChoiceField(label=gettext_lazy("Who decided"))
+    route = OptionalChoiceField(label=gettext_lazy("Route"), valid=ROUTE_LABELS.items())
+    model = OptionalChoiceField(label=gettext_lazy("Model"))
+    action = OptionalChoiceField(
+        label=gettext_lazy("Action"), valid=((action, action.value) for action in Action)
+    )
     ms = forms.FloatField(
         required=False,
         min_value=0,
         label=gettext_lazy("At least (ms)"),
         widget=forms.NumberInput(attrs={"step": "any", "min": "0", "inputmode": "decimal"}),
-        error_messages=dict.fromkeys(("invalid", "min_value"), AT_LEAST),
+        error_messages=dict.fromkeys(("invalid", "min_value"), DURATION_MESSAGE),
     )
-    findings = Tick(label=gettext_lazy("only findings"))
-    questions = Tick(label=gettext_lazy("every question"))
-    sort = Choice(
+    findings = YesNoField(label=gettext_lazy("only findings"))
+    questions = YesNoField(label=gettext_lazy("every question"))
+    sort = OptionalChoiceField(
         label=gettext_lazy("Order"),
-        valid=[(DURATION, gettext_lazy("longest first"))],
+        valid=[(SORT_BY_DURATION, gettext_lazy("longest first"))],
         widget=forms.HiddenInput,
     )
-    group = Choice(
+    group = OptionalChoiceField(
         label=gettext_lazy("Grouping"),
-        valid=[(STATEMENTS, gettext_lazy("identical statements"))],
+        valid=[(GROUP_BY_STATEMENT, gettext_lazy("identical statements"))],
         widget=forms.HiddenInput,
     )
-    like = Text(label=gettext_lazy("Statement of event"), widget=forms.HiddenInput)
-    kind = Choice(
+    like = OptionalTextField(label=gettext_lazy("Statement of event"), widget=forms.HiddenInput)
+    kind = OptionalChoiceField(
         label=gettext_lazy("Kind"),
-        valid=[(QUERIES, gettext_lazy("queries")), (DECISIONS, gettext_lazy("decisions"))],
+        valid=[(KIND_QUERIES, gettext_lazy("queries")), (KIND_DECISIONS, gettext_lazy("decisions"))],
         widget=forms.HiddenInput,
     )
-    from_us = _moment()
-    to_us = _moment()
+    from_us = _time_field()
+    to_us = _time_field()
 
     def __init__(self, *args: Any, index: Index, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.index = index
         self.end_us = index.end_us
-        offer(self, "db", index.palette.order(index.aliases))
-        offer(self, "model", sorted(index.models))
+        set_choices(self, "db", index.palette.order(index.aliases))
+        set_choices(self, "model", sorted(index.models))
         routers = [(path, index.routers(path)) for path in sorted(index.deciders)]
-        cast("Choice", self.fields["by"]).offer([*routers, *DECIDERS.items()])
+        cast("OptionalChoiceField", self.fields["by"]).offer([*routers, *DECIDER_LABELS.items()])
 
     def clean_like(self) -> int:
         """The number of a query of this trace; 0 for none."""
@@ -208,10 +219,10 @@ class EventFilterForm(forms.Form):
         return self.cleaned_data
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> EventFilter:
         """What a valid form asks for."""
         given = self.cleaned_data
-        return Wanted(
+        return EventFilter(
             text=given["q"],
             alias=given["db"],
             by=given["by"],
@@ -246,6 +257,6 @@ class EventFilterForm(forms.Form):
         """Whether it leaves anything out, adds anything or is wrong; the order and what is opened do not."""
         return (
             bool(self.errors)
-            or any(name not in HIDDEN for name in self.changed_data)
+            or any(name not in HIDDEN_FIELDS for name in self.changed_data)
             or bool(self.data.get("like") and not self.data.get("group"))
         )

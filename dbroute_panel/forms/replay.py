@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-NUMBER = gettext_lazy("Ask N times: a number from 1 to 1000.")
-MOST_ROUTERS = 50
+REPEAT_MESSAGE = gettext_lazy("Ask N times: a number from 1 to 1000.")
+MAX_ROUTERS = 50
 
 
 class ReplayForm(forms.Form):
@@ -32,7 +32,7 @@ class ReplayForm(forms.Form):
         initial=1,
         label=gettext_lazy("Ask N times"),
         help_text=gettext_lazy("A router that answers at random is then compared by all of its answers."),
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), NUMBER),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), REPEAT_MESSAGE),
     )
 
     def __init__(self, *args: Any, today: Iterable[str], **kwargs: Any) -> None:
@@ -46,10 +46,10 @@ class ReplayForm(forms.Form):
         paths: list[str] = self.cleaned_data["routers"].split()
         if paths == self.today or not paths:
             return None
-        if len(paths) > MOST_ROUTERS:
+        if len(paths) > MAX_ROUTERS:
             raise ValidationError(
                 _("Routers: %(count)d are too many, %(most)d at most.")
-                % {"count": len(paths), "most": MOST_ROUTERS}
+                % {"count": len(paths), "most": MAX_ROUTERS}
             )
         packages = self._packages()
         for path in paths:

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy
 
-from .choice import Choice, offer
+from .choice import OptionalChoiceField, set_choices
 
 
 class MapFilterForm(forms.Form):
@@ -20,9 +20,9 @@ class MapFilterForm(forms.Form):
         label=gettext_lazy("Model"),
         widget=forms.TextInput(attrs={"type": "search"}),
     )
-    app = Choice(label=gettext_lazy("App"))
-    db = Choice(label=gettext_lazy("Database"))
-    finding = Choice(label=gettext_lazy("Finding"))
+    app = OptionalChoiceField(label=gettext_lazy("App"))
+    db = OptionalChoiceField(label=gettext_lazy("Database"))
+    finding = OptionalChoiceField(label=gettext_lazy("Finding"))
 
     def __init__(
         self,
@@ -33,6 +33,6 @@ class MapFilterForm(forms.Form):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        offer(self, "app", apps)
-        offer(self, "db", aliases)
-        offer(self, "finding", findings)
+        set_choices(self, "app", apps)
+        set_choices(self, "db", aliases)
+        set_choices(self, "finding", findings)

@@ -16,23 +16,23 @@ from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.question import Question
 from dbroute_panel.records import Action
 
-from .choice import Choice, offer
+from .choice import OptionalChoiceField, set_choices
 
-ACTIONS = {
+ACTION_LABELS = {
     Action.READ: gettext_lazy("db_for_read: where is it read?"),
     Action.WRITE: gettext_lazy("db_for_write: where is it written?"),
     Action.RELATION: gettext_lazy("allow_relation: may two objects be related?"),
     Action.MIGRATE: gettext_lazy("allow_migrate: is its table on that database?"),
 }
-SOURCES = {
+SOURCE_LABELS = {
     ObjectSource.NEW: gettext_lazy("a new object"),
     ObjectSource.FROM: gettext_lazy("an object said to come from the database …"),
     ObjectSource.ROW: gettext_lazy("a real row, by database and primary key"),
 }
-NUMBER = gettext_lazy("Ask N times: a number from 1 to 1000.")
+REPEAT_MESSAGE = gettext_lazy("Ask N times: a number from 1 to 1000.")
 
 
-class JSONObject(forms.CharField):
+class JSONObjectField(forms.CharField):
     """A JSON object as a dict; {} for nothing."""
 
     widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false"})
@@ -65,17 +65,17 @@ class SandboxForm(forms.Form):
         ),
         error_messages={"required": gettext_lazy("Model: give one by its label, such as auth.User.")},
     )
-    action = Choice(label=gettext_lazy("Question"), valid=ACTIONS.items())
-    instance = Choice(
+    action = OptionalChoiceField(label=gettext_lazy("Question"), valid=ACTION_LABELS.items())
+    instance = OptionalChoiceField(
         label=gettext_lazy("Object"),
         help_text=gettext_lazy(
             "What Django gives the routers as the hint “instance”, if anything. "
             "In a relation, no object is a new one."
         ),
         empty=gettext_lazy("no object"),
-        valid=SOURCES.items(),
+        valid=SOURCE_LABELS.items(),
     )
-    instance_db = Choice(label=gettext_lazy("Database"), empty="")
+    instance_db = OptionalChoiceField(label=gettext_lazy("Database"), empty="")
     instance_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("Primary key"))
     other_model = forms.CharField(
         required=False,
@@ -86,17 +86,17 @@ class SandboxForm(forms.Form):
             attrs={"list": "dbroute-other-models", "autocomplete": "off", "spellcheck": "false"}
         ),
     )
-    other = Choice(label=gettext_lazy("Second object"), empty="", valid=SOURCES.items())
-    other_db = Choice(label=gettext_lazy("Database"), empty="")
+    other = OptionalChoiceField(label=gettext_lazy("Second object"), empty="", valid=SOURCE_LABELS.items())
+    other_db = OptionalChoiceField(label=gettext_lazy("Database"), empty="")
     other_pk = forms.CharField(required=False, max_length=200, label=gettext_lazy("Primary key"))
-    db = Choice(label=gettext_lazy("On database"), empty="")
+    db = OptionalChoiceField(label=gettext_lazy("On database"), empty="")
     model_name = forms.CharField(
         required=False,
         max_length=200,
         label=gettext_lazy("Hint “model_name”"),
         help_text=gettext_lazy("Only if it is to differ from the model's own."),
     )
-    hints = JSONObject(
+    hints = JSONObjectField(
         required=False,
         label=gettext_lazy("Other hints"),
         help_text=gettext_lazy('As a JSON object, such as {"tenant": "acme"}.'),
@@ -106,16 +106,16 @@ class SandboxForm(forms.Form):
         max_value=1000,
         initial=1,
         label=gettext_lazy("Ask N times"),
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), NUMBER),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), REPEAT_MESSAGE),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("action", "other"):  # no question without the one, no relation without the other
-            field = cast("Choice", self.fields[name])
+            field = cast("OptionalChoiceField", self.fields[name])
             field.choices = field.valid
         for name in ("instance_db", "other_db", "db"):
-            offer(self, name, settings.DATABASES)
+            set_choices(self, name, settings.DATABASES)
 
     @classmethod
     def linked(cls, given: QueryDict) -> SandboxForm:
@@ -123,7 +123,11 @@ class SandboxForm(forms.Form):
         fields = {name: value for name, value in given.items() if name in cls.base_fields}
         form = cls(initial=fields)
         for name, field in form.fields.items():
-            if isinstance(field, Choice) and (value := fields.get(name)) and value not in dict(field.valid):
+            if (
+                isinstance(field, OptionalChoiceField)
+                and (value := fields.get(name))
+                and value not in dict(field.valid)
+            ):
                 field.choices = [*field.choices, (value, value)]  # type: ignore[misc]
         return form
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 
-class Text(forms.CharField):
+class OptionalTextField(forms.CharField):
     """Text, or nothing; Django's message about it begins with the field's name."""
 
     def __init__(self, **kwargs: Any) -> None:

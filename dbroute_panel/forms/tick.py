@@ -9,24 +9,24 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-VALUES: Final = {"on": True, "1": True, "true": True, "0": False, "false": False, "": False}
+BOX_VALUES: Final = {"on": True, "1": True, "true": True, "0": False, "false": False, "": False}
 
 
-class TickInput(forms.CheckboxInput):
+class YesNoInput(forms.CheckboxInput):
     """Django takes any text for a tick, also ``0``; what is neither yes nor no stays here as it was given."""
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
         given = data.get(name, "")
-        return VALUES.get(given.lower(), given)
+        return BOX_VALUES.get(given.lower(), given)
 
     def format_value(self, value: Any) -> None:
         """No value: a browser sends ``on`` for it, also after something wrong was given."""
 
 
-class Tick(forms.BooleanField):
+class YesNoField(forms.BooleanField):
     """Yes or no."""
 
-    widget = TickInput
+    widget = YesNoInput
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, label_suffix="", **kwargs)

@@ -27,14 +27,14 @@ from dbroute_panel import recording
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.environment import base_dir, databases, installed_folders
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.presentation import Editor, Index, decided_in, timeline_of, totals_of
+from dbroute_panel.presentation import Editor, Index, build_timeline, compute_totals, count_deciders
 from dbroute_panel.recording import requests, server_timing
 from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import get_store
 
-from .rows import lines_of
+from .rows import build_lines
 
 
 class RoutingPanel(Panel):
@@ -195,17 +195,17 @@ class RoutingPanel(Panel):
         if trace is None:
             return render_to_string(self.template, {"trace": None, "recorded": bool(trace_id)})
         index = Index(trace, databases({}))
-        page = _page_of(trace.id)
-        lines, more = lines_of(
+        page = _reverse_trace_page(trace.id)
+        lines, more = build_lines(
             index, page, Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders())
         )
         return render_to_string(
             self.template,
             {
                 "trace": trace,
-                "totals": totals_of(trace, index.palette),
-                "decided": decided_in(index),
-                "timeline": timeline_of(trace, index.palette),
+                "totals": compute_totals(trace, index.palette),
+                "decided": count_deciders(index),
+                "timeline": build_timeline(trace, index.palette),
                 "lines": lines,
                 "more": more,
                 "page": page,
@@ -215,7 +215,7 @@ class RoutingPanel(Panel):
         )
 
 
-def _page_of(trace_id: str) -> str | None:
+def _reverse_trace_page(trace_id: str) -> str | None:
     """The trace's page in the admin; None where there is no admin, or no traces in it."""
     try:
         return reverse("admin:dbroute_panel_trace_change", args=[trace_id])

@@ -17,7 +17,7 @@ import msgspec
 from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
-from dbroute_panel.presentation import Detail, Editor, Index, Listing, Row, detail_of, formatting, grouping
+from dbroute_panel.presentation import Detail, Editor, Index, Listing, Row, build_detail, formatting, grouping
 
 EVENTS: Final = 100
 """So many events are shown; the page in the admin has them all."""
@@ -72,7 +72,7 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
 
 
-def lines_of(index: Index, here: str | None, editor: Editor | None = None) -> tuple[list[Line], int]:
+def build_lines(index: Index, here: str | None, editor: Editor | None = None) -> tuple[list[Line], int]:
     """
     The rows of the first ``EVENTS`` events of the list, and how many more there are.
 
@@ -126,19 +126,21 @@ class _Lines:
     def kind(self, row: Row) -> Hashable:
         """What is the same for events that are alike: what was found about them, too."""
         codes = tuple(finding.code for finding in self.index.findings_in_row(row.id))
-        return row.id if row.error else (codes, grouping.kind(self.index, row))
+        return row.id if row.error else (codes, grouping.group_key(self.index, row))
 
     def whole(self, row: Row) -> SafeString:
-        detail = detail_of(self.index, self.index.events[row.id], format_sql=False)
+        detail = build_detail(self.index, self.index.events[row.id], format_sql=False)
         context = {"row": row, "inline": detail, "here": self.here, "editor": self.editor}
         return _rendered("_row.html", **context)
 
     def short(self, row: Row, like: int) -> SafeString:
         event = self.index.events[row.id]
         if like:
-            detail = Short(like=like, values=formatting.cut(grouping.values(self.index, event), VALUES))
+            detail = Short(
+                like=like, values=formatting.truncate(grouping.own_values(self.index, event), VALUES)
+            )
         else:
-            detail = _alone(detail_of(self.index, event, format_sql=False))
+            detail = _alone(build_detail(self.index, event, format_sql=False))
         database, level = "", ""
         if row.database is not None:
             database = self.rendered("_database.html", database=row.database)
@@ -146,8 +148,8 @@ class _Lines:
             level = self.rendered("_level.html", level=row.level)
         context = {
             "row": row,
-            "why": formatting.cut(row.why, CELL),
-            "what": formatting.cut(row.what, CELL),
+            "why": formatting.truncate(row.why, CELL),
+            "what": formatting.truncate(row.what, CELL),
             "database": database,
             "level": level,
             "detail": detail,
@@ -166,10 +168,10 @@ def _alone(detail: Detail) -> Short:
     return Short(
         decided_by=_decided_by(detail),
         facts=_facts(detail),
-        sql=formatting.cut(sql, SQL),
+        sql=formatting.truncate(sql, SQL),
         params=_params(detail),
         codes=tuple(finding.code for finding in detail.findings),
-        error=formatting.cut(detail.error),
+        error=formatting.truncate(detail.error),
         site=formatting.called_from(detail.site) if detail.site else "",
     )
 
@@ -187,7 +189,7 @@ def _facts(detail: Detail) -> tuple[str, ...]:
     if detail.instance is not None:
         given.append(detail.instance)
     return tuple(
-        formatting.cut(
+        formatting.truncate(
             " ".join(filter(None, (fact.name, fact.value, fact.note and f"({fact.note})"))), VALUES
         )
         for fact in given[:10]
@@ -195,4 +197,4 @@ def _facts(detail: Detail) -> tuple[str, ...]:
 
 
 def _params(detail: Detail) -> str:
-    return formatting.cut(", ".join(detail.params), VALUES)
+    return formatting.truncate(", ".join(detail.params), VALUES)

@@ -8,65 +8,65 @@ changed, and nothing is formatted for a row that nobody opened. ``Index`` is bui
 from __future__ import annotations
 
 from . import formatting, grouping
-from .comparison import Comparison, compared
-from .deciders import DECIDERS, Decided, decided_in
-from .detail import Chain, Detail, detail_of, detail_of_decision
+from .comparison import Comparison, build_comparison
+from .deciders import DECIDER_LABELS, DeciderCount, count_deciders
+from .detail import Chain, Detail, build_chain, build_detail
 from .editor import Editor
-from .filters import DECISIONS, DURATION, QUERIES, Wanted
-from .finding_docs import document, documented
-from .highlight import Piece
+from .filters import KIND_DECISIONS, KIND_QUERIES, SORT_BY_DURATION, EventFilter
+from .finding_docs import documented_codes, read_finding_doc
+from .highlight import CodeSpan
 from .index import Index, ShortNames
 from .palette import Palette, Swatch
-from .python_source import highlighted
-from .router_stats import Experience, Tally
-from .rows import Fold, Listing, Page, Row
-from .sql import plain as plain_sql
-from .statements import Group, GroupPage, groups_page, statement_of
-from .timeline import Timeline, timeline_of
-from .totals import Share, Totals, totals_of
-from .usage_bar import Used, shares_of
+from .python_source import highlight_source
+from .router_stats import MethodStats, RouterStats
+from .rows import Fold, Listing, Row, RowPage
+from .sql import plain_sql
+from .statements import StatementGroup, StatementPage, format_statement, paginate_statements
+from .timeline import Timeline, build_timeline
+from .totals import DatabaseTotals, Totals, compute_totals
+from .usage_bar import BarSegment, build_usage_bar
 
 __all__ = [
-    "DECIDERS",
-    "DECISIONS",
-    "DURATION",
-    "QUERIES",
+    "DECIDER_LABELS",
+    "KIND_DECISIONS",
+    "KIND_QUERIES",
+    "SORT_BY_DURATION",
+    "BarSegment",
     "Chain",
+    "CodeSpan",
     "Comparison",
-    "Decided",
+    "DatabaseTotals",
+    "DeciderCount",
     "Detail",
     "Editor",
-    "Experience",
+    "EventFilter",
     "Fold",
-    "Group",
-    "GroupPage",
     "Index",
     "Listing",
-    "Page",
+    "MethodStats",
     "Palette",
-    "Piece",
+    "RouterStats",
     "Row",
-    "Share",
+    "RowPage",
     "ShortNames",
+    "StatementGroup",
+    "StatementPage",
     "Swatch",
-    "Tally",
     "Timeline",
     "Totals",
-    "Used",
-    "Wanted",
-    "compared",
-    "decided_in",
-    "detail_of",
-    "detail_of_decision",
-    "document",
-    "documented",
+    "build_chain",
+    "build_comparison",
+    "build_detail",
+    "build_timeline",
+    "build_usage_bar",
+    "compute_totals",
+    "count_deciders",
+    "documented_codes",
+    "format_statement",
     "formatting",
     "grouping",
-    "groups_page",
-    "highlighted",
+    "highlight_source",
+    "paginate_statements",
     "plain_sql",
-    "shares_of",
-    "statement_of",
-    "timeline_of",
-    "totals_of",
+    "read_finding_doc",
 ]

@@ -17,7 +17,7 @@ from dbroute_panel.records import Operation, Transaction
 
 from .columns import Columns
 
-LEVELS: Final = 3
+MAX_LEVELS: Final = 3
 """So many are drawn one below the other: the transaction and two savepoints. Deeper ones are in the last."""
 
 
@@ -68,7 +68,7 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(parts)
 
 
-class _Open(msgspec.Struct):
+class _OpenBlock(msgspec.Struct):
     """A transaction or savepoint that was begun. ``at_us``: None for one from before the trace."""
 
     level: int
@@ -76,22 +76,24 @@ class _Open(msgspec.Struct):
     rolled_back: bool = False
 
 
-class Brackets:
+class BracketBuilder:
     """The brackets of one database."""
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self._open: dict[int | None, list[_Open]] = {}  # by the transaction's number, the outermost first
+        self._open: dict[
+            int | None, list[_OpenBlock]
+        ] = {}  # by the transaction's number, the outermost first
         self._made: dict[tuple[int, int], Bracket] = {}  # by level and first column
 
     def put(self, event: Transaction) -> None:
         number = event.transaction_number
         if event.operation is Operation.BEGIN:
-            self._open[number] = [_Open(0, event.at_us)]
+            self._open[number] = [_OpenBlock(0, event.at_us)]
             return
-        stack = self._open.setdefault(number, [_Open(0, None)])
+        stack = self._open.setdefault(number, [_OpenBlock(0, None)])
         if event.operation is Operation.SAVEPOINT:
-            stack.append(_Open(len(stack), event.at_us))
+            stack.append(_OpenBlock(len(stack), event.at_us))
         elif event.operation is Operation.SAVEPOINT_ROLLBACK:
             stack[-1].rolled_back = len(stack) > 1
         elif event.operation is Operation.SAVEPOINT_COMMIT:
@@ -108,8 +110,8 @@ class Brackets:
             one.rolled_back |= stack[0].rolled_back
             self._close(one, at_us)
 
-    def _close(self, one: _Open, at_us: int | None) -> None:
-        columns, level = self.columns, min(one.level, LEVELS - 1)
+    def _close(self, one: _OpenBlock, at_us: int | None) -> None:
+        columns, level = self.columns, min(one.level, MAX_LEVELS - 1)
         begin = one.at_us or 0
         end = columns.end_us if at_us is None else at_us
         first, last = columns.at(begin), columns.at(end)
@@ -123,7 +125,7 @@ class Brackets:
             ended=at_us is not None,
         )
         known = self._made.get((level, first))
-        self._made[level, first] = made if known is None else _together(known, made)
+        self._made[level, first] = made if known is None else _merge(known, made)
 
     def all(self) -> tuple[Bracket, ...]:
         """All of them; those that are open now last until the trace's end."""
@@ -132,7 +134,7 @@ class Brackets:
         return tuple(self._made[key] for key in sorted(self._made))
 
 
-def _together(one: Bracket, other: Bracket) -> Bracket:
+def _merge(one: Bracket, other: Bracket) -> Bracket:
     """Two that begin in the same column, as one."""
     return Bracket(
         level=one.level,

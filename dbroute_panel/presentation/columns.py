@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
-TICKS: Final = 6
+MAX_TICKS: Final = 6
 """The axis has fewer marks than this between its ends."""
 
 
-class Tick(msgspec.Struct, frozen=True):
+class AxisTick(msgspec.Struct, frozen=True):
     """A mark of the axis; ``left`` is its place in per cent, for an attribute."""
 
     at_us: int
@@ -36,9 +36,9 @@ class Columns:
         return -(-column * self.end_us // self.number)
 
     @property
-    def ticks(self) -> list[Tick]:
+    def ticks(self) -> list[AxisTick]:
         """Round times between the ends, those that leave room for the one at the end."""
-        return [Tick(at, f"{at / self.end_us:.2%}") for at in self._round() if at <= 0.78 * self.end_us]
+        return [AxisTick(at, f"{at / self.end_us:.2%}") for at in self._round() if at <= 0.78 * self.end_us]
 
     @property
     def grid(self) -> str:
@@ -50,6 +50,6 @@ class Columns:
             size * 10**power
             for power in range(16)
             for size in (1, 2, 5)
-            if self.end_us < TICKS * size * 10**power
+            if self.end_us < MAX_TICKS * size * 10**power
         )
         return iter(range(step, self.end_us, step))

@@ -1,8 +1,9 @@
 """
 What was routed differently in two traces?
 
-``compared()`` takes what belongs together (``matching.py``), says of each in which way it differs, and puts
-the numbers of both traces side by side. Differences are exact; nothing is weighed, nothing is asked again.
+``build_comparison()`` takes what belongs together (``matching.py``), says of each in which way it differs,
+and puts the numbers of both traces side by side. Differences are exact; nothing is weighed, nothing is
+asked again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from dbroute_panel.records import Database, Finding, Level, Query, Trace
 
 from . import formatting
 from .index import Index, ShortNames
-from .matching import Matched, Pair, Use, pairs, uses
+from .matching import MatchKind, Pair, Use, list_uses, match_uses
 from .palette import Palette, Swatch
-from .totals import Share, Totals, totals_of
+from .totals import DatabaseTotals, Totals, compute_totals
 
 
 class Difference(enum.StrEnum):
@@ -37,7 +38,7 @@ class Difference(enum.StrEnum):
     SAME = "same"
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
     """So many uses of one side went to one place, decided by one. ``event`` is the first of them."""
 
     place: str
@@ -49,7 +50,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     event: int
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ComparedRow(msgspec.Struct, frozen=True, kw_only=True):
     """
     One pair: what it was, where in the code (on both sides, if they differ), and where it went.
 
@@ -59,20 +60,20 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     model: str
     where: tuple[str, ...]
-    matched: Matched
-    a: tuple[Part, ...]
-    b: tuple[Part, ...]
+    matched: MatchKind
+    a: tuple[Destination, ...]
+    b: tuple[Destination, ...]
 
 
-class Both(msgspec.Struct, frozen=True, kw_only=True):
+class DatabasePair(msgspec.Struct, frozen=True, kw_only=True):
     """One database's numbers in A and in B."""
 
     database: Swatch
-    a: Share
-    b: Share
+    a: DatabaseTotals
+    b: DatabaseTotals
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class FindingCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How often a finding is in A and in B, and what it says where it is."""
 
     code: str
@@ -85,11 +86,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about two traces. ``findings`` are those whose number differs, the worst first."""
 
-    rows: dict[Difference, tuple[Row, ...]]
+    rows: dict[Difference, tuple[ComparedRow, ...]]
     a: Totals
     b: Totals
-    databases: tuple[Both, ...]
-    findings: tuple[Found, ...]
+    databases: tuple[DatabasePair, ...]
+    findings: tuple[FindingCounts, ...]
 
     @property
     def identical(self) -> bool:
@@ -102,24 +103,24 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.a.dropped or self.b.dropped)
 
 
-def compared(a: Trace, b: Trace, site: Mapping[str, Database] | None = None) -> Comparison:
+def build_comparison(a: Trace, b: Trace, site: Mapping[str, Database] | None = None) -> Comparison:
     """The comparison of ``a`` with ``b``; ``site`` as ``Palette`` wants it."""
     palette = Palette({**a.databases, **b.databases}, site)
     routers = ShortNames([*a.routers, *b.routers])
-    rows: dict[Difference, list[Row]] = {}
-    for pair in pairs(uses(Index(a)), uses(Index(b))):
-        rows.setdefault(difference(pair, palette), []).append(_row(pair, palette, routers))
-    totals = totals_of(a, palette), totals_of(b, palette)
+    rows: dict[Difference, list[ComparedRow]] = {}
+    for pair in match_uses(list_uses(Index(a)), list_uses(Index(b))):
+        rows.setdefault(find_difference(pair, palette), []).append(_build_row(pair, palette, routers))
+    totals = compute_totals(a, palette), compute_totals(b, palette)
     return Comparison(
         rows={kind: tuple(rows[kind]) for kind in Difference if kind in rows},
         a=totals[0],
         b=totals[1],
-        databases=_databases(*totals, palette),
-        findings=_findings(a.findings, b.findings),
+        databases=_pair_databases(*totals, palette),
+        findings=_count_findings(a.findings, b.findings),
     )
 
 
-def difference(pair: Pair, palette: Palette) -> Difference:
+def find_difference(pair: Pair, palette: Palette) -> Difference:
     """In which way the sides of a pair differ. The order of its uses is not compared: replicas take turns."""
     if not pair.b:
         return Difference.ONLY_A
@@ -137,50 +138,52 @@ def difference(pair: Pair, palette: Palette) -> Difference:
 
     if differ(group):
         return Difference.ELSEWHERE
-    if _other_shares(Counter(map(group, pair.a)), Counter(map(group, pair.b))):
+    if _proportions_differ(Counter(map(group, pair.a)), Counter(map(group, pair.b))):
         return Difference.SHARES
     if differ(lambda use: use.place):
         return Difference.REPLICA
-    if _failed(pair.a) != _failed(pair.b):
+    if _count_failed(pair.a) != _count_failed(pair.b):
         return Difference.FAILED
     if differ(lambda use: (use.place, use.by)):
         return Difference.DECIDER
     return Difference.SAME if len(pair.a) == len(pair.b) else Difference.COUNT
 
 
-def _other_shares(a: Counter[tuple[str, bool]], b: Counter[tuple[str, bool]]) -> bool:
+def _proportions_differ(a: Counter[tuple[str, bool]], b: Counter[tuple[str, bool]]) -> bool:
     """Whether a database has more of one side's uses than of the other's, in proportion: in whole numbers."""
     return any(count * b.total() != b[group] * a.total() for group, count in a.items())
 
 
-def _failed(side: Iterable[Use]) -> int:
+def _count_failed(side: Iterable[Use]) -> int:
     return sum(use.event.error is not None for use in side if isinstance(use.event, Query))
 
 
-def _row(pair: Pair, palette: Palette, routers: ShortNames) -> Row:
+def _build_row(pair: Pair, palette: Palette, routers: ShortNames) -> ComparedRow:
     first = (pair.a or pair.b)[0]
     places = {formatting.place(side[0].event.callsite): None for side in (pair.a, pair.b) if side}
-    return Row(
+    return ComparedRow(
         what=first.what,
         model=first.event.model or "" if isinstance(first.event, Query) else "",
         where=tuple(place for place in places if place),
         matched=pair.matched,
-        a=_parts(pair.a, palette, routers),
-        b=_parts(pair.b, palette, routers),
+        a=_build_destinations(pair.a, palette, routers),
+        b=_build_destinations(pair.b, palette, routers),
     )
 
 
-def _parts(side: Iterable[Use], palette: Palette, routers: ShortNames) -> tuple[Part, ...]:
+def _build_destinations(
+    side: Iterable[Use], palette: Palette, routers: ShortNames
+) -> tuple[Destination, ...]:
     groups: dict[tuple[str, tuple[str, str | None, str | None]], list[Use]] = {}
     for use in side:
         groups.setdefault((use.place, use.by), []).append(use)
     return tuple(
-        Part(
+        Destination(
             place=place,
             database=palette[place] if _names_database(group[0]) else None,
-            by=decider(by, routers),
+            by=describe_decider(by, routers),
             count=len(group),
-            failed=_failed(group),
+            failed=_count_failed(group),
             duration_us=sum(use.event.duration_us for use in group),
             event=group[0].event.id,
         )
@@ -193,7 +196,7 @@ def _names_database(use: Use) -> bool:
     return isinstance(event, Query) or (event.action.names_alias and isinstance(event.answer, str))
 
 
-def decider(by: tuple[str, str | None, str | None], routers: ShortNames) -> str:
+def describe_decider(by: tuple[str, str | None, str | None], routers: ShortNames) -> str:
     """Who decided, in words that name no object: another key is no other reason."""
     kind, router, model = by
     if model is not None:
@@ -214,25 +217,25 @@ def decider(by: tuple[str, str | None, str | None], routers: ShortNames) -> str:
     }[kind]
 
 
-def _databases(a: Totals, b: Totals, palette: Palette) -> tuple[Both, ...]:
+def _pair_databases(a: Totals, b: Totals, palette: Palette) -> tuple[DatabasePair, ...]:
     shares_a, shares_b = ({share.database.alias: share for share in totals.shares} for totals in (a, b))
 
-    def share(shares: dict[str, Share], alias: str) -> Share:
-        none = Share(database=palette[alias], queries=0, writes=0, duration_us=0)
+    def share(shares: dict[str, DatabaseTotals], alias: str) -> DatabaseTotals:
+        none = DatabaseTotals(database=palette[alias], queries=0, writes=0, duration_us=0)
         return shares.get(alias, none)
 
     return tuple(
-        Both(database=palette[alias], a=share(shares_a, alias), b=share(shares_b, alias))
+        DatabasePair(database=palette[alias], a=share(shares_a, alias), b=share(shares_b, alias))
         for alias in palette.order({*shares_a, *shares_b})
     )
 
 
-def _findings(a: list[Finding], b: list[Finding]) -> tuple[Found, ...]:
+def _count_findings(a: list[Finding], b: list[Finding]) -> tuple[FindingCounts, ...]:
     """By code: their messages name objects, and may differ where the finding does not."""
     counts = Counter(finding.code for finding in a), Counter(finding.code for finding in b)
     first = {finding.code: finding for finding in reversed([*a, *b])}
     found = [
-        Found(code=code, level=one.level, message=one.message, a=counts[0][code], b=counts[1][code])
+        FindingCounts(code=code, level=one.level, message=one.message, a=counts[0][code], b=counts[1][code])
         for code, one in first.items()
         if counts[0][code] != counts[1][code]
     ]

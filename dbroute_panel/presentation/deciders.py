@@ -30,7 +30,7 @@ class DeciderGroup(enum.StrEnum):
     RAISED = "raised"
 
 
-DECIDERS: Final = {
+DECIDER_LABELS: Final = {
     DeciderGroup.INSTANCE: gettext_lazy("the instance"),
     DeciderGroup.DEFAULT: gettext_lazy("default, nobody said"),
     DeciderGroup.OTHER_MODEL: gettext_lazy("an answer about another model"),
@@ -57,7 +57,7 @@ _BY_ROUTE: Final = {
 }
 
 
-def decider_of(event: Event, decision: Decision | None) -> str | None:
+def find_decider(event: Event, decision: Decision | None) -> str | None:
     """
     A router's dotted path, or a word of ``DeciderGroup``; None for what nobody decides (a transaction).
 
@@ -72,9 +72,9 @@ def decider_of(event: Event, decision: Decision | None) -> str | None:
     return _BY_ROUTE.get(event.route) if isinstance(event, Query) else None
 
 
-class Decided(msgspec.Struct, frozen=True, kw_only=True):
+class DeciderCount(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Where so many ``queries`` go was decided ``by``, as ``decider_of()`` has it; ``name`` is for people.
+    Where so many ``queries`` go was decided ``by``, as ``find_decider()`` has it; ``name`` is for people.
 
     ``by`` is "" for a router whose decision the trace has not kept.
     """
@@ -84,13 +84,13 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     queries: int
 
 
-def decided_in(index: Index) -> tuple[Decided, ...]:
+def count_deciders(index: Index) -> tuple[DeciderCount, ...]:
     """Who decided where the queries of a trace go; who decided most often is first."""
     queries = index.trace.queries
-    counts = Counter(decider_of(query, index.decision_of(query)) or "" for query in queries)
-    names: dict[str, Any] = {str(by): name for by, name in DECIDERS.items()}
+    counts = Counter(find_decider(query, index.decision_of(query)) or "" for query in queries)
+    names: dict[str, Any] = {str(by): name for by, name in DECIDER_LABELS.items()}
     names[""] = gettext_lazy("a router, not kept which")
     return tuple(
-        Decided(by=by, name=names.get(by) or index.routers(by), queries=number)
+        DeciderCount(by=by, name=names.get(by) or index.routers(by), queries=number)
         for by, number in counts.most_common()
     )

@@ -24,13 +24,13 @@ from dbroute_panel.records import (
 )
 
 from . import explain_text, formatting, sql
-from .highlight import Piece
+from .highlight import CodeSpan
 from .index import Index, ShortNames
 from .palette import Swatch
 
-SETS: Final = 10
+MAX_LISTED: Final = 10
 
-_OUTCOMES = {
+_OUTCOME_LABELS = {
     Outcome.ANSWERED: gettext_lazy("answered"),
     Outcome.PASSED: gettext_lazy("passed"),
     Outcome.NO_METHOD: gettext_lazy("no method"),
@@ -39,7 +39,7 @@ _OUTCOMES = {
 }
 
 
-class Link(msgspec.Struct, frozen=True):
+class EventLink(msgspec.Struct, frozen=True):
     """Another event of the trace."""
 
     id: int
@@ -60,13 +60,13 @@ class ChainStep(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str = ""
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class DetailItem(msgspec.Struct, frozen=True, kw_only=True):
     """A hint, an argument or the saved object: ``note`` says where its ``_state.db`` comes from."""
 
     name: str
     value: str
     note: str = ""
-    origin: Link | None = None
+    origin: EventLink | None = None
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,10 +80,10 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     decided_by: str
     steps: tuple[ChainStep, ...]
-    arguments: tuple[Fact, ...]
-    hints: tuple[Fact, ...]
+    arguments: tuple[DetailItem, ...]
+    hints: tuple[DetailItem, ...]
     duration_us: float
-    parent: Link | None = None
+    parent: EventLink | None = None
     site: Callsite | None = None
 
 
@@ -100,19 +100,19 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     chain: Chain | None = None
     about_other: bool = False
     database: Swatch | None = None
-    sql: tuple[Piece, ...] = ()
+    sql: tuple[CodeSpan, ...] = ()
     statement: str = ""
     params: tuple[str, ...] = ()
     params_kept: bool = True
     many: bool = False
-    instance: Fact | None = None
+    instance: DetailItem | None = None
     atomic: bool = False
     transaction_number: int | None = None
     rowcount: int | None = None
     error: str = ""
-    parent: Link | None = None
+    parent: EventLink | None = None
     site: Callsite | None = None
-    queries: tuple[Link, ...] = ()
+    queries: tuple[EventLink, ...] = ()
     findings: tuple[Finding, ...] = ()
     raised_at: Callsite | None = None
 
@@ -132,11 +132,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
         return formatting.full_place(self.raised_at) if self.raised_at is not None else ""
 
 
-def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
+def build_detail(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
     """The detail of ``event``; with ``format_sql`` off, its SQL is as sent, and cut sooner."""
     findings = tuple(index.findings_in_row(event.id))
     if isinstance(event, Query):
-        return _query(index, event, findings, format_sql)
+        return _build_query_detail(index, event, findings, format_sql)
     if isinstance(event, Transaction):
         return Detail(
             id=event.id,
@@ -150,7 +150,7 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
         return Detail(
             id=event.id,
             kind="on_commit",
-            sentence=explain_text.hook(event),
+            sentence=explain_text.explain_hook(event),
             database=index.palette[event.alias],
             atomic=event.atomic,
             transaction_number=event.transaction_number,
@@ -161,7 +161,7 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
         return Detail(
             id=event.id,
             kind="exception",
-            sentence=explain_text.exception(event),
+            sentence=explain_text.explain_exception(event),
             database=index.palette[event.alias] if event.alias is not None else None,
             atomic=event.alias is not None,
             transaction_number=event.transaction_number,
@@ -173,52 +173,56 @@ def detail_of(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
     return Detail(
         id=event.id,
         kind="decision",
-        chain=detail_of_decision(event, index.routers, index),
-        queries=tuple(_link(index, number) for number in index.queries_of.get(event.id, ())[:SETS]),
+        chain=build_chain(event, index.routers, index),
+        queries=tuple(
+            _link_event(index, number) for number in index.queries_of.get(event.id, ())[:MAX_LISTED]
+        ),
         site=event.callsite,
         findings=findings,
     )
 
 
-def _query(index: Index, query: Query, findings: tuple[Finding, ...], format_sql: bool) -> Detail:
+def _build_query_detail(
+    index: Index, query: Query, findings: tuple[Finding, ...], format_sql: bool
+) -> Detail:
     decision = index.decision_of(query)
     return Detail(
         id=query.id,
         kind="query",
-        sentence=explain_text.ran(query, decision),
-        chain=detail_of_decision(decision, index.routers, index) if decision else None,
+        sentence=explain_text.explain_query(query, decision),
+        chain=build_chain(decision, index.routers, index) if decision else None,
         about_other=decision is not None and asked_about(query, decision) is not Asked.SAME_MODEL,
         database=index.palette[query.alias],
-        sql=sql.formatted(query.sql) if format_sql else sql.plain(query.sql, 600),
-        statement=query.sql if len(query.sql) <= sql.LONGEST_SHOWN else "",
-        params=_params(query.params, query.many),
+        sql=sql.format_sql(query.sql) if format_sql else sql.plain_sql(query.sql, 600),
+        statement=query.sql if len(query.sql) <= sql.MAX_SHOWN_LENGTH else "",
+        params=_format_params(query.params, query.many),
         params_kept=query.params is not None,
         many=query.many,
-        instance=_fact("", query.instance, index) if query.instance else None,
+        instance=_build_item("", query.instance, index) if query.instance else None,
         atomic=query.atomic,
         transaction_number=query.transaction_number,
         # A driver counts the rows of RETURNING as they are fetched: at the time of the record, none were.
         rowcount=query.rowcount if "RETURNING" not in query.sql[-200:].upper() else None,
-        error=formatting.failure(query),
-        parent=_link(index, query.parent_id) if query.parent_id is not None else None,
+        error=formatting.error(query),
+        parent=_link_event(index, query.parent_id) if query.parent_id is not None else None,
         site=query.callsite,
         findings=findings,
     )
 
 
-def detail_of_decision(decision: Decision, routers: ShortNames, index: Index | None = None) -> Chain:
+def build_chain(decision: Decision, routers: ShortNames, index: Index | None = None) -> Chain:
     """A decision in full; without ``index`` (the sandbox) nothing links to other events."""
     arguments = decision.args or {}
     return Chain(
         id=decision.id if index else 0,
         question=formatting.question(decision),
-        decided_by=explain_text.decided_by(decision, routers),
+        decided_by=explain_text.explain_decision(decision, routers),
         steps=tuple(
             ChainStep(
                 router=routers(step.router),
                 path=step.router,
                 outcome=step.outcome.value,
-                label=str(_OUTCOMES[step.outcome]),
+                label=str(_OUTCOME_LABELS[step.outcome]),
                 answer=formatting.answer(step.answer) if step.outcome is Outcome.ANSWERED else "",
                 error=step.error or "",
                 duration_us=step.duration_us
@@ -229,42 +233,47 @@ def detail_of_decision(decision: Decision, routers: ShortNames, index: Index | N
             )
             for step in decision.steps
         ),
-        arguments=tuple(_fact(name, value, index) for name, value in arguments.items()),
-        hints=tuple(_fact(name, value, index) for name, value in decision.hints.items()),
+        arguments=tuple(_build_item(name, value, index) for name, value in arguments.items()),
+        hints=tuple(_build_item(name, value, index) for name, value in decision.hints.items()),
         duration_us=decision.duration_us,
-        parent=_link(index, decision.parent_id) if index and decision.parent_id is not None else None,
+        parent=_link_event(index, decision.parent_id) if index and decision.parent_id is not None else None,
         site=decision.callsite,
     )
 
 
-def _fact(name: str, value: Any, index: Index | None) -> Fact:
+def _build_item(name: str, value: Any, index: Index | None) -> DetailItem:
     if not isinstance(value, InstanceRef):
-        return Fact(name=name, value=formatting.value(value))
-    origin = _link(index, value.origin_id) if index and index.decision(value.origin_id) else None
-    return Fact(
-        name=name, value=formatting.thing(value), note=explain_text.bound(value, index), origin=origin
+        return DetailItem(name=name, value=formatting.value(value))
+    origin = _link_event(index, value.origin_id) if index and index.decision(value.origin_id) else None
+    return DetailItem(
+        name=name,
+        value=formatting.instance(value),
+        note=explain_text.explain_state_db(value, index),
+        origin=origin,
     )
 
 
-def _link(index: Index, number: int | None) -> Link:
+def _link_event(index: Index, number: int | None) -> EventLink:
     event = index.events.get(number or 0)
     if isinstance(event, Decision):
-        return Link(number or 0, formatting.question(event))
-    return Link(number or 0, "")
+        return EventLink(number or 0, formatting.question(event))
+    return EventLink(number or 0, "")
 
 
-def _params(params: tuple[Any, ...] | dict[str, Any] | None, many: bool) -> tuple[str, ...]:
-    """One line a parameter; with ``many`` one line a set, the first ``SETS``."""
+def _format_params(params: tuple[Any, ...] | dict[str, Any] | None, many: bool) -> tuple[str, ...]:
+    """One line a parameter; with ``many`` one line a set, the first ``MAX_LISTED``."""
     if not params:
         return ()
     if isinstance(params, dict):
-        return tuple(f"{name} = {formatting.cut(str(value))}" for name, value in params.items())
+        return tuple(f"{name} = {formatting.truncate(str(value))}" for name, value in params.items())
     if many:
-        return tuple(formatting.cut(", ".join(map(str, _flat(one)))) for one in params[:SETS])
-    return tuple(formatting.cut(str(value)) for value in params[:200])
+        return tuple(
+            formatting.truncate(", ".join(map(str, _format_param_set(one)))) for one in params[:MAX_LISTED]
+        )
+    return tuple(formatting.truncate(str(value)) for value in params[:200])
 
 
-def _flat(one: Any) -> list[Any]:
+def _format_param_set(one: Any) -> list[Any]:
     if isinstance(one, dict):
         return [f"{name} = {value}" for name, value in one.items()]
     return list(one) if isinstance(one, (list, tuple)) else [one]

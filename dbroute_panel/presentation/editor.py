@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from dbroute_panel.records import Callsite
 
-SAFE: Final = "/:"
+SAFE_CHARACTERS: Final = "/:"
 """A colon stands behind a drive, and before the line; whatever else means something in a URL is quoted."""
 
 
@@ -35,7 +35,7 @@ class Editor:
     def url(self, site: Callsite) -> str:
         """The link that opens this line; "" for what is no file (``<console>``), or nobody knows where."""
         file = self._absolute(site.file)
-        return self.template.format(file=quote(file, safe=SAFE), line=site.line) if file else ""
+        return self.template.format(file=quote(file, safe=SAFE_CHARACTERS), line=site.line) if file else ""
 
     def _absolute(self, file: str) -> str:
         if not file or file.startswith("<"):

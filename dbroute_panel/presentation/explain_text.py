@@ -25,12 +25,12 @@ from . import formatting
 from .index import Index, ShortNames
 
 
-def named(routers: list[str]) -> str:
+def join_names(routers: list[str]) -> str:
     """``AuthRouter, UserRouter and PrimaryReplicaRouter``."""
     return get_text_list(routers, _("and"))
 
 
-def decided_by(decision: Decision, routers: ShortNames) -> str:
+def explain_decision(decision: Decision, routers: ShortNames) -> str:
     """One sentence: what decided it, and what the routers before it said."""
     by = decision.decided_by
     if by is DecidedBy.ROUTER:
@@ -40,11 +40,11 @@ def decided_by(decision: Decision, routers: ShortNames) -> str:
         }
         return " ".join(filter(None, [said, _silent(decision, routers)]))
     if by is DecidedBy.ERROR:
-        return _raised(decision, routers)
-    return f"{_nobody(decision)} {_fallback(decision)}"
+        return _explain_error(decision, routers)
+    return f"{_explain_no_opinion(decision)} {_explain_fallback(decision)}"
 
 
-def _fallback(decision: Decision) -> str:
+def _explain_fallback(decision: Decision) -> str:
     """What Django itself did when no router had an opinion."""
     by = decision.decided_by
     if by is DecidedBy.INSTANCE:
@@ -81,7 +81,7 @@ def _sides(decision: Decision) -> tuple[str, str]:
     )
 
 
-def _nobody(decision: Decision) -> str:
+def _explain_no_opinion(decision: Decision) -> str:
     if not decision.steps:
         return _("No routers are configured.")
     return _("No router had an opinion.")
@@ -93,26 +93,26 @@ def _silent(decision: Decision, routers: ShortNames) -> str:
     without = [routers(s.router) for s in decision.steps if s.outcome is Outcome.NO_METHOD]
     parts = []
     if passed:
-        parts.append(_("%(routers)s had no opinion") % {"routers": named(passed)})
+        parts.append(_("%(routers)s had no opinion") % {"routers": join_names(passed)})
     if without:
         parts.append(
             ngettext("%(routers)s has no %(method)s()", "%(routers)s have no %(method)s()", len(without))
-            % {"routers": named(without), "method": str(decision.action)}
+            % {"routers": join_names(without), "method": str(decision.action)}
         )
     return f"{'; '.join(parts)}." if parts else ""
 
 
-def _raised(decision: Decision, routers: ShortNames) -> str:
+def _explain_error(decision: Decision, routers: ShortNames) -> str:
     step = next((s for s in decision.steps if s.outcome is Outcome.RAISED), None)
     if step is None:
         return _("The question ended in an error.")
     return _("%(router)s raised %(error)s, so nobody else was asked and there is no answer.") % {
         "router": routers(step.router),
-        "error": formatting.cut(step.error or "?"),
+        "error": formatting.truncate(step.error or "?"),
     }
 
 
-def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
+def summarize_query(query: Query, decision: Decision | None, routers: ShortNames) -> str:
     """The few words of the column “why”."""
     if query.route is RouteKind.EXPLICIT:
         return _('using("%(alias)s"), no router asked') % {"alias": query.alias}
@@ -126,7 +126,7 @@ def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
         return str(query.route)
     asked = asked_about(query, decision)
     if asked is Asked.SAME_MODEL:
-        return short_decision(decision, routers)
+        return summarize_decision(decision, routers)
     told = {"number": decision.id, "question": formatting.question(decision), "model": query.model}
     if asked is Asked.OTHER_MODEL:
         return _("alias of #%(number)s, %(question)s; nobody was asked about %(model)s") % told
@@ -135,7 +135,7 @@ def short(query: Query, decision: Decision | None, routers: ShortNames) -> str:
     return _("alias of #%(number)s, %(question)s") % told
 
 
-def short_decision(decision: Decision, routers: ShortNames) -> str:
+def summarize_decision(decision: Decision, routers: ShortNames) -> str:
     """Who decided, in a few words."""
     by = decision.decided_by
     if by is DecidedBy.ROUTER:
@@ -152,7 +152,7 @@ def short_decision(decision: Decision, routers: ShortNames) -> str:
     return _("%(router)s raised") % {"router": routers(raised)} if raised else _("error")
 
 
-def ran(query: Query, decision: Decision | None) -> str:
+def explain_query(query: Query, decision: Decision | None) -> str:
     """One sentence before the chain: whether a router was asked at all."""
     if query.route is RouteKind.EXPLICIT:
         return _(
@@ -203,7 +203,7 @@ def ran(query: Query, decision: Decision | None) -> str:
     return _("Sent to “%(alias)s” by decision #%(number)s, %(question)s.") % told
 
 
-def short_hook(event: CommitHook) -> str:
+def summarize_hook(event: CommitHook) -> str:
     """What became of a function that was given to ``on_commit()``, in a few words."""
     return {
         HookOutcome.RAN_AT_ONCE: _("ran at once"),
@@ -213,7 +213,7 @@ def short_hook(event: CommitHook) -> str:
     }[event.outcome]
 
 
-def hook(event: CommitHook) -> str:
+def explain_hook(event: CommitHook) -> str:
     """One sentence: what became of a function that was given to ``on_commit()``, and why."""
     names = {"function": event.function, "alias": event.alias}
     if event.outcome is HookOutcome.RAN_AT_ONCE:
@@ -233,14 +233,14 @@ def hook(event: CommitHook) -> str:
     )
 
 
-def short_exception(event: ExceptionRaised) -> str:
+def summarize_exception(event: ExceptionRaised) -> str:
     """What an exception ended, in a few words."""
     if event.ended == "trace":
         return _("ended the trace")
     return _("left atomic()") if event.ended == "atomic" else _("caught inside")
 
 
-def exception(event: ExceptionRaised) -> str:
+def explain_exception(event: ExceptionRaised) -> str:
     """What an exception ended; and what it is about, where Django refused what does not fit to a database."""
     names = {"alias": event.alias, "model": event.model, "using": event.using, "other": event.other}
     if event.ended is None:
@@ -260,7 +260,7 @@ def exception(event: ExceptionRaised) -> str:
     return f"{said} {about}"
 
 
-def bound(ref: InstanceRef, index: Index | None = None) -> str:
+def explain_state_db(ref: InstanceRef, index: Index | None = None) -> str:
     """Where the object's ``_state.db`` comes from: a clause that ends without a full stop."""
     if ref.state_db is None:
         return _("_state.db is not set: no database yet")
@@ -279,6 +279,6 @@ def bound(ref: InstanceRef, index: Index | None = None) -> str:
         return text
     return _("%(text)s, asked with instance=%(instance)s (_state.db = %(alias)s)") % {
         "text": text,
-        "instance": formatting.thing(other),
+        "instance": formatting.instance(other),
         "alias": other.state_db,
     }

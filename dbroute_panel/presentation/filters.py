@@ -1,4 +1,4 @@
-"""Which events does somebody want to see? ``Wanted`` says it, ``Matcher`` tells for each event."""
+"""Which events does somebody want to see? ``EventFilter`` says it, ``EventMatcher`` tells for each event."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import msgspec
 from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
 
 from . import formatting
-from .deciders import decider_of
+from .deciders import find_decider
 from .index import Index
 
-DURATION: Final = "duration"
+SORT_BY_DURATION: Final = "duration"
 """The order in which what took longest is first."""
 
 
-QUERIES: Final = "queries"
-DECISIONS: Final = "decisions"
+KIND_QUERIES: Final = "queries"
+KIND_DECISIONS: Final = "decisions"
 """The kinds of events that may be wanted alone, as a bar of the timeline counts them."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """
     The filter, and the order; "" means all, and as it happened.
 
-    ``by``: as ``decider_of()`` has it; ``least_us``: a duration; ``questions``: decisions without a query
+    ``by``: as ``find_decider()`` has it; ``least_us``: a duration; ``questions``: decisions without a query
     are rows of their own; ``findings``: only rows that a finding is about; ``like``: the id of a query,
     only those with its statement on its database; ``from_us`` and ``to_us``: only what went on between the
-    two, in microseconds from the trace's start; ``kind``: ``QUERIES`` or ``DECISIONS``, each of which is in
-    one row: that of its first query, if it has any.
+    two, in microseconds from the trace's start; ``kind``: ``KIND_QUERIES`` or ``KIND_DECISIONS``, each of
+    which is in one row: that of its first query, if it has any.
     """
 
     text: str = ""
@@ -50,16 +50,16 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unfolded(self) -> bool:
-        return self.questions or self.findings or bool(self.action) or self.kind == DECISIONS
+        return self.questions or self.findings or bool(self.action) or self.kind == KIND_DECISIONS
 
 
 Condition = Callable[[Event, Decision | None], bool]
 
 
-class Matcher:
+class EventMatcher:
     """Whether an event passes a filter: every condition that was given holds."""
 
-    def __init__(self, index: Index, wanted: Wanted) -> None:
+    def __init__(self, index: Index, wanted: EventFilter) -> None:
         self.index = index
         self.wanted = wanted
         self.text = wanted.text.casefold()
@@ -107,7 +107,7 @@ class Matcher:
         """Whether it went on in the wanted time; with ``questions``, so may the decision in a query's row."""
         shown: list[Event] = [event]
         if isinstance(event, Query) and decision is not None:
-            if self.wanted.kind == DECISIONS:
+            if self.wanted.kind == KIND_DECISIONS:
                 shown = [decision]
             elif self.wanted.questions and not self.wanted.kind:
                 shown.append(decision)
@@ -119,7 +119,7 @@ class Matcher:
         )
 
     def _kind(self, event: Event, decision: Decision | None) -> bool:
-        if self.wanted.kind == QUERIES:
+        if self.wanted.kind == KIND_QUERIES:
             return isinstance(event, Query)
         return decision is not None and self.index.row_of(decision.id) == event.id
 
@@ -146,10 +146,10 @@ class Matcher:
         return isinstance(event, (Decision, Query)) and event.duration_us >= self.wanted.least_us
 
     def _by(self, event: Event, decision: Decision | None) -> bool:
-        return decider_of(event, decision) == self.wanted.by
+        return find_decider(event, decision) == self.wanted.by
 
     def _text(self, event: Event, decision: Decision | None) -> bool:
-        return self._at(event.callsite) or any(map(self._has, _texts(event, decision)))
+        return self._at(event.callsite) or any(map(self._has, _searchable_texts(event, decision)))
 
     def _at(self, site: Callsite | None) -> bool:
         if site is None:
@@ -167,7 +167,7 @@ class Matcher:
         return known
 
 
-def _texts(event: Event, decision: Decision | None) -> Iterator[str]:
+def _searchable_texts(event: Event, decision: Decision | None) -> Iterator[str]:
     """What the free text filter looks at, beside the place in the code."""
     if isinstance(event, Query):
         yield from (event.sql, event.model or "", event.alias, event.error or "")

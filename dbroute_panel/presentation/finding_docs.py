@@ -10,38 +10,38 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from .markdown import Block, Piece, blocks
+from .markdown import Block, TextSpan, parse_blocks
 
-FOLDER: Final = files("dbroute_panel") / "docs" / "findings"
-INDEX: Final = "README"
+DOCS_FOLDER: Final = files("dbroute_panel") / "docs" / "findings"
+INDEX_NAME: Final = "README"
 
 
 @cache
-def documented() -> frozenset[str]:
+def documented_codes() -> frozenset[str]:
     """The codes that have a page; none where somebody has packed the tool without its documents."""
-    names = [file.name for file in FOLDER.iterdir()] if FOLDER.is_dir() else []
-    return frozenset(name.removesuffix(".md") for name in names if name.endswith(".md")) - {INDEX}
+    names = [file.name for file in DOCS_FOLDER.iterdir()] if DOCS_FOLDER.is_dir() else []
+    return frozenset(name.removesuffix(".md") for name in names if name.endswith(".md")) - {INDEX_NAME}
 
 
-def document(code: str) -> list[Block] | None:
+def read_finding_doc(code: str) -> list[Block] | None:
     """The page about ``code``, or None. A link to the page of another code has that code as its target."""
-    if code not in documented():
+    if code not in documented_codes():
         return None
-    source = (FOLDER / f"{code}.md").read_text(encoding="utf-8")
-    return [_with_links(block) for block in blocks(source)]
+    source = (DOCS_FOLDER / f"{code}.md").read_text(encoding="utf-8")
+    return [_resolve_links(block) for block in parse_blocks(source)]
 
 
-def _with_links(block: Block) -> Block:
+def _resolve_links(block: Block) -> Block:
     return Block(
         kind=block.kind,
         level=block.level,
-        pieces=tuple(map(_linked, block.pieces)),
-        items=tuple(tuple(map(_linked, item)) for item in block.items),
+        pieces=tuple(map(_resolve_link, block.pieces)),
+        items=tuple(tuple(map(_resolve_link, item)) for item in block.items),
         text=block.text,
     )
 
 
-def _linked(piece: Piece) -> Piece:
+def _resolve_link(piece: TextSpan) -> TextSpan:
     """Of the links, those to other codes; the rest is text."""
     code = piece.target.removesuffix(".md")
-    return Piece(piece.text, piece.kind, code if code in documented() else "")
+    return TextSpan(piece.text, piece.kind, code if code in documented_codes() else "")

@@ -13,27 +13,27 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.records import Action, Callsite, CommitHook, Decision, InstanceRef, Query, TypeRef
 
-SQLITE_ERROR = 1
+SQLITE_GENERIC_ERROR_CODE = 1
 """The code of SQLite that says nothing but that the statement has an error."""
 
-LONGEST = 300
+MAX_VALUE_LENGTH = 300
 """Values longer than this are cut on the page; the export has them whole."""
 
 
-def cut(text: str, longest: int = LONGEST) -> str:
+def truncate(text: str, longest: int = MAX_VALUE_LENGTH) -> str:
     """``text``, at most ``longest`` characters of it."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,})"
 
 
-def end_of(text: str, longest: int = 50) -> str:
+def truncate_start(text: str, longest: int = 50) -> str:
     """``text``, or its last ``longest`` characters: of a long path, where the file is matters most."""
     return text if len(text) <= longest else f"…{text[-longest:]}"
 
 
-def thing(ref: InstanceRef) -> str:
+def instance(ref: InstanceRef) -> str:
     """``library.Book #42``; an object that has no key yet is new."""
     if ref.pk is not None:
-        return f"{ref.model} #{cut(ref.pk, 60)}"
+        return f"{ref.model} #{truncate(ref.pk, 60)}"
     if ref.adding:
         return _("new %(model)s") % {"model": ref.model}
     return _("%(model)s without a key") % {"model": ref.model}
@@ -42,17 +42,17 @@ def thing(ref: InstanceRef) -> str:
 def value(plain: Any) -> str:
     """A hint or argument: an object by name, a type in angle brackets, everything else as JSON."""
     if isinstance(plain, InstanceRef):
-        return thing(plain)
+        return instance(plain)
     if isinstance(plain, TypeRef):
         return f"<{plain.type}>"
-    return cut(json.dumps(plain, ensure_ascii=False))
+    return truncate(json.dumps(plain, ensure_ascii=False))
 
 
 def answer(said: Any) -> str:
     """What a router answered: an alias as it is, yes and no as Python has them."""
     if isinstance(said, TypeRef):
         return f"<{said.type}>"
-    return cut(str(said), 100)
+    return truncate(str(said), 100)
 
 
 def outcome(decision: Decision) -> str:
@@ -82,13 +82,13 @@ def question(decision: Decision) -> str:
             shown.append(str(name))
     else:
         shown = [decision.model] if decision.model else []
-    return f"{decision.action}({', '.join(cut(text, 80) for text in shown)})"
+    return f"{decision.action}({', '.join(truncate(text, 80) for text in shown)})"
 
 
-def failure(query: Query) -> str:
+def error(query: Query) -> str:
     """The error of a query with the database's own code, where the message has not got that; or ""."""
     error, code = query.error or "", query.error_code
-    if code is None or code == SQLITE_ERROR or f"({code}, " in error:
+    if code is None or code == SQLITE_GENERIC_ERROR_CODE or f"({code}, " in error:
         return error
     told = f"SQLSTATE {code}" if isinstance(code, str) else _("code %(code)d") % {"code": code}
     return f"{error} ({told})"
@@ -97,7 +97,7 @@ def failure(query: Query) -> str:
 def hook(event: CommitHook) -> str:
     """``on_commit(shop.tasks.send_mail)``, with ``robust=True`` where it was given."""
     robust = ", robust=True" if event.robust else ""
-    return f"on_commit({cut(event.function, 80)}{robust})"
+    return f"on_commit({truncate(event.function, 80)}{robust})"
 
 
 def place(site: Callsite | None) -> str:
@@ -105,7 +105,7 @@ def place(site: Callsite | None) -> str:
     if site is None:
         return ""
     if site.entry is not None:
-        return with_entry(site, end_of(full_place(site)))
+        return with_entry(site, truncate_start(full_place(site)))
     return f"{site.file.replace(chr(92), '/').rpartition('/')[2]}:{site.line}"
 
 
@@ -123,4 +123,4 @@ def with_entry(site: Callsite, text: str) -> str:
     """``text``, and at a line of a library's what Django had called: ``..., in GET admin:index``."""
     if not site.entry:
         return text
-    return _("%(place)s, in %(entry)s") % {"place": text, "entry": cut(site.entry, 100)}
+    return _("%(place)s, in %(entry)s") % {"place": text, "entry": truncate(site.entry, 100)}

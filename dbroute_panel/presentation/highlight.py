@@ -14,14 +14,14 @@ import msgspec
 from pygments.token import Comment, Keyword, Name, Number, String, _TokenType
 
 
-class Piece(msgspec.Struct, frozen=True):
+class CodeSpan(msgspec.Struct, frozen=True):
     """A piece of text and its CSS class ("" for none)."""
 
     text: str
     css: str = ""
 
 
-CLASSES: Final[tuple[tuple[_TokenType, str], ...]] = (
+CSS_CLASSES: Final[tuple[tuple[_TokenType, str], ...]] = (
     (Keyword.Type, ""),  # to SQL's lexer also a column called "date" or "text"
     (Keyword, "dbroute-hl-keyword"),
     (Name.Variable, "dbroute-hl-placeholder"),
@@ -35,14 +35,14 @@ CLASSES: Final[tuple[tuple[_TokenType, str], ...]] = (
 """The first that a token is of is taken."""
 
 
-def sql(text: str) -> tuple[Piece, ...]:
+def highlight_sql(text: str) -> tuple[CodeSpan, ...]:
     """SQL as Django sends it, the placeholders of all drivers marked."""
-    return _pieces(_sql_lexer().get_tokens_unprocessed(text))
+    return _merge_tokens(_sql_lexer().get_tokens_unprocessed(text))
 
 
-def python(text: str) -> tuple[Piece, ...]:
+def highlight_python(text: str) -> tuple[CodeSpan, ...]:
     """Python, also a part of a file or a version that is not this one's: a lexer never fails."""
-    return _pieces(_python_lexer().get_tokens_unprocessed(text))
+    return _merge_tokens(_python_lexer().get_tokens_unprocessed(text))
 
 
 # Both lexers are made when the first code is shown: their modules take some 20 ms to import.
@@ -75,17 +75,17 @@ def _python_lexer() -> Any:
 
 
 @cache
-def _css(kind: _TokenType) -> str:
-    return next((name for token, name in CLASSES if kind in token), "")
+def _css_class(kind: _TokenType) -> str:
+    return next((name for token, name in CSS_CLASSES if kind in token), "")
 
 
-def _pieces(stream: Iterable[tuple[int, _TokenType, str]]) -> tuple[Piece, ...]:
+def _merge_tokens(stream: Iterable[tuple[int, _TokenType, str]]) -> tuple[CodeSpan, ...]:
     """Neighbours of one class as one piece; a blank belongs to what is before it."""
     pieces: list[tuple[str, list[str]]] = []
     for _at, kind, text in stream:
-        css = _css(kind)
+        css = _css_class(kind)
         if pieces and (pieces[-1][0] == css or text.isspace()):
             pieces[-1][1].append(text)
         else:
             pieces.append((css, [text]))
-    return tuple(Piece("".join(texts), css) for css, texts in pieces)
+    return tuple(CodeSpan("".join(texts), css) for css, texts in pieces)

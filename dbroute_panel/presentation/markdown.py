@@ -22,7 +22,7 @@ _INLINE: Final = re.compile(
 )
 
 
-class Piece(msgspec.Struct, frozen=True):
+class TextSpan(msgspec.Struct, frozen=True):
     """A piece of text: ``kind`` is "" or ``code``, ``strong``; ``target`` is where a link leads, or ""."""
 
     text: str
@@ -39,12 +39,12 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     level: int = 0
-    pieces: tuple[Piece, ...] = ()
-    items: tuple[tuple[Piece, ...], ...] = ()
+    pieces: tuple[TextSpan, ...] = ()
+    items: tuple[tuple[TextSpan, ...], ...] = ()
     text: str = ""
 
 
-def blocks(source: str) -> Iterator[Block]:
+def parse_blocks(source: str) -> Iterator[Block]:
     """The blocks of a document, in order."""
     lines = iter([*source.splitlines(), ""])
     pending: list[str] = []
@@ -55,22 +55,22 @@ def blocks(source: str) -> Iterator[Block]:
             items[-1] += f" {line.strip()}"
             continue
         if items and item is None:
-            yield Block(kind="list", items=tuple(pieces(text) for text in items))
+            yield Block(kind="list", items=tuple(parse_inline(text) for text in items))
             items = []
         if pending and (heading or item or not line.strip() or line.startswith(FENCE)):
-            yield Block(kind="paragraph", pieces=pieces(" ".join(pending)))
+            yield Block(kind="paragraph", pieces=parse_inline(" ".join(pending)))
             pending = []
         if line.startswith(FENCE):
-            yield Block(kind="code", text="\n".join(_until_fence(lines)).rstrip())
+            yield Block(kind="code", text="\n".join(_read_fenced(lines)).rstrip())
         elif heading:
-            yield Block(kind="heading", level=len(heading[1]), pieces=pieces(heading[2]))
+            yield Block(kind="heading", level=len(heading[1]), pieces=parse_inline(heading[2]))
         elif item:
             items.append(item[1])
         elif line.strip():
             pending.append(line.strip())
 
 
-def _until_fence(lines: Iterator[str]) -> Iterator[str]:
+def _read_fenced(lines: Iterator[str]) -> Iterator[str]:
     """The lines up to the closing fence; where there is none, up to the end."""
     for line in lines:
         if line.startswith(FENCE):
@@ -78,21 +78,21 @@ def _until_fence(lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def pieces(text: str) -> tuple[Piece, ...]:
+def parse_inline(text: str) -> tuple[TextSpan, ...]:
     """One paragraph in pieces."""
-    return tuple(_pieces(text))
+    return tuple(_iter_spans(text))
 
 
-def _pieces(text: str) -> Iterator[Piece]:
+def _iter_spans(text: str) -> Iterator[TextSpan]:
     end = 0
     for found in _INLINE.finditer(text):
         if found.start() > end:
-            yield Piece(text[end : found.start()])
+            yield TextSpan(text[end : found.start()])
         end = found.end()
         if found["target"]:
-            for inner in _pieces(found["text"]):
+            for inner in _iter_spans(found["text"]):
                 yield msgspec.structs.replace(inner, target=found["target"])
         else:
-            yield Piece(found["code"] or found["strong"], "code" if found["code"] else "strong")
+            yield TextSpan(found["code"] or found["strong"], "code" if found["code"] else "strong")
     if end < len(text):
-        yield Piece(text[end:])
+        yield TextSpan(text[end:])

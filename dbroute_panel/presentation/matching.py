@@ -21,10 +21,10 @@ from dbroute_panel.records import Action, Decision, InstanceRef, Query
 
 from . import formatting
 from .index import Index
-from .rows import what
+from .rows import summarize_statement
 
 
-class Matched(enum.StrEnum):
+class MatchKind(enum.StrEnum):
     """What two groups of uses have in common; NOTHING is what one trace has alone."""
 
     BOTH = "both"
@@ -53,47 +53,47 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """Uses of A and B that belong together; one side is empty if ``matched`` is NOTHING."""
 
-    matched: Matched
+    matched: MatchKind
     a: list[Use]
     b: list[Use]
 
 
-def uses(index: Index) -> list[Use]:
+def list_uses(index: Index) -> list[Use]:
     """All that can be compared in a trace, in order."""
     return [
-        _use(index, event)
+        _build_use(index, event)
         for event in index.trace.events
         if isinstance(event, Query) or (isinstance(event, Decision) and event.id not in index.queries_of)
     ]
 
 
-def pairs(a: list[Use], b: list[Use]) -> Iterator[Pair]:
+def match_uses(a: list[Use], b: list[Use]) -> Iterator[Pair]:
     """Every use of both lists, in exactly one pair."""
-    for matched, key in PASSES:
-        groups_a, groups_b = _grouped(a, key), _grouped(b, key)
+    for matched, key in MATCH_PASSES:
+        groups_a, groups_b = _group(a, key), _group(b, key)
         both = [found for found in groups_a if found is not None and found in groups_b]
         for found in both:
             yield Pair(matched=matched, a=groups_a.pop(found), b=groups_b.pop(found))
         a = [use for group in groups_a.values() for use in group]
         b = [use for group in groups_b.values() for use in group]
-    for group in _grouped(a, _line_and_statement, alone=True).values():
-        yield Pair(matched=Matched.NOTHING, a=group, b=[])
-    for group in _grouped(b, _line_and_statement, alone=True).values():
-        yield Pair(matched=Matched.NOTHING, a=[], b=group)
+    for group in _group(a, _line_and_statement, alone=True).values():
+        yield Pair(matched=MatchKind.NOTHING, a=group, b=[])
+    for group in _group(b, _line_and_statement, alone=True).values():
+        yield Pair(matched=MatchKind.NOTHING, a=[], b=group)
 
 
 def _line_and_statement(use: Use) -> Hashable:
     return None if use.line is None else (use.line, use.statement)
 
 
-PASSES: list[tuple[Matched, Callable[[Use], Hashable]]] = [
-    (Matched.BOTH, _line_and_statement),
-    (Matched.LINE, lambda use: use.line),
-    (Matched.STATEMENT, lambda use: use.statement),
+MATCH_PASSES: list[tuple[MatchKind, Callable[[Use], Hashable]]] = [
+    (MatchKind.BOTH, _line_and_statement),
+    (MatchKind.LINE, lambda use: use.line),
+    (MatchKind.STATEMENT, lambda use: use.statement),
 ]
 
 
-def _grouped(
+def _group(
     uses: Iterable[Use], key: Callable[[Use], Hashable], *, alone: bool = False
 ) -> dict[Hashable, list[Use]]:
     """By key; what has none is one group, or if ``alone`` a group for each statement."""
@@ -104,15 +104,15 @@ def _grouped(
     return groups
 
 
-def _use(index: Index, event: Query | Decision) -> Use:
+def _build_use(index: Index, event: Query | Decision) -> Use:
     if isinstance(event, Query):
         decision = index.decision_of(event)
-        does, subject, text = event.operation, event.model or what(event), event.sql
+        does, subject, text = event.operation, event.model or summarize_statement(event), event.sql
         about = decision.model if decision is not None and is_passed_on(event, decision) else None
         place, by = event.alias, (str(event.route), decision.router if decision else None, about)
-        shown = what(event)
+        shown = summarize_statement(event)
     else:
-        does, subject, text = str(event.action), event.model or "", _asked(event)
+        does, subject, text = str(event.action), event.model or "", _describe_question(event)
         place, by = formatting.outcome(event), (str(event.decided_by), event.router, None)
         shown = f"{event.action}({text})"
     site = event.callsite
@@ -126,7 +126,7 @@ def _use(index: Index, event: Query | Decision) -> Use:
     )
 
 
-def _asked(decision: Decision) -> str:
+def _describe_question(decision: Decision) -> str:
     """What was asked about, without the keys of objects: they differ from one trace to the next."""
     arguments = decision.args or {}
     if decision.action is Action.RELATION:

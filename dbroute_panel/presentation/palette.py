@@ -18,7 +18,7 @@ import msgspec
 
 from dbroute_panel.records import Database
 
-COLOURS: Final = 8
+COLOUR_COUNT: Final = 8
 
 
 class Swatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +41,10 @@ class Palette:
         numbers: dict[str, int] = {}
         roots: dict[str, str] = {}
         for known in (site, databases):
-            roots = {alias: _primary(alias, known) for alias in known}
+            roots = {alias: _find_primary(alias, known) for alias in known}
             for alias in known:
                 if roots[alias] == alias:
-                    numbers.setdefault(alias, len(numbers) % COLOURS)
+                    numbers.setdefault(alias, len(numbers) % COLOUR_COUNT)
         for alias in {**site, **databases}:
             database = databases.get(alias)
             if database is None:  # the trace's project has none of this name
@@ -67,7 +67,7 @@ class Palette:
         return sorted(aliases, key=lambda alias: (places.get(alias, len(places)), alias))
 
 
-def _primary(alias: str, databases: Mapping[str, Database]) -> str:
+def _find_primary(alias: str, databases: Mapping[str, Database]) -> str:
     """The end of the chain of ``replica_of``; ``alias`` itself where the chain leads nowhere or round."""
     seen, here = {alias}, alias
     while (above := databases[here].replica_of) is not None and above in databases:

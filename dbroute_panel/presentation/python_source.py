@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from . import highlight
-from .highlight import Piece
+from .highlight import CodeSpan
 
-LONGEST: Final = 50_000
+MAX_SOURCE_LENGTH: Final = 50_000
 
 
-def highlighted(source: str) -> tuple[Piece, ...]:
-    """The whole source, cut at ``LONGEST`` characters, in pieces."""
-    if len(source) > LONGEST:
-        return (Piece(source[:LONGEST] + "…"),)
-    return highlight.python(source)
+def highlight_source(source: str) -> tuple[CodeSpan, ...]:
+    """The whole source, cut at ``MAX_SOURCE_LENGTH`` characters, in pieces."""
+    if len(source) > MAX_SOURCE_LENGTH:
+        return (CodeSpan(source[:MAX_SOURCE_LENGTH] + "…"),)
+    return highlight.highlight_python(source)

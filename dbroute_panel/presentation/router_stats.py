@@ -11,11 +11,11 @@ from typing import Final
 
 from dbroute_panel.records import Action, Decision, InstanceRef, Outcome, Trace
 
-MOST_MODELS: Final = 1000
+MAX_MODELS: Final = 1000
 """Of so many models it is known that a router answered for them; more are only counted as answers."""
 
 
-class Tally:
+class MethodStats:
     """One router and one question. ``models``: for which it answered, and how often."""
 
     __slots__ = ("duration_us", "models", "outcomes")
@@ -48,13 +48,13 @@ class Tally:
         return self.duration_us / self.asked if self.asked else None
 
 
-class Experience:
+class RouterStats:
     """What the traces that were added say of every router. ``traces`` and ``decisions`` count them."""
 
     def __init__(self) -> None:
         self.traces = 0
         self.decisions = 0
-        self._tallies: dict[tuple[str, Action], Tally] = {}
+        self._tallies: dict[tuple[str, Action], MethodStats] = {}
 
     def add(self, trace: Trace) -> None:
         self.traces += 1
@@ -67,24 +67,24 @@ class Experience:
         for step in decision.steps:
             if step.outcome in (Outcome.NOT_ASKED, Outcome.NO_METHOD):
                 continue
-            tally = self._tallies.setdefault((step.router, decision.action), Tally())
+            tally = self._tallies.setdefault((step.router, decision.action), MethodStats())
             tally.outcomes[step.outcome] += 1
             tally.duration_us += step.duration_us
             if step.outcome is Outcome.ANSWERED:
-                about = _about(decision)
-                if about in tally.models or len(tally.models) < MOST_MODELS:
+                about = _describe_subject(decision)
+                if about in tally.models or len(tally.models) < MAX_MODELS:
                     tally.models[about] += 1
 
-    def of(self, router: str, action: Action) -> Tally:
+    def of(self, router: str, action: Action) -> MethodStats:
         """What is known of the router with this dotted path; zeros if it is in no trace."""
-        return self._tallies.get((router, action)) or Tally()
+        return self._tallies.get((router, action)) or MethodStats()
 
     def routers(self) -> list[str]:
         """Every router that a trace has asked, sorted."""
         return sorted({router for router, _action in self._tallies})
 
 
-def _about(decision: Decision) -> str:
+def _describe_subject(decision: Decision) -> str:
     """The model or models of a question, or the app where a migration has no model."""
     if decision.model is not None:
         return decision.model

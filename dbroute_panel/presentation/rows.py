@@ -20,15 +20,15 @@ from dbroute_panel.records import Callsite, CommitHook, Decision, Event, Excepti
 
 from . import explain_text, formatting
 from .deciders import DeciderGroup
-from .filters import DURATION, Matcher, Wanted
+from .filters import SORT_BY_DURATION, EventFilter, EventMatcher
 from .index import Index
 from .palette import Swatch
 
-PAGE: Final = 100
-FOLDED: Final = 100
+ROWS_PER_PAGE: Final = 100
+FOLD_SIZE: Final = 100
 """So many questions of one fold are shown when it is opened."""
 
-_TABLE = re.compile(
+_TABLE_PATTERN = re.compile(
     r"""\b(?:FROM|INTO|UPDATE|TABLE)\s+(?:ONLY\s+|IF\s+(?:NOT\s+)?EXISTS\s+)?((?:["`\[]?[\w$-]+["`\]]?\.)*["`\[]?[\w$-]+)""",
     re.IGNORECASE,
 )
@@ -70,7 +70,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.id)
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class RowPage(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one page, of ``units`` rows in all; ``matched`` events passed the filter."""
 
     rows: tuple[Row, ...]
@@ -82,7 +82,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 class Fold(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The rows inside a fold, ``FOLDED`` at a time.
+    The rows inside a fold, ``FOLD_SIZE`` at a time.
 
     ``first`` is the id of the fold's row; ``before`` and ``after`` are ids to ask for, or None.
     """
@@ -100,25 +100,25 @@ Unit = tuple[Event, ...]
 class Listing:
     """The units of a trace that pass a filter, and the pages and folds they make."""
 
-    def __init__(self, index: Index, wanted: Wanted | None = None) -> None:
+    def __init__(self, index: Index, wanted: EventFilter | None = None) -> None:
         self.index = index
-        self.wanted = wanted or Wanted()
-        self.units: list[Unit] = list(_units(index, self.wanted))
+        self.wanted = wanted or EventFilter()
+        self.units: list[Unit] = list(_iter_units(index, self.wanted))
 
     def page_with(self, event: int) -> int | None:
         """The number of the page that has ``event``; None if it is unknown or the filter hides it."""
         for place, unit in enumerate(self.units):
             if any(inside.id == event for inside in unit):
-                return place // PAGE + 1
+                return place // ROWS_PER_PAGE + 1
         return None
 
-    def page(self, number: int = 1) -> Page:
+    def page(self, number: int = 1) -> RowPage:
         """The rows of page ``number``, from 1; one that is too low or too high is the first or last."""
-        pages = max(1, -(-len(self.units) // PAGE))
+        pages = max(1, -(-len(self.units) // ROWS_PER_PAGE))
         number = min(max(number, 1), pages)
-        shown = self.units[(number - 1) * PAGE : number * PAGE]
-        return Page(
-            rows=tuple(_row(self.index, unit) for unit in shown),
+        shown = self.units[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]
+        return RowPage(
+            rows=tuple(_build_row(self.index, unit) for unit in shown),
             number=number,
             pages=pages,
             units=len(self.units),
@@ -131,7 +131,7 @@ class Listing:
             if events <= 0:
                 return
             inside = unit[:events] if len(unit) > 1 else ()
-            yield _row(self.index, unit), tuple(_row(self.index, (event,)) for event in inside)
+            yield _build_row(self.index, unit), tuple(_build_row(self.index, (event,)) for event in inside)
             events -= len(unit)
 
     def fold(self, event: int) -> Fold | None:
@@ -139,23 +139,23 @@ class Listing:
         unit = next((unit for unit in self.units if len(unit) > 1 and any(e.id == event for e in unit)), None)
         if unit is None:
             return None
-        start = next(i for i, inside in enumerate(unit) if inside.id == event) // FOLDED * FOLDED
-        end = start + FOLDED
+        start = next(i for i, inside in enumerate(unit) if inside.id == event) // FOLD_SIZE * FOLD_SIZE
+        end = start + FOLD_SIZE
         return Fold(
             first=unit[0].id,
-            rows=tuple(_row(self.index, (inside,)) for inside in unit[start:end]),
+            rows=tuple(_build_row(self.index, (inside,)) for inside in unit[start:end]),
             total=len(unit),
-            before=unit[start - FOLDED].id if start else None,
+            before=unit[start - FOLD_SIZE].id if start else None,
             after=unit[end].id if end < len(unit) else None,
         )
 
 
-def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
+def _iter_units(index: Index, wanted: EventFilter) -> Iterator[Unit]:
     """In the order that is wanted; by duration, the questions that are folded come at the end."""
-    matches = Matcher(index, wanted)
+    matches = EventMatcher(index, wanted)
     events: Iterable[Event] = index.trace.events
-    if wanted.sort == DURATION:
-        events = sorted(events, key=_duration, reverse=True)  # of equals, the one that came first
+    if wanted.sort == SORT_BY_DURATION:
+        events = sorted(events, key=_event_duration, reverse=True)  # of equals, the one that came first
     fold: list[Event] = []
     for event in events:
         if isinstance(event, Decision):
@@ -174,17 +174,20 @@ def _units(index: Index, wanted: Wanted) -> Iterator[Unit]:
         yield tuple(fold)
 
 
-def _duration(event: Event) -> float:
+def _event_duration(event: Event) -> float:
     return event.duration_us if isinstance(event, (Decision, Query)) else -1.0
 
 
-def _row(index: Index, unit: Unit) -> Row:
+def _build_row(index: Index, unit: Unit) -> Row:
     event = unit[0]
     if len(unit) > 1:
-        return _fold(index, unit)
+        return _build_fold_row(index, unit)
     level = index.level_of(event.id)
     site = event.callsite
-    where, full = formatting.place(site), formatting.end_of(formatting.full_place(site)) if site else ""
+    where, full = (
+        formatting.place(site),
+        formatting.truncate_start(formatting.full_place(site)) if site else "",
+    )
     if isinstance(event, Query):
         decision = index.decision_of(event)
         return Row(
@@ -192,9 +195,9 @@ def _row(index: Index, unit: Unit) -> Row:
             kind="query",
             at_us=event.at_us,
             database=index.palette[event.alias],
-            why=explain_text.short(event, decision, index.routers),
+            why=explain_text.summarize_query(event, decision, index.routers),
             by=DeciderGroup.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
-            what=what(event),
+            what=summarize_statement(event),
             duration_us=event.duration_us,
             where=where,
             site=full,
@@ -224,7 +227,7 @@ def _row(index: Index, unit: Unit) -> Row:
             kind="on_commit",
             at_us=event.at_us,
             database=index.palette[event.alias],
-            why=explain_text.short_hook(event),
+            why=explain_text.summarize_hook(event),
             what=formatting.hook(event),
             where=where,
             site=full,
@@ -238,8 +241,8 @@ def _row(index: Index, unit: Unit) -> Row:
             kind="exception",
             at_us=event.at_us,
             database=index.palette[event.alias] if event.alias is not None else None,
-            why=explain_text.short_exception(event),
-            what=formatting.cut(event.error, 120),
+            why=explain_text.summarize_exception(event),
+            what=formatting.truncate(event.error, 120),
             where=where,
             site=full,
             callsite=site,
@@ -254,7 +257,7 @@ def _row(index: Index, unit: Unit) -> Row:
         at_us=event.at_us,
         database=index.palette[alias] if alias else None,
         outcome=formatting.outcome(event),
-        why=explain_text.short_decision(event, index.routers),
+        why=explain_text.summarize_decision(event, index.routers),
         by=str(event.decided_by),
         what=formatting.question(event),
         duration_us=event.duration_us,
@@ -267,7 +270,7 @@ def _row(index: Index, unit: Unit) -> Row:
     )
 
 
-def _fold(index: Index, unit: Sequence[Event]) -> Row:
+def _build_fold_row(index: Index, unit: Sequence[Event]) -> Row:
     questions = [event for event in unit if isinstance(event, Decision)]
     asked = Counter(f"{decision.action} → {formatting.outcome(decision)}" for decision in questions)
     levels = [level for event in unit if (level := index.level_of(event.id))]
@@ -284,11 +287,11 @@ def _fold(index: Index, unit: Sequence[Event]) -> Row:
     )
 
 
-def what(query: Query) -> str:
+def summarize_statement(query: Query) -> str:
     """``UPDATE library_book``: the operation and its first table; without one, how the statement begins."""
-    found = _TABLE.search(query.sql, 0, 20_000)
+    found = _TABLE_PATTERN.search(query.sql, 0, 20_000)
     if found:
         return f"{query.operation} {found[1].translate(_UNQUOTED)}"
     if query.model:
         return f"{query.operation} {query.model}".lstrip()
-    return formatting.cut(" ".join(query.sql[:200].split()), 60)
+    return formatting.truncate(" ".join(query.sql[:200].split()), 60)

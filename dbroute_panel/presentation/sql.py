@@ -12,23 +12,23 @@ import sqlparse
 from sqlparse.exceptions import SQLParseError
 
 from . import highlight
-from .highlight import Piece
+from .highlight import CodeSpan
 
-LONGEST_FORMATTED: Final = 10_000
-LONGEST_SHOWN: Final = 50_000
+MAX_FORMATTED_LENGTH: Final = 10_000
+MAX_SHOWN_LENGTH: Final = 50_000
 
 
-def plain(sql: str, longest: int = LONGEST_SHOWN) -> tuple[Piece, ...]:
+def plain_sql(sql: str, longest: int = MAX_SHOWN_LENGTH) -> tuple[CodeSpan, ...]:
     """The statement as it was sent, cut at ``longest`` characters."""
-    return (Piece(sql[:longest] + ("…" if len(sql) > longest else "")),)
+    return (CodeSpan(sql[:longest] + ("…" if len(sql) > longest else "")),)
 
 
-def formatted(sql: str) -> tuple[Piece, ...]:
+def format_sql(sql: str) -> tuple[CodeSpan, ...]:
     """The statement over several lines, in pieces; as it was sent where it is too long or too deep."""
-    if len(sql) > LONGEST_FORMATTED:
-        return plain(sql)
+    if len(sql) > MAX_FORMATTED_LENGTH:
+        return plain_sql(sql)
     try:
         lines = sqlparse.format(sql, reindent=True)
     except (SQLParseError, RecursionError):
-        return plain(sql)
-    return highlight.sql(lines)
+        return plain_sql(sql)
+    return highlight.highlight_sql(lines)

@@ -13,18 +13,18 @@ import msgspec
 from dbroute_panel.records import Query
 
 from . import formatting
-from .filters import DURATION
-from .highlight import Piece
+from .filters import SORT_BY_DURATION
+from .highlight import CodeSpan
 from .index import Index
 from .palette import Swatch
-from .rows import Listing, what
-from .sql import formatted
+from .rows import Listing, summarize_statement
+from .sql import format_sql
 
-PAGE: Final = 50
-LONGEST: Final = 160
+GROUPS_PER_PAGE: Final = 50
+MAX_SQL_LENGTH: Final = 160
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class StatementGroup(msgspec.Struct, frozen=True, kw_only=True):
     """
     One statement on one database. ``id`` is that of the query that ran it first.
 
@@ -55,10 +55,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
         return self.duration_us / self.count
 
 
-class GroupPage(msgspec.Struct, frozen=True, kw_only=True):
+class StatementPage(msgspec.Struct, frozen=True, kw_only=True):
     """The groups of one page, of ``groups`` in all, made of ``queries`` that took ``duration_us``."""
 
-    rows: tuple[Group, ...]
+    rows: tuple[StatementGroup, ...]
     number: int
     pages: int
     groups: int
@@ -66,7 +66,7 @@ class GroupPage(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: float
 
 
-def groups_page(listing: Listing, number: int = 1) -> GroupPage:
+def paginate_statements(listing: Listing, number: int = 1) -> StatementPage:
     """
     Page ``number``, from 1, of the statements in ``listing``.
 
@@ -79,15 +79,15 @@ def groups_page(listing: Listing, number: int = 1) -> GroupPage:
             found.setdefault((event.alias, event.sql), []).append(event)
     times = {key: sum(query.duration_us for query in group) for key, group in found.items()}
     keys = list(found)
-    if listing.wanted.sort == DURATION:
+    if listing.wanted.sort == SORT_BY_DURATION:
         keys.sort(key=lambda key: times[key], reverse=True)
-    pages = max(1, -(-len(keys) // PAGE))
+    pages = max(1, -(-len(keys) // GROUPS_PER_PAGE))
     number = min(max(number, 1), pages)
     whole_us = sum(times.values())
     most = max(map(len, found.values()), default=1)
-    shown = keys[(number - 1) * PAGE : number * PAGE]
-    return GroupPage(
-        rows=tuple(_group(listing.index, found[key], times[key], whole_us, most) for key in shown),
+    shown = keys[(number - 1) * GROUPS_PER_PAGE : number * GROUPS_PER_PAGE]
+    return StatementPage(
+        rows=tuple(_build_group(listing.index, found[key], times[key], whole_us, most) for key in shown),
         number=number,
         pages=pages,
         groups=len(keys),
@@ -96,20 +96,22 @@ def groups_page(listing: Listing, number: int = 1) -> GroupPage:
     )
 
 
-def statement_of(query: Query) -> tuple[Piece, ...]:
+def format_statement(query: Query) -> tuple[CodeSpan, ...]:
     """The statement of a group that is open."""
-    return formatted(query.sql)
+    return format_sql(query.sql)
 
 
-def _group(index: Index, queries: list[Query], duration_us: float, whole_us: float, most: int) -> Group:
+def _build_group(
+    index: Index, queries: list[Query], duration_us: float, whole_us: float, most: int
+) -> StatementGroup:
     first = min(queries, key=lambda query: query.id)
     sites = {query.callsite for query in queries}
     levels = [level for query in queries if (level := index.level_of(query.id))]
-    return Group(
+    return StatementGroup(
         id=first.id,
         database=index.palette[first.alias],
-        what=what(first),
-        sql=formatting.cut(" ".join(first.sql[: 2 * LONGEST].split()), LONGEST),
+        what=summarize_statement(first),
+        sql=formatting.truncate(" ".join(first.sql[: 2 * MAX_SQL_LENGTH].split()), MAX_SQL_LENGTH),
         count=len(queries),
         duration_us=duration_us,
         share=100 * duration_us / whole_us if whole_us else 0.0,

@@ -3,7 +3,7 @@ Where is the time, per database? One lane a database and one for the routers, as
 
 The trace's time is cut into equal columns, so that a picture of ten thousand events is no larger than one
 of a few hundred. A bar is as high as the share of its time that was spent; where anything happened at all
-it has at least ``LOWEST``. One long query is one bar over all its columns.
+it has at least ``MIN_BAR_HEIGHT_PX``. One long query is one bar over all its columns.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from django.utils.translation import ngettext
 
 from dbroute_panel.records import DecidedBy, Decision, Query, Trace, Transaction
 
-from .brackets import Bracket, Brackets
-from .columns import Columns, Tick
-from .filters import DECISIONS, QUERIES
+from .brackets import Bracket, BracketBuilder
+from .columns import AxisTick, Columns
+from .filters import KIND_DECISIONS, KIND_QUERIES
 from .index import end_of
 from .palette import Palette, Swatch
 
-CELLS: Final = 80
-"""So many columns all lanes have together; none has more than ``MOST``."""
-MOST: Final = 60
+MAX_CELLS: Final = 80
+"""So many columns all lanes have together; none has more than ``MAX_COLUMNS``."""
+MAX_COLUMNS: Final = 60
 
-LANES: Final = 8
+MAX_LANES: Final = 8
 """So many databases have a lane. Of more, those with the most events have one, and the others are counted."""
 
-HEIGHT: Final = 16
-LOWEST: Final = 4
-TOP: Final = 7
+BAR_HEIGHT_PX: Final = 16
+MIN_BAR_HEIGHT_PX: Final = 4
+BARS_TOP_PX: Final = 7
 """In pixels; above the bars is room for the mark of what failed."""
-BRACKETS: Final = TOP + HEIGHT + 3
+BRACKETS_TOP_PX: Final = BARS_TOP_PX + BAR_HEIGHT_PX + 3
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """
-    ``width`` columns from ``x`` on, ``height`` of ``HEIGHT`` high, in which ``count`` events went on.
+    ``width`` columns from ``x`` on, ``height`` of ``BAR_HEIGHT_PX`` high, in which ``count`` events went on.
 
     ``failed`` of them raised. ``ends`` are microseconds, ``spent_us`` those of them that were spent.
     The events are queries or, with ``routers``, decisions.
@@ -69,12 +69,12 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def y(self) -> int:
-        return TOP + HEIGHT - self.height
+        return BARS_TOP_PX + BAR_HEIGHT_PX - self.height
 
     @property
     def query(self) -> str:
         """What the filter of the trace's page has to be to show these events, without the lane."""
-        kind = DECISIONS if self.routers else QUERIES
+        kind = KIND_DECISIONS if self.routers else KIND_QUERIES
         return urlencode({"kind": kind, "from_us": self.ends[0], "to_us": self.ends[1]})
 
 
@@ -96,7 +96,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tall(self) -> int:
         """The height of its picture, in pixels: the bars, and below them the brackets."""
-        return BRACKETS + 4 * self.depth + 2
+        return BRACKETS_TOP_PX + 4 * self.depth + 2
 
     @property
     def depth(self) -> int:
@@ -114,10 +114,10 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     lanes: tuple[Lane, ...]
     duration_us: float
     columns: int
-    ticks: list[Tick]
+    ticks: list[AxisTick]
     grid: str
     others: int = 0
-    brackets_at: int = BRACKETS
+    brackets_at: int = BRACKETS_TOP_PX
 
     @property
     def legend(self) -> list[str]:
@@ -204,7 +204,8 @@ class _Track:
         return Bar(
             x=run[0],
             width=len(run),
-            height=LOWEST + round((HEIGHT - LOWEST) * min(1.0, spent / (ends[1] - ends[0]))),
+            height=MIN_BAR_HEIGHT_PX
+            + round((BAR_HEIGHT_PX - MIN_BAR_HEIGHT_PX) * min(1.0, spent / (ends[1] - ends[0]))),
             ends=ends,
             count=self.cells[run[0]].count,
             failed=self.cells[run[0]].failed,
@@ -213,15 +214,15 @@ class _Track:
         )
 
 
-def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
+def build_timeline(trace: Trace, palette: Palette | None = None) -> Timeline:
     """The timeline of ``trace``."""
     palette = palette or Palette(trace.databases)
     uses = Counter(event.alias for event in trace.events if isinstance(event, (Query, Transaction)))
-    aliases = palette.order({alias for alias, _uses in uses.most_common(LANES)})
+    aliases = palette.order({alias for alias, _uses in uses.most_common(MAX_LANES)})
     asked = any(isinstance(event, Decision) for event in trace.events)
-    columns = Columns(end_of(trace), min(MOST, CELLS // max(1, len(aliases) + asked)))
+    columns = Columns(end_of(trace), min(MAX_COLUMNS, MAX_CELLS // max(1, len(aliases) + asked)))
     tracks = {alias: _Track(columns) for alias in aliases}
-    brackets = {alias: Brackets(columns) for alias in aliases}
+    brackets = {alias: BracketBuilder(columns) for alias in aliases}
     routers = _Track(columns, routers=True)
     for event in trace.events:
         if isinstance(event, Query):
@@ -234,9 +235,9 @@ def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
             failed = event.decided_by is DecidedBy.ERROR
             # The time of an inner question is part of the outer's.
             routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent_id is None)
-    lanes = [_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
+    lanes = [_build_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
     if asked:
-        lanes.append(_lane(None, routers))
+        lanes.append(_build_lane(None, routers))
     return Timeline(
         lanes=tuple(lanes),
         duration_us=columns.end_us,
@@ -247,7 +248,7 @@ def timeline_of(trace: Trace, palette: Palette | None = None) -> Timeline:
     )
 
 
-def _lane(database: Swatch | None, track: _Track, brackets: tuple[Bracket, ...] = ()) -> Lane:
+def _build_lane(database: Swatch | None, track: _Track, brackets: tuple[Bracket, ...] = ()) -> Lane:
     return Lane(
         database=database,
         count=track.count,

@@ -9,7 +9,7 @@ from dbroute_panel.records import Query, Trace
 from .palette import Palette, Swatch
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True):
+class DatabaseTotals(msgspec.Struct, frozen=True, kw_only=True):
     """One database's part: number of queries, how many of them wrote, and their time."""
 
     database: Swatch
@@ -26,7 +26,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     decisions: int
     transactions: int
     query_us: float
-    shares: tuple[Share, ...]
+    shares: tuple[DatabaseTotals, ...]
     findings: int
     dropped: int
 
@@ -35,7 +35,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.shares)
 
 
-def totals_of(trace: Trace, palette: Palette | None = None) -> Totals:
+def compute_totals(trace: Trace, palette: Palette | None = None) -> Totals:
     """The totals of ``trace``."""
     palette = palette or Palette(trace.databases)
     queries = trace.queries
@@ -44,7 +44,7 @@ def totals_of(trace: Trace, palette: Palette | None = None) -> Totals:
     for query in queries:
         by_alias.setdefault(query.alias, []).append(query)
     shares = tuple(
-        Share(
+        DatabaseTotals(
             database=palette[alias],
             queries=len(by_alias[alias]),
             writes=sum(query.writes for query in by_alias[alias]),

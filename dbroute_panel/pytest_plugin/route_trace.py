@@ -20,8 +20,8 @@ from dbroute_panel.inspection.arguments import AskError, find_alias
 from dbroute_panel.inspection.map import build_map, load_map
 from dbroute_panel.inspection.map_diff import diff_maps
 from dbroute_panel.presentation import ShortNames, formatting
-from dbroute_panel.presentation.explain_text import short
-from dbroute_panel.presentation.rows import what
+from dbroute_panel.presentation.explain_text import summarize_query
+from dbroute_panel.presentation.rows import summarize_statement
 from dbroute_panel.recording import trace
 from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.records import Decision, Finding, Level, Query
@@ -202,10 +202,10 @@ class RouteTrace(trace):
         routers = ShortNames([step.router for decision in decisions.values() for step in decision.steps])
         for query in queries[:MAX_LINES]:
             decision = decisions.get(query.decision_id)
-            parts = [what(query), short(query, decision, routers)]
+            parts = [summarize_statement(query), summarize_query(query, decision, routers)]
             if query.callsite is not None:
                 parts.append(formatting.called_from(query.callsite))
             yield f"  #{query.id} " + " | ".join(parts)
-            yield f"      {formatting.cut(' '.join(query.sql.split()), 200)}"
+            yield f"      {formatting.truncate(' '.join(query.sql.split()), 200)}"
         if len(queries) > MAX_LINES:
             yield _("  and %(count)d more") % {"count": len(queries) - MAX_LINES}

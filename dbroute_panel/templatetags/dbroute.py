@@ -100,7 +100,7 @@ def opened_in(site: Callsite | None, editor: Editor | None) -> str:
 @register.filter
 def documented(code: str) -> bool:
     """Whether the documentation has a page about this finding; not about a project's own."""
-    return code in presentation.documented()
+    return code in presentation.documented_codes()
 
 
 def _number(value: float, unit: str) -> str:

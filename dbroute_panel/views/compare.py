@@ -10,17 +10,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel import environment
-from dbroute_panel.presentation import Comparison, compared
-from dbroute_panel.presentation.comparison import Difference, Row
+from dbroute_panel.presentation import Comparison, build_comparison
+from dbroute_panel.presentation.comparison import ComparedRow, Difference
 from dbroute_panel.records import Trace
 
-from .rendering import Admin, message, page
-from .trace import stored_trace, unknown_trace
+from .rendering import Admin, render_message, render_page
+from .trace import find_trace, render_unknown_trace
 
-SHOWN: Final = 100
+MAX_SECTION_ROWS: Final = 100
 """So many rows of each section are shown, so that the page does not grow with the traces."""
 
-TITLES: Final = {
+SECTION_TITLES: Final = {
     Difference.ELSEWHERE: gettext_lazy("Went to other databases"),
     Difference.SHARES: gettext_lazy("The same databases, in other shares"),
     Difference.REPLICA: gettext_lazy("Went to another replica of the same primary"),
@@ -38,7 +38,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Difference
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedRow, ...]
     total: int
 
     @property
@@ -53,31 +53,31 @@ def compare_traces(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         text = _(
             "Two traces are needed, ?a=… and ?b=…. Select two in the list of traces, then press “Compare”."
         )
-        return message(admin, request, title=_("Nothing to compare"), text=text, status=400)
+        return render_message(admin, request, title=_("Nothing to compare"), text=text, status=400)
     found: list[Trace] = []
     for trace_id in wanted:
-        trace = stored_trace(trace_id)
+        trace = find_trace(trace_id)
         if trace is None:
-            return unknown_trace(admin, request, trace_id)
+            return render_unknown_trace(admin, request, trace_id)
         found.append(trace)
     a, b = found
     if a.id == b.id:
         text = _("A and B are the same trace. Select two different ones in the list of traces.")
-        return message(admin, request, title=_("Nothing to compare"), text=text, status=200)
-    result = compared(a, b, environment.databases())
+        return render_message(admin, request, title=_("Nothing to compare"), text=text, status=200)
+    result = build_comparison(a, b, environment.databases())
     context = {
         "a": a,
         "b": b,
         "comparison": result,
-        "sections": sections(result),
+        "sections": build_sections(result),
         "swapped": f"?a={b.id}&b={a.id}",
     }
-    return page(admin, request, "compare.html", context, title=_("Compare two traces"))
+    return render_page(admin, request, "compare.html", context, title=_("Compare two traces"))
 
 
-def sections(comparison: Comparison) -> list[Section]:
+def build_sections(comparison: Comparison) -> list[Section]:
     """What differs and what does not, the weightiest first."""
     return [
-        Section(kind=kind, title=str(TITLES[kind]), rows=rows[:SHOWN], total=len(rows))
+        Section(kind=kind, title=str(SECTION_TITLES[kind]), rows=rows[:MAX_SECTION_ROWS], total=len(rows))
         for kind, rows in comparison.rows.items()
     ]

@@ -32,7 +32,7 @@ _HARMLESS = frozenset({"dbname", "database", "host", "hostaddr", "port", "server
 _PORT = re.compile(r"[\d, ]*", re.ASCII)
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ConfiguredDatabase(msgspec.Struct, frozen=True, kw_only=True):
     """One of ``DATABASES``: ``facts`` are (name of the setting, its value as a text)."""
 
     database: Swatch
@@ -51,60 +51,60 @@ def project_palette() -> Palette:
     )
 
 
-def places() -> list[Place]:
+def list_databases() -> list[ConfiguredDatabase]:
     """Every configured database, in order. None is connected to."""
     palette = project_palette()
     return [
-        Place(
+        ConfiguredDatabase(
             database=palette[str(alias)],
-            vendor=vendor(options.get("ENGINE") or DUMMY),
+            vendor=find_vendor(options.get("ENGINE") or DUMMY),
             engine=str(options.get("ENGINE") or DUMMY),
-            facts=tuple(facts(options)),
+            facts=tuple(public_settings(options)),
         )
         for alias, options in connections.settings.items()
     ]
 
 
-def facts(options: dict[str, Any]) -> list[tuple[str, str]]:
+def public_settings(options: dict[str, Any]) -> list[tuple[str, str]]:
     """What of one database's settings may be seen; of ``{}``, which is no database, nothing."""
     if (options.get("ENGINE") or DUMMY) == DUMMY:
         return []
-    found = [(key, harmless(options.get(key))) for key in ("NAME", "HOST")]
+    found = [(key, mask_credentials(options.get(key))) for key in ("NAME", "HOST")]
     port = str(options.get("PORT") or "")
     found.append(("PORT", port if _PORT.fullmatch(port) else MASK))
     found.append(("ATOMIC_REQUESTS", _("yes") if options.get("ATOMIC_REQUESTS") else _("no")))
-    found.append(("CONN_MAX_AGE", _age(options.get("CONN_MAX_AGE", 0))))
+    found.append(("CONN_MAX_AGE", _format_age(options.get("CONN_MAX_AGE", 0))))
     return [(name, value) for name, value in found if value]
 
 
-def harmless(value: Any) -> str:
+def mask_credentials(value: Any) -> str:
     """``value`` without what may be credentials; a wholly masked text rather than a doubtful one."""
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     if not isinstance(value, str):
         return "" if value is None else MASK
-    return _stripped(value.strip())
+    return _strip_credentials(value.strip())
 
 
-def _stripped(value: str) -> str:
+def _strip_credentials(value: str) -> str:
     if (scheme := _URL.match(value)) is not None:
         # A password may have any character in it that should have been escaped: the last "@" is the one.
         credentials, at, place = value[scheme.end() :].rpartition("@")
-        return f"{scheme[0]}{MASK}@{_place(place)}" if at else scheme[0] + _place(place)
+        return f"{scheme[0]}{MASK}@{_strip_parameters(place)}" if at else scheme[0] + _strip_parameters(place)
     if value.startswith("/"):  # a file or a socket
         return value
     if "=" in value:
-        return _pairs(value)
+        return _strip_pairs(value)
     credentials, at, place = value.rpartition("@")  # Oracle: user/password@host:port/service
     return f"{MASK}@{place}" if credentials else value
 
 
-def _place(rest: str) -> str:
+def _strip_parameters(rest: str) -> str:
     """Host and path of a URL, without its parameters."""
     return re.split(r"[?#;]", rest, maxsplit=1)[0]
 
 
-def _pairs(value: str) -> str:
+def _strip_pairs(value: str) -> str:
     """The harmless pairs of a connection string; nothing of one that is not understood to its end."""
     shown, end = [], 0
     while end < len(value):
@@ -117,7 +117,7 @@ def _pairs(value: str) -> str:
     return " ".join([*shown, "…"])
 
 
-def vendor(engine: str) -> str:
+def find_vendor(engine: str) -> str:
     """What Django calls this kind of database; "" where its driver is not installed."""
     if engine == DUMMY:
         return ""
@@ -127,7 +127,7 @@ def vendor(engine: str) -> str:
         return ""
 
 
-def _age(seconds: Any) -> str:
+def _format_age(seconds: Any) -> str:
     if seconds is None:
         return _("kept open")
     if not isinstance(seconds, (int, float)):

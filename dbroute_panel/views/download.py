@@ -14,7 +14,7 @@ from dbroute_panel.records import Trace
 from dbroute_panel.redaction import redacted
 from dbroute_panel.suggestions import did_you_mean
 
-from .rendering import Admin, message
+from .rendering import Admin, render_message
 
 
 def download(
@@ -24,22 +24,22 @@ def download(
     pieces = into.write(map(redacted, traces) if redact else traces)
     name = f"{name}{'-redacted' if redact else ''}.{into.extension}"
     return StreamingHttpResponse(
-        _awaited(pieces) if isinstance(request, ASGIRequest) else pieces,
+        _iterate_async(pieces) if isinstance(request, ASGIRequest) else pieces,
         content_type=into.content_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
-def unknown_format(admin: Admin, request: HttpRequest, name: str) -> HttpResponseBase:
+def render_unknown_format(admin: Admin, request: HttpRequest, name: str) -> HttpResponseBase:
     """The page that says which formats there are."""
     text = _("There is no export format “%(name)s”. %(hint)s") % {
         "name": name,
         "hint": did_you_mean(name, FORMATS),
     }
-    return message(admin, request, title=_("No such format"), text=text, status=404)
+    return render_message(admin, request, title=_("No such format"), text=text, status=404)
 
 
-async def _awaited(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _iterate_async(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Django would take all of a plain iterator into memory before it sent the first byte."""
 
     def following() -> bytes | None:

@@ -16,10 +16,10 @@ from dbroute_panel.inspection.map import ModelMark, RoutingMap, build_map, find_
 from dbroute_panel.stores import Store
 from dbroute_panel.text import DECODE_ERRORS
 
-NAME: Final = "routing-map/1"
+MAP_DOCUMENT: Final = "routing-map/1"
 
 
-class KeptMap(msgspec.Struct, frozen=True, kw_only=True):
+class SavedMap(msgspec.Struct, frozen=True, kw_only=True):
     """The routers' answers, when they were given (RFC 3339, UTC), by whom, and what is wrong with them."""
 
     asked_at: str
@@ -29,33 +29,33 @@ class KeptMap(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[StaticFinding]
 
 
-def ask_map() -> KeptMap:
+def ask_map() -> SavedMap:
     """Ask the routers about every model."""
     asked_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     routes = build_map()
-    return KeptMap(
+    return SavedMap(
         asked_at=asked_at,
-        routers=todays_routers(),
+        routers=list_routers(),
         routes=routes,
         marks=find_marks(),
         findings=run_lints(routes),
     )
 
 
-def todays_routers() -> list[str]:
+def list_routers() -> list[str]:
     """The dotted paths of the routers, in the order in which they are asked. Asks none of them."""
     return [dotted_path(each) for each in router.routers]
 
 
-def keep_map(store: Store, kept: KeptMap) -> None:
+def save_map(store: Store, kept: SavedMap) -> None:
     """Raises ``StoreError``."""
-    store.remember(NAME, msgspec.json.encode(kept))
+    store.remember(MAP_DOCUMENT, msgspec.json.encode(kept))
 
 
-def kept_map(store: Store) -> KeptMap | None:
+def load_map(store: Store) -> SavedMap | None:
     """The last map; None where none was asked for yet, or another version of this package kept it."""
-    document = store.recall(NAME)
+    document = store.recall(MAP_DOCUMENT)
     try:
-        return None if document is None else msgspec.json.decode(document, type=KeptMap)
+        return None if document is None else msgspec.json.decode(document, type=SavedMap)
     except DECODE_ERRORS:
         return None

@@ -18,17 +18,17 @@ from dbroute_panel.inspection.map import ModelMark, ModelRoutes
 from dbroute_panel.presentation import Palette, Swatch
 from dbroute_panel.records import Action, Level
 
-from .kept_map import KeptMap
+from .kept_map import SavedMap
 
-CELLS: Final = 400
+CELLS_PER_PAGE: Final = 400
 """A page has about so many cells: the more databases, the fewer models."""
-MESSAGES: Final = 5
+MAX_MESSAGES: Final = 5
 """So many messages of one code are listed above the table; the filter shows the rest in place."""
-TIMES: Final = 100
+REPEAT_COUNT: Final = 100
 """A cell with several answers opens the sandbox with this many times to ask."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class MapFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which models: those for which everything given holds."""
 
     text: str = ""
@@ -37,7 +37,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     finding: str = ""
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
+class MapCell(msgspec.Struct, frozen=True, kw_only=True):
     """
     One answer. ``databases``: where it is read or written; several where answers differ. ``table``:
     ``yes``, ``no``, ``copy`` (a replica of where it is) or ``unknown`` (asking raised). ``link``: the
@@ -57,14 +57,14 @@ class MapRow(msgspec.Struct, frozen=True, kw_only=True):
     app: str
     name: str
     marks: tuple[ModelMark, ...]
-    read: Cell
-    write: Cell
-    tables: tuple[Cell, ...]
+    read: MapCell
+    write: MapCell
+    tables: tuple[MapCell, ...]
     findings: tuple[StaticFinding, ...]
     level: Level | None
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class FindingGroup(msgspec.Struct, frozen=True, kw_only=True):
     """The findings of one code: the first messages, and how many more there are."""
 
     code: str
@@ -77,7 +77,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class MapTable:
     """The models of ``kept`` that are wanted. ``columns``: every database, in order of ``DATABASES``."""
 
-    def __init__(self, kept: KeptMap, palette: Palette, wanted: Wanted) -> None:
+    def __init__(self, kept: SavedMap, palette: Palette, wanted: MapFilter) -> None:
         self.kept = kept
         self.palette = palette
         self.wanted = wanted
@@ -93,14 +93,14 @@ class MapTable:
         return (
             wanted.text.casefold() in label.casefold()
             and wanted.app in ("", label.partition(".")[0])
-            and (not wanted.alias or wanted.alias in _where(routes))
+            and (not wanted.alias or wanted.alias in _iter_aliases(routes))
             and (not wanted.finding or any(f.code == wanted.finding for f in self.findings_of.get(label, ())))
         )
 
     @property
     def page(self) -> int:
         """How many models a page has: 10 at least, 100 at most."""
-        return max(10, min(100, CELLS // (len(self.columns) + 2)))
+        return max(10, min(100, CELLS_PER_PAGE // (len(self.columns) + 2)))
 
     @property
     def pages(self) -> int:
@@ -131,15 +131,15 @@ class MapTable:
             level=max((f.level for f in findings), key=lambda level: level.rank, default=None),
         )
 
-    def _aliases(self, label: str, action: Action, aliases: list[str], errors: dict[str, str]) -> Cell:
-        asked = {"repeat": str(TIMES)} if len(aliases) > 1 else {}
-        return Cell(
+    def _aliases(self, label: str, action: Action, aliases: list[str], errors: dict[str, str]) -> MapCell:
+        asked = {"repeat": str(REPEAT_COUNT)} if len(aliases) > 1 else {}
+        return MapCell(
             databases=tuple(self.palette[alias] for alias in self.palette.order(set(aliases))),
             error=errors.get(action.value),
-            link=_link(model=label, action=action.value, **asked),
+            link=_build_link(model=label, action=action.value, **asked),
         )
 
-    def _table(self, label: str, alias: str, routes: ModelRoutes) -> Cell:
+    def _table(self, label: str, alias: str, routes: ModelRoutes) -> MapCell:
         allowed = routes.migrate.get(alias)
         primary = self.palette[alias].replica_of
         if allowed is None:
@@ -148,14 +148,14 @@ class MapTable:
             table = "yes"
         else:
             table = "copy" if primary is not None and routes.migrate.get(primary) else "no"
-        return Cell(
+        return MapCell(
             databases=(self.palette[alias],),
             table=table,
             error=routes.errors.get(Action.MIGRATE.value) if allowed is None else None,
-            link=_link(model=label, action=Action.MIGRATE.value, db=alias),
+            link=_build_link(model=label, action=Action.MIGRATE.value, db=alias),
         )
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[FindingGroup]:
         """The findings by code, worst first; with a filter only those that it leaves."""
         shown = set(self.labels)
         models = self.kept.routes.models
@@ -164,7 +164,7 @@ class MapTable:
             for finding in self.kept.findings
             if (finding.subject in shown if finding.subject in models else self._concerns(finding))
         ]
-        return [_group(list(those)) for _code, those in groupby(left, lambda finding: finding.code)]
+        return [_build_group(list(those)) for _code, those in groupby(left, lambda finding: finding.code)]
 
     def _concerns(self, finding: StaticFinding) -> bool:
         """Whether a finding about something else than a model is left by the filter."""
@@ -176,30 +176,30 @@ class MapTable:
         )
 
 
-def _group(findings: list[StaticFinding]) -> Group:
+def _build_group(findings: list[StaticFinding]) -> FindingGroup:
     first = findings[0]
-    return Group(
+    return FindingGroup(
         code=first.code,
         level=first.level,
         count=len(findings),
-        messages=tuple(finding.message for finding in findings[:MESSAGES]),
-        more=max(0, len(findings) - MESSAGES),
+        messages=tuple(finding.message for finding in findings[:MAX_MESSAGES]),
+        more=max(0, len(findings) - MAX_MESSAGES),
     )
 
 
-def apps_of(labels: Iterable[str]) -> list[str]:
+def list_apps(labels: Iterable[str]) -> list[str]:
     """The app labels, sorted."""
     return sorted({label.partition(".")[0] for label in labels})
 
 
-def _where(routes: ModelRoutes) -> Iterator[str]:
+def _iter_aliases(routes: ModelRoutes) -> Iterator[str]:
     """Every alias that a model has to do with."""
     yield from routes.read
     yield from routes.write
     yield from (alias for alias, allowed in routes.migrate.items() if allowed)
 
 
-def _link(**parameters: str) -> str:
+def _build_link(**parameters: str) -> str:
     link = QueryDict(mutable=True)
     link.update(parameters)
     return f"?{link.urlencode()}"

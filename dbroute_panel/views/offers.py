@@ -17,9 +17,9 @@ from dbroute_panel.inspection.arguments import HIDDEN_APPS, list_models
 from dbroute_panel.inspection.labels import match_labels, suggest_labels
 from dbroute_panel.records import Action
 
-from .rendering import Admin, part
+from .rendering import Admin, render_partial
 
-MODELS: Final = ("model", "other_model")
+MODEL_FIELDS: Final = ("model", "other_model")
 """The fields that take the label of a model."""
 
 
@@ -31,7 +31,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     link: str
 
 
-class Meant(msgspec.Struct, frozen=True, kw_only=True):
+class ModelSuggestion(msgspec.Struct, frozen=True, kw_only=True):
     """A label that may have been meant, and the link to the same question about it."""
 
     label: str
@@ -40,16 +40,16 @@ class Meant(msgspec.Struct, frozen=True, kw_only=True):
 
 def model_labels(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """The type-ahead: options for what is typed in one of the fields so far."""
-    typed = next((request.GET[name] for name in MODELS if name in request.GET), "")
-    return part(request, "_models.html", {"labels": labels_like(typed)})
+    typed = next((request.GET[name] for name in MODEL_FIELDS if name in request.GET), "")
+    return render_partial(request, "_models.html", {"labels": find_labels(typed)})
 
 
-def labels_like(typed: str) -> list[str]:
+def find_labels(typed: str) -> list[str]:
     """Some of the labels that can be typed on from here."""
     return match_labels(typed, (model._meta.label for model in list_models()))
 
 
-def permalink(given: Mapping[str, str]) -> str:
+def build_permalink(given: Mapping[str, str]) -> str:
     """The parameters that fill the form in as it is, without what is empty."""
     link = QueryDict(mutable=True)
     for name in SandboxForm.base_fields:
@@ -58,54 +58,56 @@ def permalink(given: Mapping[str, str]) -> str:
     return f"?{link.urlencode()}"
 
 
-def meant(given: Mapping[str, str]) -> list[Meant]:
+def suggest_models(given: Mapping[str, str]) -> list[ModelSuggestion]:
     """What to ask about instead, where a field names no model; nothing where both are right."""
     labels = [model._meta.label for model in list_models()]
     if given.get("action") == Action.MIGRATE:
         labels += sorted(set(apps.app_configs) - HIDDEN_APPS)
     known = {label.casefold() for label in labels}
     return [
-        Meant(label=label, link=permalink({name: given.get(name, "") for name in given} | {field: label}))
-        for field in MODELS
+        ModelSuggestion(
+            label=label, link=build_permalink({name: given.get(name, "") for name in given} | {field: label})
+        )
+        for field in MODEL_FIELDS
         if (typed := given.get(field, "").strip()) and typed.casefold() not in known
         for label in suggest_labels(typed, labels)
     ]
 
 
-def examples() -> list[Example]:
+def build_examples() -> list[Example]:
     """One question of each kind that this project's routers can be asked."""
-    model, other = _two_models()
-    databases = _two_databases()
+    model, other = _pick_models()
+    databases = _pick_databases()
     if not model or databases is None:
         return []
     names = {"model": model, "other": other, "one": databases[0], "two": databases[1]}
     return [
-        _example(
+        _build_example(
             _("Where is %(model)s read from? Asked 100 times, so that a random answer shows itself.") % names,
             {"action": Action.READ, "model": model, "repeat": "100"},
         ),
-        _example(
+        _build_example(
             _("Where would an object of %(model)s that was read from %(two)s be written?") % names,
             {"action": Action.WRITE, "model": model, "instance": "from", "instance_db": names["two"]},
         ),
-        _example(
+        _build_example(
             _("May an object of %(model)s from %(one)s and one of %(other)s from %(two)s be related?")
             % names,
             {"action": Action.RELATION, "model": model, "instance": "from", "instance_db": names["one"]}
             | {"other_model": other, "other": "from", "other_db": names["two"]},
         ),
-        _example(
+        _build_example(
             _("Does %(model)s get its table on %(one)s?") % names,
             {"action": Action.MIGRATE, "model": model, "db": names["one"]},
         ),
     ]
 
 
-def _example(text: str, given: dict[str, str]) -> Example:
-    return Example(text=text, action=given["action"], link=permalink(given))
+def _build_example(text: str, given: dict[str, str]) -> Example:
+    return Example(text=text, action=given["action"], link=build_permalink(given))
 
 
-def _two_databases() -> tuple[str, str] | None:
+def _pick_databases() -> tuple[str, str] | None:
     """Two databases to ask about: a primary and its replica, where there are such."""
     aliases = [
         str(alias)
@@ -116,7 +118,7 @@ def _two_databases() -> tuple[str, str] | None:
     return pairs[0] if pairs else (aliases[0], aliases[-1]) if aliases else None
 
 
-def _two_models() -> tuple[str, str]:
+def _pick_models() -> tuple[str, str]:
     """Two models to ask about: the project's own, where it has some."""
     models = [model for model in list_models() if not model._meta.auto_created]
     own = [model for model in models if not model.__module__.startswith("django.")]

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 else:
     Admin = ModelAdmin
 
-HEADER = "HX-Request-Type"
+HTMX_HEADER = "HX-Request-Type"
 """htmx says ``partial`` here when it wants a part; also its history asks for the page, with ``full``."""
 
 
 PERMISSIONS = ("view_trace", "add_trace", "delete_trace", "use_sandbox")
 
 
-def may(request: HttpRequest, permission: str) -> bool:
+def has_perm(request: HttpRequest, permission: str) -> bool:
     """Whether the user has this permission of ours."""
     return request.user.has_perm(f"dbroute_panel.{permission}")
 
 
-def page(
+def render_page(
     admin: Admin,
     request: HttpRequest,
     template: str,
@@ -48,38 +48,40 @@ def page(
             **admin.admin_site.each_context(request),
             "opts": admin.opts,
             "title": title,
-            "may": {name: may(request, name) for name in PERMISSIONS},
+            "may": {name: has_perm(request, name) for name in PERMISSIONS},
             **context,
         },
         status=status,
     )
-    patch_vary_headers(response, [HEADER])
+    patch_vary_headers(response, [HTMX_HEADER])
     return response
 
 
-def wants_part(request: HttpRequest) -> bool:
+def wants_partial(request: HttpRequest) -> bool:
     """Whether htmx asked, and for a part of the page."""
-    return request.headers.get(HEADER) == "partial"
+    return request.headers.get(HTMX_HEADER) == "partial"
 
 
-def part(
+def render_partial(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200
 ) -> TemplateResponse:
     """A part of a page, from the template that the page includes."""
     response = TemplateResponse(request, f"dbroute_panel/{template}", dict(context), status=status)
-    patch_vary_headers(response, [HEADER])
+    patch_vary_headers(response, [HTMX_HEADER])
     return response
 
 
-def message(admin: Admin, request: HttpRequest, *, title: str, text: str, status: int) -> TemplateResponse:
+def render_message(
+    admin: Admin, request: HttpRequest, *, title: str, text: str, status: int
+) -> TemplateResponse:
     """A page with one message that says what is wrong; as a part, that message alone."""
     context = {"text": text}
-    if wants_part(request):
-        return part(request, "_message.html", context, status=status)
-    return page(admin, request, "message.html", context, title=title, status=status)
+    if wants_partial(request):
+        return render_partial(request, "_message.html", context, status=status)
+    return render_page(admin, request, "message.html", context, title=title, status=status)
 
 
-def url_of(admin: Admin, name: str, *args: str) -> str:
+def reverse_page(admin: Admin, name: str, *args: str) -> str:
     """The path of one of our pages, on the admin site that ``admin`` is registered on."""
     return reverse(f"admin:dbroute_panel_trace_{name}", args=args, current_app=admin.admin_site.name)
 
@@ -92,6 +94,6 @@ def query_without(given: QueryDict, *names: str) -> str:
     return f"?{kept.urlencode()}&" if kept else "?"
 
 
-def whole(text: str | None) -> int | None:
+def parse_int(text: str | None) -> int | None:
     """The number that a parameter of a URL is; None where it is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -19,17 +19,17 @@ from dbroute_panel.presentation import Palette, ShortNames, Swatch, formatting
 from dbroute_panel.records import Action, Trace
 
 from .databases import project_palette
-from .kept_map import todays_routers
-from .rendering import Admin, page, part, wants_part
-from .trace import stored_trace, unknown_trace
+from .kept_map import list_routers
+from .rendering import Admin, render_page, render_partial, wants_partial
+from .trace import find_trace, render_unknown_trace
 
-PLACES: Final = 5
+SHOWN_CALLSITES: Final = 5
 """So many callsites of a change are shown at once; the others unfold."""
-SHOWN: Final = 200
+MAX_CHANGES: Final = 200
 """So many changes are shown; the command has them all."""
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer; ``database`` where it is an alias."""
 
     text: str
@@ -42,14 +42,14 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     action: str
     db: Swatch | None
-    before: Said
-    to: tuple[Said, ...]
+    before: ReplayAnswer
+    to: tuple[ReplayAnswer, ...]
     count: int
     places: tuple[tuple[str, int], ...]
     more: tuple[tuple[str, int], ...]
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows of a replay; ``beyond``: how many changes it does not."""
 
     totals: Replay
@@ -63,10 +63,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def replay_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """GET shows what would be asked, and asks nothing. POST asks, and shows what would change."""
-    trace = stored_trace(trace_id)
+    trace = find_trace(trace_id)
     if trace is None:
-        return unknown_trace(admin, request, trace_id)
-    today = todays_routers()
+        return render_unknown_trace(admin, request, trace_id)
+    today = list_routers()
     if request.method != "POST":
         return _respond(admin, request, trace, {"form": ReplayForm(today=today)})
     form = ReplayForm(request.POST, today=today)
@@ -74,26 +74,26 @@ def replay_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespo
         return _respond(admin, request, trace, {"form": form}, status=400)
     routers, repeat = form.cleaned_data["routers"], form.cleaned_data["repeat"]
     try:
-        found = run_isolated(_question(trace, routers, repeat))
+        found = run_isolated(_prepare_replay(trace, routers, repeat))
     except AskError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, trace, {"form": form}, status=400)
     except RouterTimeoutError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, trace, {"form": form})
-    result = Result(
+    result = ReplayResult(
         totals=found,
-        changes=tuple(_row(change, project_palette()) for change in found.changes[:SHOWN]),
-        beyond=max(0, len(found.changes) - SHOWN),
+        changes=tuple(_build_row(change, project_palette()) for change in found.changes[:MAX_CHANGES]),
+        beyond=max(0, len(found.changes) - MAX_CHANGES),
         reasons=tuple(found.reasons),
         routers=tuple(today if routers is None else routers),
         repeat=repeat,
-        command=command(trace.id, routers, repeat),
+        command=build_command(trace.id, routers, repeat),
     )
     return _respond(admin, request, trace, {"form": form, "result": result})
 
 
-def _question(trace: Trace, routers: Sequence[str] | None, repeat: int) -> Callable[[], Replay]:
+def _prepare_replay(trace: Trace, routers: Sequence[str] | None, repeat: int) -> Callable[[], Replay]:
     def ask() -> Replay:
         for path in routers or ():
             check_router(path)
@@ -124,7 +124,7 @@ def check_router(path: str) -> None:
         )
 
 
-def command(trace_id: str, routers: Sequence[str] | None, repeat: int) -> str:
+def build_command(trace_id: str, routers: Sequence[str] | None, repeat: int) -> str:
     """The same replay as one line for a terminal."""
     line = ["manage.py", "dbroute", "replay", trace_id]
     if routers is not None:
@@ -134,13 +134,13 @@ def command(trace_id: str, routers: Sequence[str] | None, repeat: int) -> str:
     return shlex.join(line)
 
 
-def _row(change: Change, palette: Palette) -> ChangeRow:
-    def said(answer: Any) -> Said:
+def _build_row(change: Change, palette: Palette) -> ChangeRow:
+    def said(answer: Any) -> ReplayAnswer:
         if isinstance(answer, bool):
-            return Said(text=formatting.verdict(change.action, answer))
+            return ReplayAnswer(text=formatting.verdict(change.action, answer))
         # "Class: message", where asking raised, is no alias.
         known = change.action.names_alias and isinstance(answer, str) and palette[answer].known
-        return Said(text=formatting.answer(answer), database=palette[answer] if known else None)
+        return ReplayAnswer(text=formatting.answer(answer), database=palette[answer] if known else None)
 
     places = tuple(change.callsites.items())
     return ChangeRow(
@@ -150,8 +150,8 @@ def _row(change: Change, palette: Palette) -> ChangeRow:
         before=said(change.before),
         to=tuple(said(answer) for answer in (change.to if isinstance(change.to, list) else [change.to])),
         count=change.count,
-        places=places[:PLACES],
-        more=places[PLACES:],
+        places=places[:SHOWN_CALLSITES],
+        more=places[SHOWN_CALLSITES:],
     )
 
 
@@ -159,9 +159,9 @@ def _respond(
     admin: Admin, request: HttpRequest, trace: Trace, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponseBase:
     context = {"result": None, "path": request.path, **context}
-    if wants_part(request):
-        return part(request, "_replay.html", context, status=status)
-    today = todays_routers()
+    if wants_partial(request):
+        return render_partial(request, "_replay.html", context, status=status)
+    today = list_routers()
     context |= {
         "trace": trace,
         "questions": sum(decision.parent_id is None for decision in trace.decisions),
@@ -169,4 +169,4 @@ def _respond(
         "others": trace.routers != today,
         "short": [ShortNames(today)(path) for path in today],
     }
-    return page(admin, request, "replay.html", context, title=_("Replay"), status=status)
+    return render_page(admin, request, "replay.html", context, title=_("Replay"), status=status)

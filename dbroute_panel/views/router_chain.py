@@ -13,24 +13,31 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.environment import base_dir, dotted_path, relative_path
 from dbroute_panel.inspection.explain import find_source
-from dbroute_panel.presentation import Experience, Piece, ShortNames, Tally, formatting, highlighted
+from dbroute_panel.presentation import (
+    CodeSpan,
+    MethodStats,
+    RouterStats,
+    ShortNames,
+    formatting,
+    highlight_source,
+)
 from dbroute_panel.records import Action, Callsite
 from dbroute_panel.stores import Store, get_store
 
-from .databases import places
-from .rendering import Admin, page
+from .databases import list_databases
+from .rendering import Admin, render_page
 
-NEWEST: Final = 200
+MAX_TRACES: Final = 200
 """So many traces are read, the newest ones,"""
-SECONDS: Final = 1.0
+TIME_BUDGET_SECONDS: Final = 1.0
 """as long as that takes no longer."""
-MODELS: Final = 8
+SHOWN_MODELS: Final = 8
 """So many of the models that a router answered for are shown at once;"""
-MORE: Final = 92
+FOLDED_MODELS: Final = 92
 """so many others unfold, and of the rest only the number is told."""
 
 
-class Method(msgspec.Struct, frozen=True, kw_only=True):
+class RouterMethod(msgspec.Struct, frozen=True, kw_only=True):
     """
     One of the four methods of a router. ``has``: whether there is one; None where only asking it would
     tell (``__getattr__``). ``place``: its file without folders, and line. ``models`` are (label, how many
@@ -41,51 +48,51 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     has: bool | None
     source: Callsite | None
     place: str
-    tally: Tally
+    tally: MethodStats
     models: tuple[tuple[str, int], ...]
     more: tuple[tuple[str, int], ...]
     beyond: int
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class ClassSource(msgspec.Struct, frozen=True, kw_only=True):
     """The source of a class of the router. ``place`` is file and line."""
 
     name: str
     place: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[CodeSpan, ...]
 
 
-class Router(msgspec.Struct, frozen=True, kw_only=True):
+class ChainRouter(msgspec.Struct, frozen=True, kw_only=True):
     """One router of the chain. ``sources``: its class, then those from which it has methods."""
 
     name: str
     path: str
     place: str
-    methods: tuple[Method, ...]
-    sources: tuple[Source, ...]
+    methods: tuple[RouterMethod, ...]
+    sources: tuple[ClassSource, ...]
 
 
 def routers(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET: the chain. No router is asked."""
     store = get_store()
-    experience = read(store)
+    experience = read_stats(store)
     chain = list(router.routers)
     paths = [dotted_path(each) for each in chain]
     short = ShortNames(paths)
     context = {
-        "chain": [router_of(each, short, experience) for each in chain],
-        "places": places(),
+        "chain": [describe_router(each, short, experience) for each in chain],
+        "places": list_databases(),
         "experience": experience,
         "stored": store.count(),
         "gone": [path for path in experience.routers() if path not in paths],
     }
-    return page(admin, request, "routers.html", context, title=_("Routers"))
+    return render_page(admin, request, "routers.html", context, title=_("Routers"))
 
 
-def read(store: Store) -> Experience:
+def read_stats(store: Store) -> RouterStats:
     """What the newest traces say, one at a time in memory."""
-    experience, end = Experience(), time.monotonic() + SECONDS
-    for summary in store.summaries(limit=NEWEST):
+    experience, end = RouterStats(), time.monotonic() + TIME_BUDGET_SECONDS
+    for summary in store.summaries(limit=MAX_TRACES):
         if (trace := store.get(summary.id)) is not None:
             experience.add(trace)
         if time.monotonic() > end:
@@ -93,40 +100,40 @@ def read(store: Store) -> Experience:
     return experience
 
 
-def router_of(asked: Any, short: ShortNames, experience: Experience) -> Router:
+def describe_router(asked: Any, short: ShortNames, experience: RouterStats) -> ChainRouter:
     path = dotted_path(asked)
-    sources = [source for cls in classes(asked) if (source := source_of_class(cls)) is not None]
-    return Router(
+    sources = [source for cls in list_classes(asked) if (source := read_source(cls)) is not None]
+    return ChainRouter(
         name=short(path),
         path=path,
         place=sources[0].place if sources else "",
-        methods=tuple(method_of(asked, action, experience.of(path, action)) for action in Action),
+        methods=tuple(describe_method(asked, action, experience.of(path, action)) for action in Action),
         sources=tuple(sources),
     )
 
 
-def method_of(asked: Any, action: Action, tally: Tally) -> Method:
+def describe_method(asked: Any, action: Action, tally: MethodStats) -> RouterMethod:
     models, source = tuple(tally.models.most_common()), find_source(asked, action)
-    return Method(
+    return RouterMethod(
         action=action.value,
-        has=has(asked, action),
+        has=has_method(asked, action),
         source=source,
         place=formatting.place(source),
         tally=tally,
-        models=models[:MODELS],
-        more=models[MODELS : MODELS + MORE],
-        beyond=max(0, len(models) - MODELS - MORE),
+        models=models[:SHOWN_MODELS],
+        more=models[SHOWN_MODELS : SHOWN_MODELS + FOLDED_MODELS],
+        beyond=max(0, len(models) - SHOWN_MODELS - FOLDED_MODELS),
     )
 
 
-def has(asked: Any, action: Action) -> bool | None:
+def has_method(asked: Any, action: Action) -> bool | None:
     """Whether the router has this method, found out without running anything of its own."""
     if inspect.getattr_static(asked, action.value, None) is not None:
         return True
     return None if inspect.getattr_static(asked, "__getattr__", None) is not None else False
 
 
-def classes(asked: Any) -> list[Any]:
+def list_classes(asked: Any) -> list[Any]:
     """The router's class (or the module that is the router), and the classes it has its methods from."""
     if inspect.ismodule(asked):
         return [asked]
@@ -134,15 +141,15 @@ def classes(asked: Any) -> list[Any]:
     return [cls, *(base for base in cls.__mro__[1:] if any(action.value in vars(base) for action in Action))]
 
 
-def source_of_class(cls: Any) -> Source | None:
+def read_source(cls: Any) -> ClassSource | None:
     """Its source as it is in the file now; None where there is none to be found."""
     try:
         lines, first = inspect.getsourcelines(cls)
         file = inspect.getsourcefile(cls) or ""
     except (OSError, TypeError, IndexError, SyntaxError):
         return None
-    return Source(
+    return ClassSource(
         name=cls.__name__ if inspect.ismodule(cls) else cls.__qualname__,
         place=f"{relative_path(file, base_dir())}:{max(first, 1)}",
-        pieces=highlighted("".join(lines)),
+        pieces=highlight_source("".join(lines)),
     )

@@ -13,23 +13,32 @@ from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
 from dbroute_panel.stores import StoreError, get_store
 
 from .databases import project_palette
-from .kept_map import KeptMap, ask_map, keep_map, kept_map, todays_routers
-from .map_rows import MapTable, Wanted, apps_of
-from .rendering import Admin, may, page, part, query_without, url_of, wants_part, whole
+from .kept_map import SavedMap, ask_map, list_routers, load_map, save_map
+from .map_rows import MapFilter, MapTable, list_apps
+from .rendering import (
+    Admin,
+    has_perm,
+    parse_int,
+    query_without,
+    render_page,
+    render_partial,
+    reverse_page,
+    wants_partial,
+)
 
 
 def routing_map(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET shows the last answer and asks nothing. POST asks the routers, and keeps what they said."""
     if request.method != "POST":
-        return _respond(admin, request, kept_map(get_store()))
-    if not may(request, "use_sandbox"):
+        return _respond(admin, request, load_map(get_store()))
+    if not has_perm(request, "use_sandbox"):
         raise PermissionDenied
     try:
         kept = run_isolated(ask_map)
     except RouterTimeoutError as error:
-        return _respond(admin, request, kept_map(get_store()), problem=str(error))
+        return _respond(admin, request, load_map(get_store()), problem=str(error))
     try:
-        keep_map(get_store(), kept)
+        save_map(get_store(), kept)
     except StoreError as error:
         text = _("This map could not be kept, so it is gone with this page: %(error)s") % {"error": error}
         return _respond(admin, request, kept, problem=text)
@@ -37,11 +46,11 @@ def routing_map(admin: Admin, request: HttpRequest) -> HttpResponseBase:
 
 
 def _respond(
-    admin: Admin, request: HttpRequest, kept: KeptMap | None, *, problem: str | None = None
+    admin: Admin, request: HttpRequest, kept: SavedMap | None, *, problem: str | None = None
 ) -> HttpResponseBase:
     form = MapFilterForm(
         request.GET,
-        apps=apps_of(kept.routes.models) if kept else [],
+        apps=list_apps(kept.routes.models) if kept else [],
         aliases=kept.routes.databases if kept else [],
         findings=sorted({finding.code for finding in kept.findings}) if kept else [],
     )
@@ -51,28 +60,28 @@ def _respond(
         "form": form,
         "kept": kept,
         "table": None,
-        "sandbox": url_of(admin, "sandbox") if may(request, "use_sandbox") else "",
+        "sandbox": reverse_page(admin, "sandbox") if has_perm(request, "use_sandbox") else "",
         "links": query_without(request.GET, "page"),
         "unfiltered": request.path,
     }
     if kept is not None and valid:
         given = form.cleaned_data
-        wanted = Wanted(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
+        wanted = MapFilter(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
         table = MapTable(kept, project_palette(), wanted)
-        number = min(max(whole(request.GET.get("page")) or 1, 1), table.pages)
+        number = min(max(parse_int(request.GET.get("page")) or 1, 1), table.pages)
         context |= {
             "table": table,
             "apps": table.apps(number),
             "groups": table.groups(),
             "number": number,
-            "filtered": wanted != Wanted(),
+            "filtered": wanted != MapFilter(),
         }
     status = 200 if valid else 400
-    if wants_part(request):
-        return part(request, "_map.html", context, status=status)
+    if wants_partial(request):
+        return render_partial(request, "_map.html", context, status=status)
     context |= {
         "problem": problem,
         "here": request.get_full_path(),
-        "others": kept is not None and kept.routers != todays_routers(),
+        "others": kept is not None and kept.routers != list_routers(),
     }
-    return page(admin, request, "map.html", context, title=_("Routing map"), status=status)
+    return render_page(admin, request, "map.html", context, title=_("Routing map"), status=status)

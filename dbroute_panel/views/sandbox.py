@@ -14,15 +14,15 @@ from dbroute_panel.forms import SandboxForm
 from dbroute_panel.inspection.arguments import AskError, ObjectSource, find_model
 from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
 from dbroute_panel.inspection.question import Answers, Question, ask
-from dbroute_panel.presentation import Chain, ShortNames, Swatch, detail_of_decision, formatting
+from dbroute_panel.presentation import Chain, ShortNames, Swatch, build_chain, formatting
 
 from .databases import project_palette
-from .offers import examples, labels_like, meant, permalink
-from .rendering import Admin, page, part, wants_part
+from .offers import build_examples, build_permalink, find_labels, suggest_models
+from .rendering import Admin, render_page, render_partial, wants_partial
 from .snippets import as_command, as_python
 
 
-class Bar(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerBar(msgspec.Struct, frozen=True, kw_only=True):
     """How often one answer was given; ``database`` where it is an alias."""
 
     text: str
@@ -32,7 +32,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     database: Swatch | None
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class SandboxAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows of the routers' answer."""
 
     action: str
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool
     database: Swatch | None
     chain: Chain
-    bars: tuple[Bar, ...]
+    bars: tuple[AnswerBar, ...]
     repeat: int
     python: str
     command: str | None
@@ -60,20 +60,24 @@ def sandbox(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         return _respond(admin, request, {"form": form}, status=400)
     question = form.question
     try:
-        if (refused := _refused(request, question)) is not None:
+        if (refused := _check_permission(request, question)) is not None:
             form.add_error(None, refused)
             return _respond(admin, request, {"form": form}, status=403)
         answers = run_isolated(lambda: ask(question))
     except AskError as error:
         form.add_error(None, str(error))
-        return _respond(admin, request, {"form": form, "meant": meant(request.POST.dict())}, status=400)
+        return _respond(
+            admin, request, {"form": form, "meant": suggest_models(request.POST.dict())}, status=400
+        )
     except RouterTimeoutError as error:
         form.add_error(None, str(error))
         return _respond(admin, request, {"form": form})
-    return _respond(admin, request, {"form": form, "answer": _answer(question, answers, request.POST.dict())})
+    return _respond(
+        admin, request, {"form": form, "answer": _build_answer(question, answers, request.POST.dict())}
+    )
 
 
-def _refused(request: HttpRequest, question: Question) -> str | None:
+def _check_permission(request: HttpRequest, question: Question) -> str | None:
     """A real row is somebody's data: who asks about one must be allowed to view its model."""
     for label, subject in (
         (question.model, question.instance),
@@ -86,7 +90,7 @@ def _refused(request: HttpRequest, question: Question) -> str | None:
     return None
 
 
-def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> Answer:
+def _build_answer(question: Question, answers: Answers, given: Mapping[str, str]) -> SandboxAnswer:
     palette = project_palette()
     decision = answers.decision
     named = decision.action.names_alias
@@ -96,20 +100,20 @@ def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> A
     def swatch(said: Any) -> Swatch | None:
         return palette[said] if named and isinstance(said, str) else None
 
-    return Answer(
+    return SandboxAnswer(
         action=decision.action.value,
         model=decision.model or question.model,
         other=question.other_model or "",
         db=question.db or "",
-        text=_either([formatting.answer(share.answer) for share in answers.counts])
+        text=_join_or([formatting.answer(share.answer) for share in answers.counts])
         if named and not failed
         else formatting.outcome(decision),
         allowed=bool(decision.answer),
         failed=failed,
         database=None if failed or len(answers.counts) > 1 else swatch(decision.answer),
-        chain=detail_of_decision(decision, routers),
+        chain=build_chain(decision, routers),
         bars=tuple(
-            Bar(
+            AnswerBar(
                 text=formatting.answer(share.answer),
                 count=share.count,
                 percent=100 * share.count / question.repeat,
@@ -121,11 +125,11 @@ def _answer(question: Question, answers: Answers, given: Mapping[str, str]) -> A
         repeat=question.repeat,
         python=as_python(question),
         command=as_command(question),
-        link=permalink(given),
+        link=build_permalink(given),
     )
 
 
-def _either(answers: list[str]) -> str:
+def _join_or(answers: list[str]) -> str:
     """``replica1 or replica2``."""
     return get_text_list(answers, _("or"))
 
@@ -137,11 +141,11 @@ def _respond(
     context = {
         "answer": None,
         "path": request.path,
-        "labels": labels_like(form["model"].value() or ""),
-        "other_labels": labels_like(form["other_model"].value() or ""),
-        "examples": [] if "answer" in context or form.errors else examples(),
+        "labels": find_labels(form["model"].value() or ""),
+        "other_labels": find_labels(form["other_model"].value() or ""),
+        "examples": [] if "answer" in context or form.errors else build_examples(),
         **context,
     }
-    if wants_part(request):
-        return part(request, "_sandbox.html", context, status=status)
-    return page(admin, request, "sandbox.html", context, title=_("Ask the routers"), status=status)
+    if wants_partial(request):
+        return render_partial(request, "_sandbox.html", context, status=status)
+    return render_page(admin, request, "sandbox.html", context, title=_("Ask the routers"), status=status)

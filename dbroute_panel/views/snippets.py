@@ -18,7 +18,7 @@ def as_python(question: Question) -> str:
         ("other", question.other_model or "", question.other),
     ):
         if subject.source is not ObjectSource.NONE:
-            made += _object(name, label, subject)
+            made += _build_object(name, label, subject)
             arguments.append(f"{name}={name}")
     named = {"db": question.db, "model_name": question.model_name}
     arguments += [f"{name}={value!r}" for name, value in named.items() if value is not None]
@@ -30,7 +30,7 @@ def as_python(question: Question) -> str:
     )
 
 
-def _object(name: str, label: str, subject: ObjectSpec) -> list[str]:
+def _build_object(name: str, label: str, subject: ObjectSpec) -> list[str]:
     model = f"apps.get_model({label!r})"
     if subject.source is ObjectSource.ROW:
         return [f"{name} = {model}._base_manager.using({subject.alias!r}).get(pk={subject.pk!r})"]

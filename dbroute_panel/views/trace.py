@@ -14,24 +14,40 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.environment import base_dir, installed_folders
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
-from dbroute_panel.forms.filters import STATEMENTS
-from dbroute_panel.presentation import Detail, Editor, Index, detail_of, groups_page, statement_of
+from dbroute_panel.forms.filters import GROUP_BY_STATEMENT
+from dbroute_panel.presentation import (
+    Detail,
+    Editor,
+    Index,
+    build_detail,
+    format_statement,
+    paginate_statements,
+)
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.stores import StoreError, get_store
 
-from .download import download, unknown_format
-from .rendering import Admin, message, page, part, query_without, url_of, wants_part, whole
-from .trace_cache import LookedAt, looked_at
-from .ways import ways
+from .download import download, render_unknown_format
+from .rendering import (
+    Admin,
+    parse_int,
+    query_without,
+    render_message,
+    render_page,
+    render_partial,
+    reverse_page,
+    wants_partial,
+)
+from .trace_cache import ViewedTrace, get_viewed_trace
+from .ways import build_list_links
 
-LONGEST = 150
+MAX_LINK_LENGTH = 150
 """So many characters of filter are in each row's link; with more, it leads to the event among all others."""
 
-LISTED = EventFilterForm.BESIDE
+LIST_PARAMETERS = EventFilterForm.BESIDE
 """What a URL says of the place in the list of events, and not of which events are listed."""
 
-MEANWHILE = ("kind", "from_us", "to_us")
-LANE = ("db", "questions", *MEANWHILE)
+TIME_PARAMETERS = ("kind", "from_us", "to_us")
+LANE_PARAMETERS = ("db", "questions", *TIME_PARAMETERS)
 """What the timeline's own links say, a bar's and a lane's; the rest of the filter they keep."""
 
 
@@ -41,41 +57,45 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
 
     To htmx the same URLs give only the row's detail, only the fold's rows, or only the list of events.
     """
-    trace = stored_trace(trace_id)
+    trace = find_trace(trace_id)
     if trace is None:
-        return unknown_trace(admin, request, trace_id)
-    looked = looked_at(trace)
+        return render_unknown_trace(admin, request, trace_id)
+    looked = get_viewed_trace(trace)
     form = EventFilterForm(request.GET, index=looked.index)
     if not form.is_valid():
         return _respond(admin, request, looked, form, {"listing": None}, status=400)
     if form.grouped:
-        return _grouped(admin, request, looked, form)
-    return _listed(admin, request, looked, form)
+        return _respond_statements(admin, request, looked, form)
+    return _respond_events(admin, request, looked, form)
 
 
-def _listed(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFilterForm) -> HttpResponseBase:
+def _respond_events(
+    admin: Admin, request: HttpRequest, looked: ViewedTrace, form: EventFilterForm
+) -> HttpResponseBase:
     """The events."""
     index, listing = looked.index, looked.listing(form.wanted)
-    opened, detail = _opened(index, request.GET.get("event"))
+    opened, detail = _find_opened(index, request.GET.get("event"))
     if opened is None and "event" in request.GET:
         text = _("There is no event #%(event)s in this trace.") % {"event": request.GET["event"]}
-        return message(admin, request, title=_("No such event"), text=text, status=404)
-    links = query_without(request.GET, *LISTED)
-    fold = whole(request.GET.get("fold")) or opened
-    if wants_part(request):
+        return render_message(admin, request, title=_("No such event"), text=text, status=404)
+    links = query_without(request.GET, *LIST_PARAMETERS)
+    fold = parse_int(request.GET.get("fold")) or opened
+    if wants_partial(request):
         if detail is not None:
-            return part(request, "_detail.html", {"detail": detail, "here": "", "editor": editor()})
+            return render_partial(
+                request, "_detail.html", {"detail": detail, "here": "", "editor": get_editor()}
+            )
         if fold is not None and (inside := listing.fold(fold)) is not None:
             context = {
                 "fold": inside,
                 "links": links,
-                "brief": _brief(links),
+                "brief": _shorten(links),
                 "rendered": {},
                 "here": "",
-                "editor": editor(),
+                "editor": get_editor(),
             }
-            return part(request, "_fold.html", context)
-    number = whole(request.GET.get("page")) or 1
+            return render_partial(request, "_fold.html", context)
+    number = parse_int(request.GET.get("page")) or 1
     if fold is not None:
         place = listing.page_with(fold)
         if place is None:  # the filter hides it: a link to an event means that event
@@ -84,7 +104,7 @@ def _listed(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFil
     context = {
         "listing": listing.page(number),
         "links": links,
-        "brief": _brief(links),
+        "brief": _shorten(links),
         "opened": opened,
         "detail": detail,
         "unfolded": listing.fold(fold) if fold is not None else None,
@@ -92,32 +112,36 @@ def _listed(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFil
     return _respond(admin, request, looked, form, context)
 
 
-def _grouped(admin: Admin, request: HttpRequest, looked: LookedAt, form: EventFilterForm) -> HttpResponseBase:
+def _respond_statements(
+    admin: Admin, request: HttpRequest, looked: ViewedTrace, form: EventFilterForm
+) -> HttpResponseBase:
     """The statements that the events are; the one of the query ``?like=17`` is open."""
     wanted = form.wanted
     whole_listing = looked.listing(msgspec.structs.replace(wanted, like=0))
-    groups = groups_page(whole_listing, whole(request.GET.get("page")) or 1)
-    links = query_without(request.GET, *LISTED, "like")
-    ungrouped = query_without(request.GET, *LISTED, "like", "group")
+    groups = paginate_statements(whole_listing, parse_int(request.GET.get("page")) or 1)
+    links = query_without(request.GET, *LIST_PARAMETERS, "like")
+    ungrouped = query_without(request.GET, *LIST_PARAMETERS, "like", "group")
     context: dict[str, Any] = {
         "groups": groups,
         "links": links,
-        "brief": _brief(links, f"?group={STATEMENTS}&"),
+        "brief": _shorten(links, f"?group={GROUP_BY_STATEMENT}&"),
         "ungrouped": ungrouped,
-        "brief_ungrouped": _brief(ungrouped),
+        "brief_ungrouped": _shorten(ungrouped),
         "opened": wanted.like,
     }
     if isinstance(query := looked.index.events.get(wanted.like), Query):
-        context |= {"inside": looked.listing(wanted).page(), "statement": statement_of(query)}
-        if wants_part(request):
-            return part(request, "_group.html", {**context, "rendered": {}, "here": "", "editor": editor()})
+        context |= {"inside": looked.listing(wanted).page(), "statement": format_statement(query)}
+        if wants_partial(request):
+            return render_partial(
+                request, "_group.html", {**context, "rendered": {}, "here": "", "editor": get_editor()}
+            )
     return _respond(admin, request, looked, form, context)
 
 
 def _respond(
     admin: Admin,
     request: HttpRequest,
-    looked: LookedAt,
+    looked: ViewedTrace,
     form: EventFilterForm,
     context: dict[str, Any],
     *,
@@ -128,15 +152,15 @@ def _respond(
         "form": form,
         "rendered": {},
         "here": "",
-        "editor": editor(),
-        "ways": ways(request.GET, form),
+        "editor": get_editor(),
+        "ways": build_list_links(request.GET, form),
         "unfiltered": request.path,
-        "anytime": query_without(request.GET, *LISTED, *MEANWHILE),
-        "lanes": query_without(request.GET, *LISTED, *LANE),
+        "anytime": query_without(request.GET, *LIST_PARAMETERS, *TIME_PARAMETERS),
+        "lanes": query_without(request.GET, *LIST_PARAMETERS, *LANE_PARAMETERS),
         **context,
     }
-    if wants_part(request):
-        return part(request, "_events.html", context, status=status)
+    if wants_partial(request):
+        return render_partial(request, "_events.html", context, status=status)
     trace = looked.index.trace
     context |= {
         "trace": trace,
@@ -146,70 +170,70 @@ def _respond(
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
         # A lane's name repeats the filter a few times, its bars some hundred times.
-        "brief_lanes": lanes if len(lanes := context["lanes"]) <= 10 * LONGEST else "",
-        "bars": len(context["lanes"]) <= LONGEST,
+        "brief_lanes": lanes if len(lanes := context["lanes"]) <= 10 * MAX_LINK_LENGTH else "",
+        "bars": len(context["lanes"]) <= MAX_LINK_LENGTH,
     }
     title = f"{trace.request.method} {trace.request.path}" if trace.request else trace.name
-    return page(admin, request, "trace.html", context, title=title, status=status)
+    return render_page(admin, request, "trace.html", context, title=title, status=status)
 
 
-def _brief(links: str, otherwise: str = "?") -> str:
+def _shorten(links: str, otherwise: str = "?") -> str:
     """``links``, or ``otherwise`` where a page would be long because every row repeats a long filter."""
-    return links if len(links) <= LONGEST else otherwise
+    return links if len(links) <= MAX_LINK_LENGTH else otherwise
 
 
 def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name: str) -> HttpResponseBase:
     """The trace as a file."""
     chosen = FORMATS.get(format_name)
     if chosen is None:
-        return unknown_format(admin, request, format_name)
+        return render_unknown_format(admin, request, format_name)
     redact = request.GET.get("redact", "0")
     if redact not in ("0", "1"):  # better no file than one with what was to be left out
         text = _("redact is “%(value)s”; valid are 1 and 0.") % {"value": redact}
-        return message(admin, request, title=_("Not redacted"), text=text, status=400)
-    trace = stored_trace(trace_id)
+        return render_message(admin, request, title=_("Not redacted"), text=text, status=400)
+    trace = find_trace(trace_id)
     if trace is None:
-        return unknown_trace(admin, request, trace_id)
+        return render_unknown_trace(admin, request, trace_id)
     return download(request, [trace], into=chosen, redact=redact == "1", name=f"dbroute-{trace.id}")
 
 
 def delete_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """GET asks, POST deletes."""
-    trace = stored_trace(trace_id)
+    trace = find_trace(trace_id)
     if trace is None:
-        return unknown_trace(admin, request, trace_id)
+        return render_unknown_trace(admin, request, trace_id)
     if request.method != "POST":
         context = {"action": "", "chosen": [trace.id], "count": 1, "trace": trace}
-        return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
+        return render_page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
     try:
         get_store().delete([trace.id])
     except StoreError as error:
         messages.error(request, _("Nothing was deleted: %(error)s") % {"error": error})
     else:
         messages.success(request, _("The trace “%(name)s” was deleted.") % {"name": trace.name})
-    return HttpResponseRedirect(url_of(admin, "changelist"))
+    return HttpResponseRedirect(reverse_page(admin, "changelist"))
 
 
-def stored_trace(trace_id: str) -> Trace | None:
+def find_trace(trace_id: str) -> Trace | None:
     return get_store().get(trace_id) or recording.find(trace_id)
 
 
-def unknown_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
+def render_unknown_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     text = _(
         "There is no trace “%(id)s”: it was deleted, had to make room for newer ones, or never existed."
     ) % {"id": trace_id}
-    return message(admin, request, title=_("No such trace"), text=text, status=404)
+    return render_message(admin, request, title=_("No such trace"), text=text, status=404)
 
 
-def editor() -> Editor | None:
+def get_editor() -> Editor | None:
     """What opens the project's files, if ``EDITOR_URL`` says so."""
     return Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders())
 
 
-def _opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:
+def _find_opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:
     """The row that ``?event=`` opens, and what it shows; a decision is shown in the row of its query."""
-    number = whole(given)
+    number = parse_int(given)
     event = index.events.get(index.row_of(number)) if number is not None else None
     if event is None:
         return None, None
-    return event.id, detail_of(index, event)
+    return event.id, build_detail(index, event)

@@ -18,15 +18,15 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import TraceFilterForm
 from dbroute_panel.stores import Filter, StoreError, get_store
 
-from .download import download, unknown_format
-from .rendering import Admin, may, message, page, query_without, url_of
+from .download import download, render_unknown_format
+from .rendering import Admin, has_perm, query_without, render_message, render_page, reverse_page
 
 
-def act(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+def run_action(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """Do the action with the selected traces or all of them."""
     action = request.POST.get("action", "")
     if not action:
-        return _back(admin, request, _("No action was chosen."))
+        return _redirect_back(admin, request, _("No action was chosen."))
     actions = {
         "compare": _compare,
         "export_selected": _export,
@@ -39,19 +39,19 @@ def act(admin: Admin, request: HttpRequest) -> HttpResponseBase:
             "action": action,
             "valid": ", ".join(actions),
         }
-        return message(admin, request, title=_("Unknown action"), text=text, status=400)
+        return render_message(admin, request, title=_("Unknown action"), text=text, status=400)
     form = TraceFilterForm(request.GET, codes=get_store().codes())
     if not form.is_valid():  # better nothing than what the filter was to leave out
         text = " ".join(str(error) for errors in form.errors.values() for error in errors)
-        return message(admin, request, title=_("Nothing was done"), text=text, status=400)
+        return render_message(admin, request, title=_("Nothing was done"), text=text, status=400)
     return actions[action](admin, request, action, request.POST.getlist("_selected_action"), form.wanted)
 
 
-def _back(admin: Admin, request: HttpRequest, warning: str = "") -> HttpResponseBase:
+def _redirect_back(admin: Admin, request: HttpRequest, warning: str = "") -> HttpResponseBase:
     """To the list as it was filtered, with a warning that says why nothing was done."""
     if warning:
         messages.warning(request, warning)
-    return HttpResponseRedirect(url_of(admin, "changelist") + query_without(request.GET)[:-1])
+    return HttpResponseRedirect(reverse_page(admin, "changelist") + query_without(request.GET)[:-1])
 
 
 def _compare(
@@ -64,9 +64,9 @@ def _compare(
             "Select exactly two traces to compare; %(count)d were selected.",
             len(chosen),
         )
-        return _back(admin, request, text % {"count": len(chosen)})
+        return _redirect_back(admin, request, text % {"count": len(chosen)})
     newer, older = chosen
-    return HttpResponseRedirect(f"{url_of(admin, 'compare')}?{urlencode({'a': older, 'b': newer})}")
+    return HttpResponseRedirect(f"{reverse_page(admin, 'compare')}?{urlencode({'a': older, 'b': newer})}")
 
 
 def _export(
@@ -75,11 +75,11 @@ def _export(
     """The traces as one file, those of the list oldest first."""
     name = request.POST.get("format", "json")
     if name not in FORMATS:
-        return unknown_format(admin, request, name)
+        return render_unknown_format(admin, request, name)
     store = get_store()
     found = [trace_id for trace_id in chosen if store.summary(trace_id) is not None]
     if action == "export_selected" and not found:
-        return _back(admin, request, _("No trace was selected, nothing was exported."))
+        return _redirect_back(admin, request, _("No trace was selected, nothing was exported."))
     selected = (trace for trace_id in found[::-1] if (trace := store.get(trace_id)) is not None)
     return download(
         request,
@@ -94,10 +94,10 @@ def _delete(
     admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
 ) -> HttpResponseBase:
     """Delete, once the person has said that they are sure. What is recorded meanwhile is among all."""
-    if not may(request, "delete_trace"):
+    if not has_perm(request, "delete_trace"):
         raise PermissionDenied
     if action == "delete_selected" and not chosen:
-        return _back(admin, request, _("No trace was selected, nothing was deleted."))
+        return _redirect_back(admin, request, _("No trace was selected, nothing was deleted."))
     store = get_store()
     if request.POST.get("post") != "yes":
         context = {
@@ -107,7 +107,7 @@ def _delete(
             "filtered": wanted != Filter(),
             "back": request.get_full_path(),
         }
-        return page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
+        return render_page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
     try:
         if action == "clear" and wanted == Filter():
             count = store.clear()
@@ -123,4 +123,4 @@ def _delete(
             ngettext("%(count)d trace was deleted.", "%(count)d traces were deleted.", count)
             % {"count": count},
         )
-    return _back(admin, request)
+    return _redirect_back(admin, request)

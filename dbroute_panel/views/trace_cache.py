@@ -10,57 +10,57 @@ from functools import cached_property
 
 from dbroute_panel import environment
 from dbroute_panel.presentation import (
-    Decided,
+    DeciderCount,
+    EventFilter,
     Index,
     Listing,
     Timeline,
     Totals,
-    Wanted,
-    decided_in,
-    timeline_of,
-    totals_of,
+    build_timeline,
+    compute_totals,
+    count_deciders,
 )
 from dbroute_panel.records import Trace
 
-LISTINGS = 8
+MAX_LISTINGS = 8
 """So many filters of it are remembered."""
 
 
-class LookedAt:
+class ViewedTrace:
     """A trace's index, and its listings by what was wanted."""
 
     def __init__(self, trace: Trace) -> None:
         self.index = Index(trace, environment.databases())
-        self._listings: dict[Wanted, Listing] = {}
+        self._listings: dict[EventFilter, Listing] = {}
 
     @cached_property
     def totals(self) -> Totals:
-        return totals_of(self.index.trace, self.index.palette)
+        return compute_totals(self.index.trace, self.index.palette)
 
     @cached_property
-    def decided(self) -> tuple[Decided, ...]:
-        return decided_in(self.index)
+    def decided(self) -> tuple[DeciderCount, ...]:
+        return count_deciders(self.index)
 
     @cached_property
     def timeline(self) -> Timeline:
-        return timeline_of(self.index.trace, self.index.palette)
+        return build_timeline(self.index.trace, self.index.palette)
 
-    def listing(self, wanted: Wanted) -> Listing:
+    def listing(self, wanted: EventFilter) -> Listing:
         found = self._listings.get(wanted)
         if found is None:
-            if len(self._listings) >= LISTINGS:
+            if len(self._listings) >= MAX_LISTINGS:
                 self._listings = {}
             found = self._listings[wanted] = Listing(self.index, wanted)
         return found
 
 
-_last: LookedAt | None = None
+_last: ViewedTrace | None = None
 
 
-def looked_at(trace: Trace) -> LookedAt:
+def get_viewed_trace(trace: Trace) -> ViewedTrace:
     """What is known of this very object, which a store gives out again while it has it."""
     global _last
     last = _last
     if last is None or last.index.trace is not trace:
-        last = _last = LookedAt(trace)
+        last = _last = ViewedTrace(trace)
     return last

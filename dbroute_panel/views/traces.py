@@ -15,33 +15,35 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import TraceFilterForm
 from dbroute_panel.stores import Filter, Store, Summary, get_store
 
-from .rendering import Admin, may, page, part, query_without, wants_part, whole
-from .trace_actions import act
-from .trace_lines import Line
+from .rendering import Admin, has_perm, parse_int, query_without, render_page, render_partial, wants_partial
+from .trace_actions import run_action
+from .trace_lines import TraceLine
 
-PAGE = 50
+TRACES_PER_PAGE = 50
 
 
 def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET: the traces that the filter selects, newest first. POST: ask about, then do, an action."""
     if request.method == "POST":
-        return act(admin, request)
+        return run_action(admin, request)
     store = get_store()
     form = TraceFilterForm(request.GET, codes=store.codes())
     valid = form.is_valid()
     wanted = form.wanted if valid else Filter()
     total = store.count(wanted) if valid else 0
-    if valid and "seen" in request.GET and request.GET["seen"] == _state(store, wanted, total):
+    if valid and "seen" in request.GET and request.GET["seen"] == _read_state(store, wanted, total):
         return HttpResponse(status=204)
-    pages = max(1, -(-total // PAGE))
-    number = min(max(whole(request.GET.get("page")) or 1, 1), pages)
-    summaries = store.summaries(wanted, offset=(number - 1) * PAGE, limit=PAGE) if valid else []
-    since, new = _new(store, summaries, request.GET.get("since"))
+    pages = max(1, -(-total // TRACES_PER_PAGE))
+    number = min(max(parse_int(request.GET.get("page")) or 1, 1), pages)
+    summaries = (
+        store.summaries(wanted, offset=(number - 1) * TRACES_PER_PAGE, limit=TRACES_PER_PAGE) if valid else []
+    )
+    since, new = _count_new(store, summaries, request.GET.get("since"))
     links = query_without(request.GET, *TraceFilterForm.BESIDE)
     site = environment.databases()
     context = {
         "form": form,
-        "lines": [Line.of(summary, site, new=place < new) for place, summary in enumerate(summaries)],
+        "lines": [TraceLine.of(summary, site, new=place < new) for place, summary in enumerate(summaries)],
         "new": new,
         "total": total,
         "number": number,
@@ -49,29 +51,31 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         "filtered": not valid or wanted != Filter(),
         "links": links,
         # Further pages stay as they are: what somebody reads there would move with every new trace.
-        "again": f"{links}since={since}&seen={_seen(summaries, total)}" if valid and number == 1 else "",
+        "again": f"{links}since={since}&seen={_format_state(summaries, total)}"
+        if valid and number == 1
+        else "",
         "formats": FORMATS.values(),
-        "may": {"delete_trace": may(request, "delete_trace")},
+        "may": {"delete_trace": has_perm(request, "delete_trace")},
     }
     status = 200 if valid else 400
-    if wants_part(request):
-        return part(request, "_traces.html", context, status=status)
+    if wants_partial(request):
+        return render_partial(request, "_traces.html", context, status=status)
     del context["may"]
     context["problem"] = store.problem()
-    return page(admin, request, "trace_list.html", context, title=_("Traces"), status=status)
+    return render_page(admin, request, "trace_list.html", context, title=_("Traces"), status=status)
 
 
-def _state(store: Store, wanted: Filter, total: int) -> str:
+def _read_state(store: Store, wanted: Filter, total: int) -> str:
     """What ``_seen()`` said of the first page if nothing has come or gone since, from two cheap questions."""
-    return _seen(store.summaries(wanted, limit=1), total)
+    return _format_state(store.summaries(wanted, limit=1), total)
 
 
-def _seen(summaries: list[Summary], total: int) -> str:
+def _format_state(summaries: list[Summary], total: int) -> str:
     """A new trace changes the newest one, and any that is imported or deleted their number."""
     return f"{summaries[0].id if summaries else ''}-{total}"
 
 
-def _new(store: Store, summaries: list[Summary], since: str | None) -> tuple[str, int]:
+def _count_new(store: Store, summaries: list[Summary], since: str | None) -> tuple[str, int]:
     """The newest trace when the page was opened, and how many on this page have come since."""
     newest = summaries[0].id if summaries else ""
     if since is None:

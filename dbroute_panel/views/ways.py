@@ -8,15 +8,15 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import EventFilterForm
-from dbroute_panel.forms.filters import STATEMENTS
-from dbroute_panel.presentation import DURATION
+from dbroute_panel.forms.filters import GROUP_BY_STATEMENT
+from dbroute_panel.presentation import SORT_BY_DURATION
 
 from .rendering import query_without
 
 _OPEN = EventFilterForm.BESIDE
 
 
-class Way(NamedTuple):
+class ListLink(NamedTuple):
     """One link; ``current``: what it leads to is what is shown."""
 
     text: str
@@ -24,38 +24,42 @@ class Way(NamedTuple):
     current: bool
 
 
-class Ways(NamedTuple):
+class ListLinks(NamedTuple):
     """``like``: the link that shows all statements again, or "" where all are shown."""
 
-    shown: list[Way]
-    order: list[Way]
+    shown: list[ListLink]
+    order: list[ListLink]
     like: str
 
 
-def ways(given: QueryDict, form: EventFilterForm) -> Ways:
+def build_list_links(given: QueryDict, form: EventFilterForm) -> ListLinks:
     """All of them, for a form that is valid or not."""
-    grouped = form.data.get("group") == STATEMENTS
+    grouped = form.data.get("group") == GROUP_BY_STATEMENT
     sorted_by = form.data.get("sort") or ""
     ungrouped = query_without(given, *_OPEN, "group", "sort", "like")
     unsorted = query_without(given, *_OPEN, "sort")
     whole = query_without(given, *_OPEN, "like")
-    return Ways(
+    return ListLinks(
         shown=[
-            Way(_("events"), _closed(ungrouped), not grouped),
-            Way(_("identical statements"), f"{ungrouped}group={STATEMENTS}&sort={DURATION}", grouped),
-        ],
-        order=[
-            Way(_("as it happened"), _closed(unsorted), not sorted_by),
-            Way(
-                _("most time first") if grouped else _("longest first"),
-                f"{unsorted}sort={DURATION}",
-                sorted_by == DURATION,
+            ListLink(_("events"), _strip_ampersand(ungrouped), not grouped),
+            ListLink(
+                _("identical statements"),
+                f"{ungrouped}group={GROUP_BY_STATEMENT}&sort={SORT_BY_DURATION}",
+                grouped,
             ),
         ],
-        like=_closed(whole) if form.data.get("like") and not grouped else "",
+        order=[
+            ListLink(_("as it happened"), _strip_ampersand(unsorted), not sorted_by),
+            ListLink(
+                _("most time first") if grouped else _("longest first"),
+                f"{unsorted}sort={SORT_BY_DURATION}",
+                sorted_by == SORT_BY_DURATION,
+            ),
+        ],
+        like=_strip_ampersand(whole) if form.data.get("like") and not grouped else "",
     )
 
 
-def _closed(query: str) -> str:
+def _strip_ampersand(query: str) -> str:
     """Without the mark for one more parameter."""
     return query.removesuffix("&")

@@ -10,7 +10,7 @@ from django.db import router
 from django.test import Client
 from django.urls import reverse
 
-from dbroute_panel.views.kept_map import NAME
+from dbroute_panel.views.kept_map import MAP_DOCUMENT
 from tests.security.pages import HERE, PAGES, PEOPLE, permissions_of, person, posted, served, url
 
 pytestmark = pytest.mark.unmeasured
@@ -64,7 +64,7 @@ def expected(name: str, who: str, method: str) -> int:
 
 def state(store):
     """All that a page of ours could change."""
-    return [summary.id for summary in store.summaries()], store.recall(NAME)
+    return [summary.id for summary in store.summaries()], store.recall(MAP_DOCUMENT)
 
 
 def asked_by_us() -> list[str]:
@@ -107,7 +107,7 @@ def test_what_is_done_by_who_may_do_it(store):
     asked.clear()
     client.post(url("map"), posted("map"))
     assert {"library", "users", "notes"} <= set(asked_by_us())
-    assert store.recall(NAME)
+    assert store.recall(MAP_DOCUMENT)
     client.post(url("delete"), posted("delete"))
     assert store.count() == 0
     store.save(HERE)
