@@ -1,8 +1,8 @@
 """
 Look up what belongs together in a trace: decisions of queries, transactions, findings, replicas.
 
-A trace has up to 10,000 events, and findings, pages and exports each need a few of the lookups. So each of
-them is one pass over the events, made when it is first asked for.
+Findings, pages and exports each need a few of the lookups, for up to 10,000 events. So each is one pass over
+the events, made when it is first asked for.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class TransactionSpan(msgspec.Struct, eq=False):
     @property
     def by_orm(self) -> bool:
         """Whether Django's ORM opened it, for the one call that it was in."""
-        return self.begin is not None and self.begin.by_orm
+        return bool(self.begin and self.begin.by_orm)
 
     @property
     def edges(self) -> list[Transaction]:
@@ -159,7 +159,7 @@ class TraceIndex:
     @cached_property
     def primaries(self) -> dict[str, str]:
         """The primary of each replica, by alias. A chain of replicas without an end has no primary."""
-        found = {}
+        found: dict[str, str] = {}
         for alias in self.databases:
             seen, here = {alias}, alias
             while (database := self.databases.get(here)) is not None and database.replica_of is not None:

@@ -15,7 +15,7 @@ from dbroute_panel import trace as traced
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.models import Trace as TraceModel
 from dbroute_panel.records import Action, Callsite, Dropped, InstanceRef, Outcome, Request, Step, dumps
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from dbroute_panel.stores import StoreError
 from dbroute_panel.views.databases import project_palette
 from example_site.library.models import Book, Person
@@ -560,7 +560,7 @@ class TestExport:
         name = f"dbroute-{a_trace(1).id}-redacted.json"
         assert response["Content-Disposition"] == f'attachment; filename="{name}"'
         body = b"".join(response.streaming_content)
-        assert body.strip() == dumps(redacted(a_trace(1)))
+        assert body.strip() == dumps(redact_trace(a_trace(1)))
         assert b"42" in dumps(a_trace(1))
         assert b"42" not in body
 
@@ -607,7 +607,7 @@ class TestExport:
         response = admin.post(url("changelist"), chosen)
         assert response["Content-Disposition"] == 'attachment; filename="dbroute-traces-redacted.json"'
         documents = json.loads(b"".join(response.streaming_content))
-        assert documents == [redacted(a_trace(number)).to_dict() for number in (1, 2)]
+        assert documents == [redact_trace(a_trace(number)).to_dict() for number in (1, 2)]
 
     def test_the_list_exports_all_that_the_filter_finds(self, admin, store):
         store.save(a_trace(1))

@@ -26,7 +26,7 @@ from dbroute_panel.presentation import EventFilter, Index, Listing, build_detail
 from dbroute_panel.presentation.comparison import Difference, build_comparison
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.records import Action, InstanceRef, Level, RouteKind
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from example_site.library.models import Book, Review
 from example_site.users.models import User
 from tests.traces import a_decision, a_finding, a_query, a_trace
@@ -187,7 +187,7 @@ class TestExports:
         assert "decision_model" not in args[2]
         assert args[3]["decision_model"] == "shop.Poll"
 
-    @pytest.mark.parametrize("shown", [lambda trace: trace, redacted])
+    @pytest.mark.parametrize("shown", [lambda trace: trace, redact_trace])
     def test_the_html_page_says_it(self, passed_on, shown):
         page = b"".join(FORMATS["html"].write([shown(passed_on)])).decode().replace(MAY_BREAK, "")
         assert PASSED_ON in page
@@ -359,6 +359,6 @@ class TestWhatDjangoPassesOn:
         found = replace(a_finding("missing-table", 1, 2), level=Level.ERROR)
         error = "OperationalError: no such table: shop_record"
         failed = record(sql="SELECT * FROM shop_record", error=error, error_code=1)
-        shown = redacted(a_trace(events=[poll(), failed], findings=[found]))
+        shown = redact_trace(a_trace(events=[poll(), failed], findings=[found]))
         assert "Nobody was asked about shop.Record" in shown.findings[0].message
-        assert redacted(shown) == shown
+        assert redact_trace(shown) == shown

@@ -26,7 +26,7 @@ from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedCommitHook, CapturedException, CapturedQuery
 from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.records import Dropped, HookOutcome, dumps, loads
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from dbroute_panel.stores.base import Summary
 from tests.test_admin_pages import page_of, text
 from tests.traces import a_decision, a_finding, a_hook, a_query, a_trace, a_transaction, an_exception
@@ -104,7 +104,7 @@ class TestDocument:
 
 class TestRedaction:
     def test_the_class_of_an_exception_is_left_of_it(self):
-        shown = redacted(TRACE)
+        shown = redact_trace(TRACE)
         assert [event.error for event in shown.exceptions] == [
             "TransactionManagementError",
             "TransactionManagementError",
@@ -112,12 +112,12 @@ class TestRedaction:
             "TransactionManagementError",
         ]
         assert shown.commit_hooks == TRACE.commit_hooks
-        assert redacted(shown) == shown
+        assert redact_trace(shown) == shown
 
     @pytest.mark.parametrize("name", FORMATS)
     def test_no_format_has_the_message(self, name):
         assert "reader 42" in written(name)
-        assert "reader 42" not in written(name, redacted(TRACE))
+        assert "reader 42" not in written(name, redact_trace(TRACE))
 
 
 class TestRows:
@@ -263,7 +263,7 @@ class TestFormats:
         whole = next(spans_of(failed))
         assert whole.error.startswith("TransactionManagementError")
         assert whole.attributes["error.type"] == "500"
-        assert next(spans_of(redacted(failed))).error == "TransactionManagementError"
+        assert next(spans_of(redact_trace(failed))).error == "TransactionManagementError"
         assert next(spans_of(a_trace(status=500))).error == ""
 
     def test_html(self):

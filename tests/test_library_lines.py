@@ -22,7 +22,7 @@ from dbroute_panel.panel.rows import build_lines
 from dbroute_panel.presentation import Editor, Index, build_detail, formatting
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.records import Callsite, dumps, loads
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from tests.test_trace_filters import PARTIAL, get, parsed, with_class
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
 
@@ -81,7 +81,9 @@ def test_a_document_has_it_and_one_of_before_has_none(trace):
 
 
 def test_it_stays_where_values_are_left_out(trace):
-    assert [event.callsite for event in redacted(trace).events] == [event.callsite for event in trace.events]
+    assert [event.callsite for event in redact_trace(trace).events] == [
+        event.callsite for event in trace.events
+    ]
 
 
 def test_the_page(admin, trace):

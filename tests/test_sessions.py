@@ -15,7 +15,7 @@ from django.urls import path
 from dbroute_panel import findings, sessions
 from dbroute_panel.recording.sessions import session_of
 from dbroute_panel.records import Request, SessionWrite, dumps, loads
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from dbroute_panel.stores import Filter, MemoryStore, StoreError
 from example_site.library.models import Person, Tag
 from tests.traces import a_query, a_trace
@@ -234,6 +234,6 @@ def test_the_newest_write_is_named_and_the_message_stays_in_a_redacted_trace(sit
     trace = msgspec.structs.replace(trace, findings=findings.find(trace))
     (found,) = [one for one in trace.findings if one.code == CODE]
     assert "replica1: 2.0 s before" in found.message
-    assert found in redacted(trace).findings
+    assert found in redact_trace(trace).findings
     for changes in ({"request": None}, {"session_writes": ()}):
         assert CODE not in {one.code for one in findings.find(msgspec.structs.replace(trace, **changes))}

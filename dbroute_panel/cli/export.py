@@ -15,7 +15,7 @@ from dbroute_panel.cli.lookup import find_trace, open_store
 from dbroute_panel.cli.subcommand import Subcommand, UsageError
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import Trace
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -38,7 +38,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
         found = list(dict.fromkeys(find_trace(store, str(trace_id)).id for trace_id in ids))
         total = store.count() if options["all"] else len(found)
         wanted = store.traces() if options["all"] else (find_trace(store, trace_id) for trace_id in found)
-        traces = report_progress(console, map(redacted, wanted) if options["redact"] else wanted, total)
+        traces = report_progress(console, map(redact_trace, wanted) if options["redact"] else wanted, total)
         if path is None:
             console.write_bytes(chosen.write(traces))
         else:

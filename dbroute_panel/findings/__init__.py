@@ -1,9 +1,9 @@
 """
-What is wrong in a trace: one small function a finding, all of them in one registry.
+Find what is wrong in a trace: one small function a finding, all of them in one registry.
 
 ``find(trace)`` runs them, and the project's own of ``DBROUTE_PANEL["FINDINGS"]``. Such a function
-takes ``Facts``, which has everything that a Trace has and what hangs together in it, and yields
-findings; the decorator says their code and level::
+takes ``Facts``, a trace with an index of what belongs together in it, and yields findings; the
+decorator says their code and level::
 
     from dbroute_panel.findings import ERROR, Facts, Finding, finding
 

@@ -41,8 +41,8 @@ _MISSING_NUMBERS: Final[Mapping[str, frozenset[int]]] = {
 _DROP = re.compile(r"\s*DROP\s+(?!TABLE\b)", re.IGNORECASE)
 
 _SQLITE_ERROR: Final = 1
-# The only words of others that are read. SQLite has code 1 for whatever is wrong with a statement, speaks one
-# language only, and to ask it for its tables would be a statement of ours on the user's connection.
+# The only message that is read. SQLite has code 1 for whatever is wrong with a statement, speaks one language
+# only, and to ask it for its tables would be another statement on the user's connection.
 _SQLITE_NO_TABLE = re.compile(r"no such table: (?:main\.)?(?P<table>.+)", re.DOTALL)
 
 _SQLITE_FAMILY: Final = 0xFF
@@ -66,7 +66,7 @@ _BEFORE_A_TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|ONLY|TABLE|REFERENCES)
 
 
 def is_refused_as_read_only(query: Query, databases: Mapping[str, Database]) -> bool:
-    """Whether the database refused a statement because it, or the transaction, is read-only."""
+    """Return whether the database refused a statement because it, or the transaction, is read-only."""
     code = query.error_code
     if not isinstance(code, int):
         return code == _READ_ONLY_SQLSTATE
@@ -79,59 +79,59 @@ def is_refused_as_read_only(query: Query, databases: Mapping[str, Database]) -> 
 
 
 def violates_unique(query: Query, databases: Mapping[str, Database]) -> bool:
-    """Whether a row was refused because another one has the same key, or the same unique values."""
+    """Return whether a row was refused because another one has the same key, or the same unique values."""
     code = query.error_code
     if not isinstance(code, int):
         return code == _UNIQUE_SQLSTATE
     return code in _UNIQUE_NUMBERS.get(vendor_of(query, databases), ())
 
 
-def says_table_is_missing(query: Query, databases: Mapping[str, Database]) -> bool:
-    """Whether a statement failed because a table is not on the database."""
+def is_table_missing(query: Query, databases: Mapping[str, Database]) -> bool:
+    """Return whether a statement failed because a table is not on the database."""
     code = query.error_code
     if code == TABLE_IS_MISSING:
-        return _is_about_a_table(query)
+        return _is_about_table(query)
     if not isinstance(code, int):
         return code in _MISSING_STATES
     vendor = vendor_of(query, databases)
     if vendor == "sqlite":
-        return code == _SQLITE_ERROR and name_from_sqlite(query) is not None
+        return code == _SQLITE_ERROR and parse_sqlite_table(query) is not None
     return code in _MISSING_NUMBERS.get(vendor, ())
 
 
-def leaves_open_what_failed(query: Query, databases: Mapping[str, Database]) -> bool:
-    """Whether there is no code (in old documents), or SQLite's for everything: the message alone told it."""
+def is_ambiguous_error(query: Query, databases: Mapping[str, Database]) -> bool:
+    """Return whether only the message says what failed: there is no code, or SQLite's for everything."""
     code = query.error_code
     return code is None or (code == _SQLITE_ERROR and vendor_of(query, databases) == "sqlite")
 
 
-def name_from_sqlite(query: Query) -> str | None:
-    """The table that SQLite says is missing, without ``main.``; None where it says something else."""
+def parse_sqlite_table(query: Query) -> str | None:
+    """Return the table that SQLite says is missing, without ``main.``; None where it says something else."""
     match = _SQLITE_NO_TABLE.match(message_of(query))
     return match and match["table"]
 
 
 def message_of(query: Query) -> str:
-    """What follows the class of the exception; "" where values are not recorded."""
+    """Return what follows the class of the exception; "" where values are not recorded."""
     return (query.error or "").partition(": ")[2]
 
 
 def vendor_of(query: Query, databases: Mapping[str, Database]) -> str:
-    """The vendor of the database that ``query`` went to (MariaDB's is mysql); "" where it is not known."""
+    """Return the vendor of the database of ``query`` (MariaDB's is mysql); "" where it is not known."""
     database = databases.get(query.alias)
     return database.vendor if database is not None else ""
 
 
-def _is_about_a_table(query: Query) -> bool:
+def _is_about_table(query: Query) -> bool:
     """
-    Whether 42P01 means a table: not ``x.column`` without an ``x`` after FROM, nor a view that is dropped.
+    Return whether 42P01 means a table, and no ``x.column`` without an ``x`` after FROM, nor a dropped view.
 
-    That tells the place that the message shows; without a message it is not known.
+    The place that the message shows tells it; without a message it is not known.
     """
     message = message_of(query)
     if not message or _DROP.match(query.sql):
         return False
-    qualifier = qualifier_at_mark(message)
+    qualifier = find_qualifier(message)
     if not qualifier:
         return qualifier is None
     # Of a table with its schema the first line says both; of a column only what is before the dot.
@@ -139,15 +139,15 @@ def _is_about_a_table(query: Query) -> bool:
     return re.search(rf"(?<!\w){re.escape(qualifier)}(?!\w)(?!\"?\.)", first, re.IGNORECASE) is None
 
 
-def missing_table_of(query: Query, databases: Mapping[str, Database]) -> str | None:
-    """The name of the table that is missing; "" where it is not known which one, None where none is."""
-    if not says_table_is_missing(query, databases):
+def find_missing_table(query: Query, databases: Mapping[str, Database]) -> str | None:
+    """Return the name of the table that is missing; "" where it is not known, None where none is missing."""
+    if not is_table_missing(query, databases):
         return None
     vendor, message = vendor_of(query, databases), message_of(query)
-    if vendor == "sqlite" and (name := name_from_sqlite(query)):  # of a view's table, too
+    if vendor == "sqlite" and (name := parse_sqlite_table(query)):  # of a view's table, too
         return name
     tables = dict.fromkeys((*tables_written(query.sql), *tables_read(query.sql)))
-    named = names_in(message, dict.fromkeys((*tables, *tables_altered(query.sql))))
+    named = find_names(message, dict.fromkeys((*tables, *tables_altered(query.sql))))
     if len(named) == 1:
         return named[0]
     # Oracle names no table before 23ai. What the others name and the statement does not is the table of a
@@ -156,37 +156,37 @@ def missing_table_of(query: Query, databases: Mapping[str, Database]) -> str | N
     return next(iter(tables)) if own and len(tables) == 1 else ""
 
 
-def names_in(message: str, tables: Iterable[str]) -> list[str]:
-    """Those of ``tables`` that the first line of ``message`` names, as it writes them."""
+def find_names(message: str, tables: Iterable[str]) -> list[str]:
+    """Return those of ``tables`` that the first line of ``message`` names, as it writes them."""
     first = message.partition("\n")[0]
-    found = (re.search(_word(table), first, re.IGNORECASE) for table in tables)
+    found = (re.search(_name_pattern(table), first, re.IGNORECASE) for table in tables)
     return [match[0] for match in found if match is not None]
 
 
-def is_in_statement(table: str, sql: str) -> bool:
-    """Whether ``table`` is one of those that a statement names."""
+def names_table(table: str, sql: str) -> bool:
+    """Return whether ``table`` is one of those that a statement names."""
     return table.lower() in {*tables_written(sql), *tables_read(sql), *tables_altered(sql)}
 
 
-def _word(table: str) -> str:
-    """A pattern for the whole name, which is not that of a schema before another name."""
+def _name_pattern(table: str) -> str:
+    """Return a pattern for the whole name, which is not that of a schema before another name."""
     return rf"(?<!\w){re.escape(table)}(?!\w)(?![\"`\]]?\.\w)"
 
 
-def qualifier_at_mark(message: str) -> str | None:
+def find_qualifier(message: str) -> str | None:
     """
-    The name before a dot at the mark (a table's before a column, or a schema's), without quotes.
+    Return the name before a dot at PostgreSQL's mark (a table's, or a schema's), without quotes.
 
     "" where the name is cut off and may be one of a column; None at anything else, and without a mark.
     """
     for line, mark in pairwise(message.splitlines()):
         if mark.strip() == "^":
             at = mark.index("^")
-            return _qualifier(line[:at], line[at:])
+            return _parse_qualifier(line[:at], line[at:])
     return None
 
 
-def _qualifier(before: str, after: str) -> str | None:
+def _parse_qualifier(before: str, after: str) -> str | None:
     shown = after.removesuffix(_DOTS)
     match = _NAME.match(shown)
     rest = shown[match.end() :].lstrip() if match else ""

@@ -74,47 +74,47 @@ class Facts(TraceIndex):
             return True
         return query.callsite is not None and query.callsite.file == ERROR_REPORTS
 
-    def named(self, ref: InstanceRef) -> str:
-        """``library.Book #42``, or ``library.Book`` where the key is not known or not to be shown."""
+    def label(self, ref: InstanceRef) -> str:
+        """Return ``library.Book #42``, or ``library.Book`` where the key is not known or not to be shown."""
         known = ref.pk is not None and ref.pk != "***" and not self.redacted
-        return f"{ref.model} #{_cut(str(ref.pk), MAX_KEY_CHARACTERS)}" if known else ref.model
+        return f"{ref.model} #{_truncate(str(ref.pk), MAX_KEY_CHARACTERS)}" if known else ref.model
 
     def subject(self, query: Query) -> str:
-        """What a query is about: the object being saved, else its model, else its table."""
+        """Return what a query is about: the object being saved, else its model, else its table."""
         if query.instance is not None:
-            return self.named(query.instance)
+            return self.label(query.instance)
         return self.model(query)
 
     def model(self, query: Query) -> str:
-        """The model of a query, else its table."""
+        """Return the model of a query, else its table."""
         if query.model is not None:
             return query.model
         tables = tables_written(query.sql) if query.writes else tables_read(query.sql)
         return f'the table "{tables[0]}"' if tables else "raw SQL"
 
     def question(self, decision: Decision) -> str:
-        """``db_for_write(library.Book)``."""
+        """Return the question as ``db_for_write(library.Book)``."""
         return f"{decision.action}({decision.model or ''})"
 
     def subjects(self, queries: Iterable[Query]) -> str:
-        """What queries on one model or table are about: one object by its key; of more, how many."""
+        """Return what queries on one model or table are about: one object by its key; of more, how many."""
         queries = list(queries)
         names = {self.subject(query) for query in queries}
         name = names.pop() if len(names) == 1 else self.model(queries[0])
         return name if len(queries) == 1 else f"{name} ({len(queries)} queries)"
 
     def error(self, text: str | None) -> str:
-        """An error in one line; the exception's class alone in a redacted message."""
+        """Return an error in one line; the exception's class alone in a redacted message."""
         lines = (text or "an error").splitlines()
-        return lines[0].partition(":")[0] if self.redacted else _cut(lines[0], MAX_ERROR_CHARACTERS)
+        return lines[0].partition(":")[0] if self.redacted else _truncate(lines[0], MAX_ERROR_CHARACTERS)
 
 
-def _cut(text: str, most: int) -> str:
+def _truncate(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def is_housekeeping(query: Query) -> bool:
-    """Whether it is Django's own bookkeeping: sessions, content types, the admin's log, migrations."""
+    """Return whether it is Django's own bookkeeping: sessions, content types, the admin's log, migrations."""
     return query.model in HOUSEKEEPING or query.route is RouteKind.SCHEMA
 
 
@@ -147,17 +147,23 @@ class FindingFunction:
 
 def finding(code: str, *, level: Level | str) -> Callable[[Function], FindingFunction]:
     """
-    Say what code and level (``"info"``, ``"warning"``, ``"error"``) the findings of a function have.
+    Return a decorator that gives the findings of a function their code and level.
 
-    Raises ``ValueError`` for another level. It registers nothing: a project names its functions in
-    ``DBROUTE_PANEL["FINDINGS"]``.
+    It registers nothing: a project names its functions in ``DBROUTE_PANEL["FINDINGS"]``.
+
+    Args:
+        code: Stable, in lower case with hyphens, as ``"archive-written"``.
+        level: ``"info"``, ``"warning"`` or ``"error"``.
+
+    Raises:
+        ValueError: There is no such level.
     """
-    named = Level(level)
-    return lambda function: FindingFunction(code, named, function)
+    known = Level(level)
+    return lambda function: FindingFunction(code, known, function)
 
 
-def by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
-    """The items in groups with the same key, in the order in which they came."""
+def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Return the items in groups with the same key, in the order in which they came."""
     groups: dict[Key, list[Item]] = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)

@@ -1,4 +1,4 @@
-"""Which findings are there, and which of them does this trace have?"""
+"""Run the finding functions, those of this package and those of the project."""
 
 from __future__ import annotations
 
@@ -25,27 +25,30 @@ REGISTRY: Final[dict[str, FindingFunction]] = {
 }
 """The finding functions of this package by code: every one that a family's module defines."""
 
-MOST_FINDINGS: Final = 100
-"""Of one function in one trace: a person reads no more, and a function may be wrong about everything."""
+MAX_FINDINGS: Final = 100
+"""Maximum findings of one function in one trace: a function may be wrong about everything."""
 
-MOST_EVENTS: Final = 50
-"""Of one finding; its message says how many there were."""
+MAX_EVENTS: Final = 50
+"""Maximum events of one finding; its message says how many there were."""
 
-_complaints: set[str] = set()
+_logged: set[str] = set()
 
 
 def codes() -> frozenset[str]:
-    """The codes that findings in a trace can have, those of the project's own functions included."""
+    """Return the codes that findings can have, those of the project's own functions included."""
     own = {code for function in panel_settings.FINDINGS if (code := getattr(function, "code", None))}
     return frozenset(REGISTRY) | own
 
 
 def find(trace: Trace, *, redacted: bool = False) -> list[Finding]:
     """
-    The findings of ``trace``, the worst first; those in ``SILENCED_FINDINGS`` are left out.
+    Return the findings of ``trace``, the worst first, without those in ``SILENCED_FINDINGS``.
 
-    ``redacted``: their messages have no keys, and of errors the class alone. A function that fails is
-    logged once per process and skipped; nothing is raised.
+    A function that fails is logged once per process and skipped; nothing is raised.
+
+    Args:
+        trace: Its own findings are not read.
+        redacted: Leave keys out of the messages, and of errors all but the class.
     """
     silenced = panel_settings.SILENCED_FINDINGS
     facts = Facts(trace, redacted=redacted)
@@ -53,27 +56,27 @@ def find(trace: Trace, *, redacted: bool = False) -> list[Finding]:
     functions: list[Callable[..., Any]] = [*REGISTRY.values(), *panel_settings.FINDINGS]
     for function in functions:
         if getattr(function, "code", None) not in silenced:
-            found += _found_by(function, facts)
-    return sorted((one for one in found if one.code not in silenced), key=_worst_first)
+            found += _run(function, facts)
+    return sorted((one for one in found if one.code not in silenced), key=_sort_key)
 
 
-def _found_by(function: Callable[..., Any], facts: Facts) -> list[Finding]:
+def _run(function: Callable[..., Any], facts: Facts) -> list[Finding]:
     try:
-        return [_complete(found) for found in islice(function(facts), MOST_FINDINGS)]
+        return [_check_finding(found) for found in islice(function(facts), MAX_FINDINGS)]
     except Exception:  # the project's own functions may do anything, and the trace is worth more
         name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
-        if name not in _complaints:
-            _complaints.add(name)
+        if name not in _logged:
+            _logged.add(name)
             logger.exception("The finding function %s failed; its findings are left out.", name)
         return []
 
 
-def _complete(found: Any) -> Finding:
-    """A finding as it is stored. Raises ``TypeError`` for anything else, or one without a code."""
+def _check_finding(found: Any) -> Finding:
+    """Return a finding as it is stored. Raises ``TypeError`` for anything else, or one without a code."""
     if not isinstance(found, Finding) or not found.code:
         raise TypeError(f"A finding function yields findings that have a code, not {found!r}.")
-    return msgspec.structs.replace(found, events=sorted(set(found.events))[:MOST_EVENTS])
+    return msgspec.structs.replace(found, events=sorted(set(found.events))[:MAX_EVENTS])
 
 
-def _worst_first(found: Finding) -> tuple[int, int]:
+def _sort_key(found: Finding) -> tuple[int, int]:
     return (-found.level.rank, found.events[0] if found.events else 0)

@@ -1,4 +1,4 @@
-"""What goes wrong with writes and their transactions."""
+"""Find what is wrong with writes and their transactions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dbroute_panel.records import (
 from dbroute_panel.sql import locks
 from dbroute_panel.trace_index import TransactionSpan
 
-from .facts import ERROR, INFO, WARNING, Facts, begins_of, by, decisions_of, finding, is_housekeeping
+from .facts import ERROR, INFO, WARNING, Facts, begins_of, decisions_of, finding, group_by, is_housekeeping
 
 
 @finding("write-outside-atomic", level=WARNING)
@@ -33,13 +33,13 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
             continue
         if query.atomic:
             if query.id in trace.change_ids and not is_housekeeping(query):
-                orms += ((query, other) for other in _beside_the_orm_s(query, spans))
+                orms += ((query, other) for other in _find_span_beside_orm(query, spans))
             continue
         elsewhere = next((span for span in spans if span.alias != query.alias), None)
         did = query.id in trace.change_ids if query.writes else locks(query.sql)
         if elsewhere is not None and did and not is_housekeeping(query):
             outside.append((query, elsewhere))
-    groups = by(outside, lambda one: (one[0].alias, one[1].alias, trace.model(one[0]), one[0].writes))
+    groups = group_by(outside, lambda one: (one[0].alias, one[1].alias, trace.model(one[0]), one[0].writes))
     for (alias, other, _, writes), found in groups.items():
         queries = [query for query, _ in found]
         done, so = ("locked", "the lock ended with the statement")
@@ -51,7 +51,7 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
             message=f"{trace.subjects(queries)} was {done} on {alias} in autocommit while a transaction was "
             f"open on {other}: {so}. Put it into atomic(using={alias!r}), or open that block on {alias}.",
         )
-    for (alias, other, _), found in by(
+    for (alias, other, _), found in group_by(
         orms, lambda one: (one[0].alias, one[1].alias, trace.model(one[0]))
     ).items():
         queries = [query for query, _ in found]
@@ -62,25 +62,25 @@ def write_outside_atomic(trace: Facts) -> Iterator[Finding]:
             f"and committed by itself while another was open on {other}: rolling that back does not undo it. "
             f"Put it into atomic(using={alias!r}), or open that block on {alias}.",
         )
-    yield from _refused_locks(trace)
+    yield from _find_refused_locks(trace)
 
 
-def _beside_the_orm_s(query: Query, spans: tuple[TransactionSpan, ...]) -> Iterator[TransactionSpan]:
-    """The transaction of the code's own on another database, where the ORM committed this write by itself."""
+def _find_span_beside_orm(query: Query, spans: tuple[TransactionSpan, ...]) -> Iterator[TransactionSpan]:
+    """Yield the code's own transaction on another database, where the ORM committed this write by itself."""
     key = query.alias, query.transaction_number
     own = next((one for one in spans if (one.alias, one.number) == key), None)
     if own is not None and own.by_orm and own.committed:
         yield from [one for one in spans if one.alias != query.alias and not one.by_orm][:1]
 
 
-def _refused_locks(trace: Facts) -> Iterator[Finding]:
-    """What Django refuses to lock in autocommit, where a transaction was open on another database."""
+def _find_refused_locks(trace: Facts) -> Iterator[Finding]:
+    """Find what Django refused to lock in autocommit while a transaction was open on another database."""
     refused: list[tuple[ExceptionRaised, TransactionSpan]] = []
     for event, spans in trace.raised:
         if event.using is not None and event.error.startswith("TransactionManagementError"):
             elsewhere = (span for span in spans if span.alias != event.using and not span.by_orm)
             refused += ((event, span) for span in list(elsewhere)[:1])
-    groups = by(refused, lambda one: (one[0].using, one[1].alias, one[0].model))
+    groups = group_by(refused, lambda one: (one[0].using, one[1].alias, one[0].model))
     for (alias, other, model), found in groups.items():
         yield Finding.about(
             *(event for event, _ in found),
@@ -97,9 +97,9 @@ def on_commit_elsewhere(trace: Facts) -> Iterator[Finding]:
     early: list[tuple[CommitHook, TransactionSpan]] = []
     for hook, spans in trace.hooks if not trace.concurrent else ():
         if not hook.atomic:
-            unfinished = (span for span in spans if span.alias != hook.alias and _goes_on(span, hook))
+            unfinished = (span for span in spans if span.alias != hook.alias and _continued(span, hook))
             early += ((hook, span) for span in list(unfinished)[:1])
-    groups = by(early, lambda one: (one[0].alias, one[1].alias, one[0].function, one[1].rolled_back))
+    groups = group_by(early, lambda one: (one[0].alias, one[1].alias, one[0].function, one[1].rolled_back))
     for (alias, other, function, rolled_back), found in groups.items():
         became = "was rolled back" if rolled_back else "went on to write"
         yield Finding.about(
@@ -111,8 +111,8 @@ def on_commit_elsewhere(trace: Facts) -> Iterator[Finding]:
         )
 
 
-def _goes_on(span: TransactionSpan, hook: CommitHook) -> bool:
-    """Whether the transaction was rolled back after the function was given, or wrote after it."""
+def _continued(span: TransactionSpan, hook: CommitHook) -> bool:
+    """Return whether the transaction was rolled back after the function was given, or wrote after it."""
     return span.rolled_back or any(write.id > hook.id for write in span.writes)
 
 
@@ -121,7 +121,7 @@ def write_by_fallback(trace: Facts) -> Iterator[Finding]:
     """
     A write that went where the instance came from, or to ``default``: no router had an opinion.
 
-    It is about the model that was asked about: nobody was asked about others that were written along with it.
+    It is about the model of the question: about others that were written along with it there was none.
     """
     fallen = [
         (query, decision)
@@ -139,7 +139,7 @@ def write_by_fallback(trace: Facts) -> Iterator[Finding]:
         if decision.decided_by is DecidedBy.ROUTER and decision.action.names_alias
     }
     odd = (one for one in fallen if one[0].alias != "default" or one[1].model in claimed)
-    groups = by(odd, lambda one: (one[0].alias, one[1].model or trace.model(one[0]), one[0].route))
+    groups = group_by(odd, lambda one: (one[0].alias, one[1].model or trace.model(one[0]), one[0].route))
     for (alias, model, route), found in groups.items():
         why = "it is Django's last resort" if route is RouteKind.DEFAULT else "its instance was bound to it"
         own = [query for query, decision in found if _is_about(query, decision)]
@@ -157,7 +157,7 @@ def write_by_fallback(trace: Facts) -> Iterator[Finding]:
 
 
 def _is_about(query: Query, decision: Decision) -> bool:
-    """Whether a write is of what was asked about, as far as the record tells."""
+    """Return whether a write is of what was asked about, as far as the record tells."""
     return decision.model is None or asked_about(query, decision) in (Asked.SAME_MODEL, Asked.SAVED_OBJECT)
 
 
@@ -169,7 +169,7 @@ def write_on_read_route(trace: Facts) -> Iterator[Finding]:
         decision = trace.decision_of(query)
         if decision is not None and decision.action is Action.READ:
             found.append((query, decision.model if is_passed_on(query, decision) else None))
-    groups = by(found, lambda one: (one[0].alias, trace.model(one[0]), one[1]))
+    groups = group_by(found, lambda one: (one[0].alias, trace.model(one[0]), one[1]))
     for (alias, model, other), written in groups.items():
         queries = [query for query, _ in written]
         which, asked = "which db_for_read chose", "..."
@@ -199,10 +199,10 @@ def pk_overwrite(trace: Facts) -> Iterator[Finding]:
             and trace.primary_of(saved.state_db) != trace.primary_of(query.alias)
         ):
             found.append((saved, query))
-    for (ref, alias), overwriting in by(found, lambda one: (one[0], one[1].alias)).items():
+    for (ref, alias), overwriting in group_by(found, lambda one: (one[0], one[1].alias)).items():
         yield Finding.about(
             *(query for _, query in overwriting),
-            message=f"{trace.named(ref)} from {ref.state_db} was saved on {alias} with its primary key and "
+            message=f"{trace.label(ref)} from {ref.state_db} was saved on {alias} with its primary key and "
             "overwrote the row that had this key there. To add it as a new row, set pk = None before; to "
             "keep the key and never overwrite, save(force_insert=True).",
         )
@@ -212,7 +212,7 @@ def pk_overwrite(trace: Facts) -> Iterator[Finding]:
 def several_databases_written(trace: Facts) -> Iterator[Finding]:
     """Writes on more than one primary: whatever is done, no transaction spans them."""
     own = (query for query in trace.changes if not is_housekeeping(query))
-    groups = by(own, lambda query: trace.primary_of(query.alias))
+    groups = group_by(own, lambda query: trace.primary_of(query.alias))
     if len(groups) > 1:
         counts = ", ".join(f"{alias} ({len(queries)})" for alias, queries in groups.items())
         # The first writes of each, so that no database is left out of a long list.
@@ -238,7 +238,9 @@ def partial_commit(trace: Facts) -> Iterator[Finding]:
                 and written[lost]
                 and trace.primary_of(lost.alias) != trace.primary_of(kept.alias)
             )
-    for (kept_alias, lost_alias), found in by(pairs, lambda pair: (pair[0].alias, pair[1].alias)).items():
+    for (kept_alias, lost_alias), found in group_by(
+        pairs, lambda pair: (pair[0].alias, pair[1].alias)
+    ).items():
         kept, lost = found[0]
         times = "" if len(found) == 1 else f" ({len(found)} times)"
         yield Finding.about(

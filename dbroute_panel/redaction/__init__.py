@@ -1,12 +1,12 @@
 """
-What may be shown to somebody who must not see the data? The trace without values, by ``redacted()``.
+Remove the data from a trace, for readers who must not see it.
 
-Applied to a trace before any export format sees it, so that no format has to know of it.
+It is done before an export format gets the trace, so that no format has to know about it.
 """
 
 from __future__ import annotations
 
 from .statements import without_literals
-from .trace import redacted
+from .trace import redact_trace
 
-__all__ = ["redacted", "without_literals"]
+__all__ = ["redact_trace", "without_literals"]

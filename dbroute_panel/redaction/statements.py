@@ -1,9 +1,9 @@
 r"""
-What is left of a statement without its literals and remarks?
+Replace the literals of a statement, and remove its comments.
 
 One pattern cuts it into tokens. Where databases, or settings of one, read the same characters differently
-(``'it\'s'``, ``--it's``, ``/* /* */``), nobody can tell here what is a string: the statement is left out from
-its first string on. So is what follows a statement's end, and whatever is no query, no change of rows and no
+(``'it\'s'``, ``--it's``, ``/* /* */``), what is a string cannot be told: the statement is left out from its
+first string on. So is what follows a statement's end, and whatever is no query, no change of rows and no
 definition of tables: a password may stand there as a plain word.
 """
 
@@ -19,16 +19,16 @@ from typing import Final
 LITERAL: Final = "?"
 REST: Final = "***"
 
-REMEMBERED: Final = 512
-"""Statements whose redacted form is kept in memory."""
+MAX_REMEMBERED: Final = 512
+"""Maximum statements whose redacted form is kept in memory."""
 
-LONGEST: Final = 4096
-"""Characters of a statement that is remembered."""
+MAX_REMEMBERED_CHARACTERS: Final = 4096
+"""Longer statements are redacted each time."""
 
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
-    | (?P<remark>--[^\n]*|/\*.*?\*/)
+    | (?P<comment>--[^\n]*|/\*.*?\*/)
     | (?P<oracle>[nN]?[qQ]'(?P<open>.))
     | (?P<text>'(?:[^']++|'')*+')
     | (?P<dollars>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
@@ -64,7 +64,7 @@ _OF_EXPLAIN: Final = frozenset(
 )
 
 # What comes right before a name in double quotes, for databases where such quotes may hold a text as well:
-# where the grammar has a name and no expression. FROM, ON and EXISTS are so only at times, see ``word()``.
+# where the grammar has a name and no expression. Of FROM, ON and EXISTS ``pass_word()`` decides.
 _BEFORE_NAMES: Final = frozenset(
     {"JOIN", "INTO", "UPDATE", "TABLE", "INDEX", "VIEW", "AS", "SET", "ONLY", "REFERENCES", "COLLATE"}
     | {"COLUMN", "CONSTRAINT", "ADD", "DROP", "RENAME", "TO", "SAVEPOINT", "RELEASE", "WITH", "RECURSIVE"}
@@ -80,42 +80,45 @@ _WORD_FOLLOWS: Final = re.compile(r"\s*[^\W\d]")
 _ENDS_COLUMN: Final = re.compile(r"\s*(?:[,)]|(?:ASC|DESC|COLLATE)\b)", re.IGNORECASE)
 
 _key: Final = token_bytes(32)
-_remembered: dict[tuple[bytes, str, bool], str] = {}
+_cache: dict[tuple[bytes, str, bool], str] = {}
 _lock: Final = Lock()
 
 
 def without_literals(sql: str, vendor: str = "", *, failed: bool = False) -> str:
     """
-    ``sql`` with ``?`` for each literal; ``vendor`` is that of its connection, empty if not known.
+    Return ``sql`` with ``?`` for each literal.
 
-    Where it ``failed`` its quotes may be wrong (``name = 'O'Brien'``): it is kept up to its first string.
+    The results of short statements are remembered by a digest: no literal stays in memory.
 
-    Of short statements the result is remembered, by a digest: no literal stays in memory.
+    Args:
+        sql: One statement.
+        vendor: That of its connection, empty if not known.
+        failed: Its quotes may be wrong (``name = 'O'Brien'``): it is kept up to its first string.
     """
-    if len(sql) > LONGEST:
-        return _Statement(sql, vendor, failed).text()
+    if len(sql) > MAX_REMEMBERED_CHARACTERS:
+        return _Statement(sql, vendor, failed).redact()
     digest = blake2b(sql.encode("utf-8", "surrogatepass"), digest_size=32, key=_key).digest()
     key = (digest, vendor, failed)
-    left = _remembered.get(key)
+    left = _cache.get(key)
     if left is None:
-        left = _Statement(sql, vendor, failed).text()
+        left = _Statement(sql, vendor, failed).redact()
         with _lock:
-            while len(_remembered) >= REMEMBERED:
-                del _remembered[next(iter(_remembered))]
-            _remembered[key] = left
+            while len(_cache) >= MAX_REMEMBERED:
+                del _cache[next(iter(_cache))]
+            _cache[key] = left
     return left
 
 
-class _Unclear(Exception):
-    """From here on, what is inside a string and what is not cannot be told."""
+class _UnclearError(Exception):
+    """From here on it cannot be told what is inside a string."""
 
 
 class _Statement:
     """
     A statement while it is read.
 
-    ``position`` is what the grammar says of the next token; ``stuck``: the word that ends right where that
-    begins; ``bracket``: where the last ``[`` is closed.
+    ``position`` says what may come next; ``stuck`` is the word that ends right where the next token begins,
+    ``bracket`` where the last ``[`` is closed.
     """
 
     def __init__(self, sql: str, vendor: str, failed: bool) -> None:
@@ -126,17 +129,17 @@ class _Statement:
         self.stuck = ""
         self.bracket = 0
         self.readers: dict[str, Callable[[re.Match[str]], str]] = {
-            "text": self.string,
-            "dollars": self.dollars,
-            "oracle": self.oracle,
-            "name": self.name,
-            "placeholder": self.as_it_is,
-            "number": self.number,
-            "word": self.as_it_is,
-            "other": self.other,
+            "text": self.read_string,
+            "dollars": self.read_dollars,
+            "oracle": self.read_oracle,
+            "name": self.read_name,
+            "placeholder": self.keep,
+            "number": self.read_number,
+            "word": self.keep,
+            "other": self.read_other,
         }
 
-    def text(self) -> str:
+    def redact(self) -> str:
         kept: list[str] = []
         first: int | None = None
         here = 0
@@ -144,121 +147,121 @@ class _Statement:
             while here < len(self.sql):
                 match = _TOKEN.match(self.sql, here)
                 if match is None:  # a quote without an end
-                    raise _Unclear
+                    raise _UnclearError
                 if match.lastgroup in _QUOTED and first is None:
                     first = len(kept)
-                kept.append(self.token(match))
+                kept.append(self.read_token(match))
                 self.stuck = match[0] if match.lastgroup == "word" else ""
-                here = match.end() if match.lastgroup != "oracle" else self.end_of(match)
-        except _Unclear:  # so it is not known of the strings before, too, whether they are some
+                here = match.end() if match.lastgroup != "oracle" else self.find_oracle_end(match)
+        except _UnclearError:  # so it is not known of the strings before, too, whether they are some
             kept[len(kept) if first is None else first :] = [REST]
         return "".join(kept)
 
-    def token(self, match: re.Match[str]) -> str:
-        """What is kept of this token. Raises ``_Unclear``."""
+    def read_token(self, match: re.Match[str]) -> str:
+        """Return what is kept of this token. Raises ``_UnclearError``."""
         text, kind = match[0], str(match.lastgroup)
         if kind == "space":
             return text
-        if kind == "remark":
-            return self.remark(text)
+        if kind == "comment":
+            return self.read_comment(text)
         if self.position.closed:
-            raise _Unclear
+            raise _UnclearError
         shown = self.readers[kind](match)
         if kind == "word":
-            self.position.word(text.upper())
+            self.position.pass_word(text.upper())
         else:
-            self.position.other(text if kind == "other" else kind)
+            self.position.pass_mark(text if kind == "other" else kind)
         return shown
 
-    def as_it_is(self, match: re.Match[str]) -> str:
+    def keep(self, match: re.Match[str]) -> str:
         return match[0]
 
-    def number(self, match: re.Match[str]) -> str:
+    def read_number(self, match: re.Match[str]) -> str:
         return LITERAL
 
-    def string(self, match: re.Match[str]) -> str:
-        """Raises ``_Unclear`` where it may not be the string that it seems to be."""
-        self.ended(match[0])
+    def read_string(self, match: re.Match[str]) -> str:
+        """Raises ``_UnclearError`` where it may not be the string that it seems to be."""
+        self.check_end(match[0])
         known = self.stuck.upper() in _PREFIXES or self.stuck.startswith("_")
         if not known or _STUCK.match(self.sql, match.end()):
-            raise _Unclear
-        return self.literal()
+            raise _UnclearError
+        return self.make_literal()
 
-    def literal(self) -> str:
-        """Raises ``_Unclear`` where the statement's quotes may be wrong."""
+    def make_literal(self) -> str:
+        """Raises ``_UnclearError`` where the statement's quotes may be wrong."""
         if self.failed:
-            raise _Unclear
+            raise _UnclearError
         return LITERAL
 
-    def ended(self, text: str) -> None:
-        """Raises ``_Unclear`` where a backslash that escapes would make the text in quotes longer."""
+    def check_end(self, text: str) -> None:
+        """Raises ``_UnclearError`` where a backslash that escapes would make the text in quotes longer."""
         if "\\" + text[0] in text.replace("\\\\", ""):
-            raise _Unclear
+            raise _UnclearError
 
-    def remark(self, text: str) -> str:
-        """Nothing, if every database takes this for a remark, and the same characters."""
+    def read_comment(self, text: str) -> str:
+        """Return a blank, if every database takes this for a comment. Raises ``_UnclearError``."""
         if text.startswith("/*"):
             clear = not text.startswith(("/*!", "/*M!")) and "/*" not in text[2:]
         else:
             sure = self.vendor in ("postgresql", "sqlite", "oracle") or text[2:3].strip() == ""
             clear = sure and "\r" not in text.rstrip("\r")
         if not clear:
-            raise _Unclear
+            raise _UnclearError
         return " "
 
-    def dollars(self, match: re.Match[str]) -> str:
+    def read_dollars(self, match: re.Match[str]) -> str:
         if self.vendor != "postgresql":
-            raise _Unclear
-        return self.literal()
+            raise _UnclearError
+        return self.make_literal()
 
-    def oracle(self, match: re.Match[str]) -> str:
+    def read_oracle(self, match: re.Match[str]) -> str:
         if self.vendor != "oracle":
-            raise _Unclear
-        return self.literal()
+            raise _UnclearError
+        return self.make_literal()
 
-    def end_of(self, match: re.Match[str]) -> int:
-        """Where Oracle's ``q'[...]'`` ends. Raises ``_Unclear``."""
+    def find_oracle_end(self, match: re.Match[str]) -> int:
+        """Return where Oracle's ``q'[...]'`` ends. Raises ``_UnclearError``."""
         closing = _CLOSING.get(match["open"], match["open"]) + "'"
         end = self.sql.find(closing, match.end())
         if end < 0:
-            raise _Unclear
+            raise _UnclearError
         return end + len(closing)
 
-    def name(self, match: re.Match[str]) -> str:
-        """A name in quotes, or a text in double quotes. Raises ``_Unclear``."""
+    def read_name(self, match: re.Match[str]) -> str:
+        """Keep a name in quotes, and replace a text in double quotes. Raises ``_UnclearError``."""
         text = match[0]
         if text[0] == "`":
             if self.vendor not in ("mysql", "sqlite"):
-                raise _Unclear
+                raise _UnclearError
             return text
-        self.ended(text)
+        self.check_end(text)
         if self.vendor in ("postgresql", "oracle"):
             return text
         if self.vendor == "mysql":
-            return self.literal()
-        return text if self.position.is_name(self.sql, match.end()) else self.literal()
+            return self.make_literal()
+        return text if self.position.is_name(self.sql, match.end()) else self.make_literal()
 
-    def other(self, match: re.Match[str]) -> str:
+    def read_other(self, match: re.Match[str]) -> str:
         mark = match[0]
-        if mark == "#" and self.vendor not in ("postgresql", "sqlite", "oracle"):  # MySQL's remark
-            raise _Unclear
+        if mark == "#" and self.vendor not in ("postgresql", "sqlite", "oracle"):  # MySQL's comment
+            raise _UnclearError
         if mark == "[" and self.vendor not in ("postgresql", "mysql", "oracle"):  # a name in brackets
             self.open_bracket(match.end())
         return mark
 
     def open_bracket(self, start: int) -> None:
-        """Raises ``_Unclear`` where a quote would be part of a name in brackets."""
+        """Raises ``_UnclearError`` where a quote would be part of a name in brackets."""
         if start <= self.bracket:  # inside of one that was looked at
             return
         end = self.sql.find("]", start)
         self.bracket = len(self.sql) if end < 0 else end
         if _QUOTES.search(self.sql, start, self.bracket):
-            raise _Unclear
+            raise _UnclearError
 
 
 class _Scope:
     """
-    Inside of one pair of parentheses.
+    What is known inside one pair of parentheses.
 
     ``columns``: whether it is a list of names; ``queried``: whether a statement with a FROM began there.
     """
@@ -272,10 +275,10 @@ class _Scope:
 
 class _Position:
     """
-    What the tokens so far say of the next one.
+    What the tokens so far say about the next one.
 
-    SQLite takes what is in double quotes for a text where it knows no such name: what came before tells, and
-    what it does not tell is a text.
+    SQLite takes what is in double quotes for a text where it knows no such name. What came before tells
+    names; all else is a text.
 
     ``before``: the last token, a word in upper case; ``words``: all words; ``closed``: whether nothing more
     may be shown; ``explained``: whether the statement of an EXPLAIN began; ``names``: whether the last token
@@ -296,7 +299,7 @@ class _Position:
         self.scopes = [_Scope(columns=False)]
         self.setting = False
 
-    def word(self, word: str) -> None:
+    def pass_word(self, word: str) -> None:
         """Go on behind ``word``, which is in upper case."""
         self.words.append(word)
         scope = self.scopes[-1]
@@ -315,7 +318,7 @@ class _Position:
         self.closed = not self._is_open()
         self.before = word
 
-    def other(self, mark: str) -> None:
+    def pass_mark(self, mark: str) -> None:
         """Go on behind what is no word: a character, or what kind of token it is (``name``)."""
         if mark == "(":  # behind a table's name: INSERT INTO "t" ("a", "b")
             self.scopes.append(_Scope(columns=self.table and self.before == "name"))
@@ -328,7 +331,7 @@ class _Position:
         self.before = mark
 
     def is_name(self, sql: str, end: int) -> bool:
-        """Whether what is in double quotes here, and ends at ``end``, can be nothing but a name."""
+        """Return whether what is in double quotes here, and ends at ``end``, can be nothing but a name."""
         before, scope = self.before, self.scopes[-1]
         if before == "." or _DOT.match(sql, end):
             return True
@@ -340,7 +343,7 @@ class _Position:
         return self.names
 
     def _is_open(self) -> bool:
-        """Whether a statement that begins with these words may be shown further."""
+        """Return whether a statement that begins with these words may be shown further."""
         first, last = self.words[0], self.words[-1]
         if first in _DEFINITIONS:
             return last not in _ACCOUNTS and (len(self.words) < 2 or self.words[1] in _DEFINED)
@@ -350,7 +353,7 @@ class _Position:
         return first in _QUERIES or first in _OTHERS
 
     def _on_index(self) -> bool:
-        """Whether the ON that was just read is the one of CREATE INDEX and DROP INDEX."""
+        """Return whether the ON that was just read is the one of CREATE INDEX or DROP INDEX."""
         words = self.words
         short = len(words) <= 8  # CREATE UNIQUE INDEX IF NOT EXISTS name ON
         return short and words[0] in _DEFINITIONS and "INDEX" in words[1:3] and "ON" not in words[:-1]

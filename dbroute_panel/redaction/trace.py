@@ -1,4 +1,4 @@
-"""A trace without the data in it: what stays is who asked what, who answered, and where it went."""
+"""Remove the data from a trace: what stays is who asked what, who answered, and where it went."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.urls import ResolverMatch, get_script_prefix, resolve
 from msgspec.structs import replace
 
 from dbroute_panel import findings
-from dbroute_panel.findings.errors import missing_table_of, vendor_of
+from dbroute_panel.findings.errors import find_missing_table, vendor_of
 from dbroute_panel.masking import MASK
 from dbroute_panel.records import (
     NO_ROUTE,
@@ -28,66 +28,71 @@ from dbroute_panel.records import (
     TypeRef,
 )
 
-from .messages import about_missing_table, chosen, key
+from .messages import choose_message, finding_key, with_missing_table
 from .statements import without_literals
 
 _CLASS = re.compile(r"[^\W\d][\w.]*")
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
-# What goes wrong with a statement only once the database has read it.
-_UNDERSTOOD: Final = frozenset({"IntegrityError"})
+# Raised only after the database has parsed the statement.
+_PARSED: Final = frozenset({"IntegrityError"})
 
 
-def redacted(trace: Trace) -> Trace:
+def redact_trace(trace: Trace) -> Trace:
     """
-    ``trace`` without parameters, literals in SQL, primary keys, hint values, error messages and URLs.
+    Return ``trace`` without parameters, literals in SQL, primary keys, hint values, error messages and URLs.
 
     It can be imported and replayed, and redacting it again changes nothing.
     """
     request = trace.request and replace(trace.request, path=route_of(trace.request))
-    shown = replace(
+    redacted = replace(
         trace,
         name=request.path if request else trace.kind,
         request=request,
-        events=[_Redactor(trace.databases, _masked).event(event) for event in trace.events],
+        events=[_Redactor(trace.databases, _mask).event(event) for event in trace.events],
         findings=[],
     )
-    return replace(shown, findings=_findings(trace, shown)) if trace.findings else shown
+    return replace(redacted, findings=_redact_findings(trace, redacted)) if trace.findings else redacted
 
 
-def _masked(value: Any) -> str:
+def _mask(value: Any) -> str:
     return MASK
 
 
 class _Redactor:
-    """Makes redacted events. ``name`` says what stands for a value; ``found``: to find findings in."""
+    """
+    Makes redacted events.
+
+    ``name`` gives the placeholder of a value; ``for_findings`` keeps placeholders of parameters and the name
+    of a missing table, so that findings can be found in the events.
+    """
 
     def __init__(
-        self, databases: dict[str, Database], name: Callable[[Any], str], *, found: bool = False
+        self, databases: dict[str, Database], name: Callable[[Any], str], *, for_findings: bool = False
     ) -> None:
         self.databases = databases
         self.name = name
-        self.found = found
+        self.for_findings = for_findings
 
     def event(self, event: Event) -> Event:
         if isinstance(event, Query):
             query = self.query(event)
-            table = missing_table_of(event, self.databases) if self.found else None
-            return query if table is None else about_missing_table(query, table, self.databases)
+            table = find_missing_table(event, self.databases) if self.for_findings else None
+            return query if table is None else with_missing_table(query, table, self.databases)
         if isinstance(event, ExceptionRaised):
-            return replace(event, error=_class(event.error))
+            return replace(event, error=_error_class(event.error))
         return self.decision(event) if isinstance(event, Decision) else event
 
     def query(self, query: Query) -> Query:
-        failed = query.error is not None and _class(query.error).rpartition(".")[2] not in _UNDERSTOOD
+        failed = query.error is not None and _error_class(query.error).rpartition(".")[2] not in _PARSED
         sql = without_literals(query.sql, vendor_of(query, self.databases), failed=failed)
         return replace(
             query,
             sql=sql,
-            params=self.parameters(query.params) if self.found else None,
+            params=self.parameters(query.params) if self.for_findings else None,
             instance=query.instance and self.instance(query.instance),
             error_code=query.error_code if _is_code(query.error_code) else None,
-            error=query.error and _class(query.error),
+            error=query.error and _error_class(query.error),
         )
 
     def decision(self, decision: Decision) -> Decision:
@@ -101,10 +106,10 @@ class _Redactor:
     def step(self, step: Step) -> Step:
         if step.error is None and step.traceback is None:
             return step
-        return replace(step, error=step.error and _class(step.error), traceback=None)
+        return replace(step, error=step.error and _error_class(step.error), traceback=None)
 
     def arguments(self, action: Action, args: dict[str, Any]) -> dict[str, Any]:
-        """Of ``allow_migrate`` an alias, an app label and a model's name; else objects, or what was given."""
+        """Keep the arguments of ``allow_migrate``, which are an alias, an app label and a model's name."""
         return args if action is Action.MIGRATE else {name: self.hint(value) for name, value in args.items()}
 
     def hint(self, value: Any) -> Any:
@@ -124,45 +129,46 @@ class _Redactor:
 
 
 def _is_code(code: str | int | None) -> bool:
-    """Whether it is a number or an SQLSTATE, also where somebody wrote the document."""
+    """Return whether it is a number or an SQLSTATE; an imported document may say anything."""
     return isinstance(code, int) or (code is not None and _SQLSTATE.fullmatch(code) is not None)
 
 
-class _Names(dict[str, str]):
-    """A name for each value, the same for the same: what is equal stays equal."""
+class _Placeholders(dict[str, str]):
+    """A placeholder for each value, the same for the same: what is equal stays equal."""
 
     def __call__(self, value: Any) -> str:
         return self.setdefault(repr(value), f"{MASK}{len(self) + 1}")
 
 
-def _findings(trace: Trace, shown: Trace) -> list[Finding]:
+def _redact_findings(trace: Trace, redacted: Trace) -> list[Finding]:
     """
-    The findings of ``trace`` as they read where nothing but the redacted trace is known.
+    Return the findings of ``trace`` with messages that hold nothing but what the redacted trace holds.
 
-    They are found anew in a trace that has names for its values. Of such a message that is kept which can be
-    made from the redacted trace, too: a finding that cannot be found there (of somebody else's project, or
-    because it looked at a value) keeps its code, level and events.
+    The findings are found again in a trace that has placeholders for its values. Their messages are kept if
+    they can be made from the redacted trace, too. A finding that cannot be found there (of another project,
+    or because it looked at a value) keeps its code, level and events.
     """
-    redactor = _Redactor(trace.databases, _Names(), found=True)
-    known = replace(shown, events=[redactor.event(event) for event in trace.events])
-    anew = {key(found): found.message for found in findings.find(known, redacted=True)}
-    plain = {key(found): found.message for found in findings.find(shown, redacted=True)}
+    redactor = _Redactor(trace.databases, _Placeholders(), for_findings=True)
+    known = replace(redacted, events=[redactor.event(event) for event in trace.events])
+    refound = {finding_key(found): found.message for found in findings.find(known, redacted=True)}
+    plain = {finding_key(found): found.message for found in findings.find(redacted, redacted=True)}
     return [
-        replace(found, message=chosen(found, anew.get(key(found)), shown, plain)) for found in trace.findings
+        replace(found, message=choose_message(found, refound.get(finding_key(found)), redacted, plain))
+        for found in trace.findings
     ]
 
 
-def _class(error: str) -> str:
-    """The class of ``Class: message``."""
+def _error_class(error: str) -> str:
+    """Return the class of ``Class: message``."""
     name = error.partition(":")[0]
     return name if _CLASS.fullmatch(name) else MASK
 
 
 def route_of(request: Request) -> str:
     """
-    ``books/<int:pk>/`` for the path ``/books/42/``; what is a route already stays.
+    Return ``books/<int:pk>/`` for the path ``/books/42/``; a route stays as it is.
 
-    A path that no route of this project stands for, or one of another view than the recorded, is
+    A path that no URL pattern of this project matches, or one of another view than the recorded, is
     "(no route)": so is that of an imported trace of another project.
     """
     path = request.path
@@ -171,16 +177,16 @@ def route_of(request: Request) -> str:
     prefix = get_script_prefix()
     if path.startswith(prefix):
         path = f"/{path[len(prefix) :]}"
-    match = _resolved(path)
+    match = _resolve(path)
     if match is None and request.view is None:  # CommonMiddleware sent it there
-        match = _resolved(f"{path}/")
+        match = _resolve(f"{path}/")
         return NO_ROUTE if match is None else str(match.route)
     if match is None or match._func_path != request.view:
         return NO_ROUTE
     return str(match.route)
 
 
-def _resolved(path: str) -> ResolverMatch | None:
+def _resolve(path: str) -> ResolverMatch | None:
     try:
         return resolve(path)
     except Exception:  # noqa: BLE001 - Resolver404; or a converter of the user's, which may raise anything

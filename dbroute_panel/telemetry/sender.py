@@ -29,7 +29,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from dbroute_panel.exports.semconv import Place
 from dbroute_panel.exports.spans import SCOPE, Kind, Parent, Span, spans_of
 from dbroute_panel.records import Query, Trace
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from dbroute_panel.telemetry.worker import Worker
 
 KINDS: Final = {
@@ -171,7 +171,7 @@ class Sender:
         """Redact, make the spans and hand them to the processor. There is room for ``spans`` and ``sql``."""
         try:
             trace_id = parent.trace_id if parent else trace.id
-            made = [self.readable(trace_id, span) for span in spans_of(redacted(trace), places, parent)]
+            made = [self.readable(trace_id, span) for span in spans_of(redact_trace(trace), places, parent)]
         except Exception:  # noqa: BLE001 - the next trace wants to be sent too
             self._release(spans, sql)
             self._lost(spans, "A trace could not be sent")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.exports import FORMATS, Format
 from dbroute_panel.records import Trace
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from dbroute_panel.suggestions import did_you_mean
 
 from .rendering import Admin, render_message
@@ -21,7 +21,7 @@ def download(
     request: HttpRequest, traces: Iterable[Trace], *, into: Format, redact: bool, name: str
 ) -> StreamingHttpResponse:
     """``traces`` as a file in the format ``into``, called ``name`` without its extension."""
-    pieces = into.write(map(redacted, traces) if redact else traces)
+    pieces = into.write(map(redact_trace, traces) if redact else traces)
     name = f"{name}{'-redacted' if redact else ''}.{into.extension}"
     return StreamingHttpResponse(
         _iterate_async(pieces) if isinstance(request, ASGIRequest) else pieces,

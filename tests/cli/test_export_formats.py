@@ -8,7 +8,7 @@ import pytest
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import dumps
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from tests.traces import a_trace
 
 
@@ -26,13 +26,13 @@ def test_it_writes_every_format_redacted_or_not(dbroute, two, tmp_path, name, op
     file = tmp_path / "out"
     done = dbroute("export", "--all", "--format", name, "--output", file, *options)
     assert (done.out, done.err, done.code) == ("", f"2 traces written to {file}.\n", 0)
-    expected = map(redacted, two) if options else two
+    expected = map(redact_trace, two) if options else two
     assert file.read_bytes() == b"".join(FORMATS[name].write(expected))
 
 
 def test_redacted_goes_to_the_standard_output_too(dbroute, two):
     done = dbroute("export", two[0].id, "--redact")
-    assert done.out.encode() == dumps(redacted(two[0])) + b"\n"
+    assert done.out.encode() == dumps(redact_trace(two[0])) + b"\n"
     assert "/books/42/" not in done.out
 
 

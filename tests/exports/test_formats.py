@@ -16,7 +16,7 @@ from dbroute_panel.importing.importer import import_traces
 from dbroute_panel.importing.reader import read_traces
 from dbroute_panel.inspection.replay import replay
 from dbroute_panel.records import Callsite, dumps
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from dbroute_panel.stores import MemoryStore
 from example_site.library.models import Book
 from example_site.scenarios import SCENARIOS
@@ -93,7 +93,7 @@ class TestTheWalkThrough:
     @pytest.mark.parametrize("name", IMPORTABLE)
     @pytest.mark.parametrize("redact", [False, True])
     def test_replay_reads_the_file(self, walk_through, name, redact):
-        trace = redacted(walk_through) if redact else walk_through
+        trace = redact_trace(walk_through) if redact else walk_through
         found = replay(read_traces(io.BytesIO(written(name, trace))))
         assert found.asked == len(walk_through.decisions)
 

@@ -30,7 +30,7 @@ from dbroute_panel.records import (
     Transaction,
     TypeRef,
 )
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from tests.exports.protobuf import attributes, parsed
 from tests.traces import CALLSITE, a_decision, a_finding, a_query, a_trace
 
@@ -121,7 +121,7 @@ def test_every_scenario(scenario_traces):
     for traces in scenario_traces.values():
         for trace in traces:
             check(trace)
-            check(redacted(trace))
+            check(redact_trace(trace))
 
 
 def test_the_walk_through(walk_through):

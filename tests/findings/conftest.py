@@ -40,7 +40,7 @@ class Found:
 def found(monkeypatch) -> Iterator[type[Found]]:
     """A function that fails finds nothing either, which is no proof that there is nothing to find."""
     failed: set[str] = set()
-    monkeypatch.setattr(registry, "_complaints", failed)
+    monkeypatch.setattr(registry, "_logged", failed)
     yield Found
     assert failed == set()
 

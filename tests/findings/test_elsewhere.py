@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 
 from dbroute_panel import findings, trace
 from dbroute_panel.records import Action, Database
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from example_site import replication
 from example_site.library.models import Tag
 from example_site.notes.models import Note
@@ -218,7 +218,7 @@ class TestCheckedElsewhere:
         databases = {"primary": sqlite, "replica1": sqlite}
         whole = a_trace(events=[look(), refused(), look(10, "archive", params=("B",))], databases=databases)
         whole = msgspec.structs.replace(whole, findings=findings.find(whole))
-        (left,) = [one for one in redacted(whole).findings if one.code == self.code]
+        (left,) = [one for one in redact_trace(whole).findings if one.code == self.code]
         assert left.message.startswith("shop.Coupon was looked for on replica1")
         assert "(IntegrityError)" in left.message
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError, connections
 
 from dbroute_panel import trace
-from dbroute_panel.findings.errors import missing_table_of, qualifier_at_mark
+from dbroute_panel.findings.errors import find_missing_table, find_qualifier
 from dbroute_panel.records import Database
 from tests.traces import a_query
 
@@ -18,7 +18,7 @@ def on(vendor, error, code, sql=BOOKS, **changes):
     databases = {"primary": Database(vendor=vendor, engine="some.engine", replica_of=None)}
     said = f"ProgrammingError: {error}" if error else "ProgrammingError"
     query = a_query(1, "primary", error=said, error_code=code, sql=sql, **changes)
-    return missing_table_of(query, databases)
+    return find_missing_table(query, databases)
 
 
 def mysql(words):
@@ -179,7 +179,7 @@ class TestSQLite:
         with trace("t") as t, connections["primary"].cursor() as cursor, pytest.raises(OperationalError):
             cursor.execute(sql)
         assert t.queries[0].error_code == 1
-        return missing_table_of(t.queries[0], t.document.databases)
+        return find_missing_table(t.queries[0], t.document.databases)
 
 
 class TestTheMarkOfPostgreSQL:
@@ -204,11 +204,11 @@ class TestTheMarkOfPostgreSQL:
     def test_stands_at_a_name(self, line, qualifier):
         shown = line.replace("^", "")
         mark = " " * line.index("^") + "^"
-        assert qualifier_at_mark(f"something happened\n{shown}\n{mark}\nHINT:  x") == qualifier
+        assert find_qualifier(f"something happened\n{shown}\n{mark}\nHINT:  x") == qualifier
 
     @pytest.mark.parametrize("message", ["", "something happened", "something happened\nLINE 1: ..."])
     def test_is_not_always_there(self, message):
-        assert qualifier_at_mark(message) is None
+        assert find_qualifier(message) is None
 
     @pytest.mark.parametrize(
         ("first", "line", "table"),

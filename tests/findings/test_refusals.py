@@ -11,7 +11,7 @@ from django.db.transaction import TransactionManagementError
 from dbroute_panel import findings, trace
 from dbroute_panel.recording.traces import worth_keeping
 from dbroute_panel.records import Callsite, Operation
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from example_site.library.models import Book, Person
 from tests.recording.test_misfits import Everywhere, lock
 from tests.traces import a_trace, a_transaction, an_exception
@@ -114,7 +114,7 @@ class TestAdd:
         assert worth_keeping(added.document)
 
     def test_redacted_it_says_the_same(self, found, added):
-        shown = redacted(added.document)
+        shown = redact_trace(added.document)
         assert [one.message for one in shown.findings] == [one.message for one in added.document.findings]
         assert found(shown).codes == {self.code}
 

@@ -54,7 +54,7 @@ def endless(trace: Facts):
 
 @pytest.fixture
 def configure(settings, monkeypatch):
-    monkeypatch.setattr(registry, "_complaints", set())
+    monkeypatch.setattr(registry, "_logged", set())
 
     def configure(*names, **changes):
         paths = [f"{HERE}.{name}" for name in names]
@@ -119,7 +119,7 @@ class TestOwnFindings:
     def test_without_end_are_cut(self, configure):
         configure("endless")
         found = findings.find(a_trace(events=[a_query(number, "primary") for number in range(1, 9)]))
-        assert len(found) == registry.MOST_FINDINGS
+        assert len(found) == registry.MAX_FINDINGS
         assert found[0].events == list(range(1, 9))
 
 
@@ -192,7 +192,7 @@ class TestFind:
             for number in range(2, 300)
         ]
         (found,) = findings.find(a_trace(events=[decision, *writes]))
-        assert len(found.events) == registry.MOST_EVENTS
+        assert len(found.events) == registry.MAX_EVENTS
         assert "library.Book (298 queries)" in found.message
 
 

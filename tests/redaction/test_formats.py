@@ -22,7 +22,7 @@ from dbroute_panel.records import (
     dumps,
     loads,
 )
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from tests.redaction.positions import ELSEWHERE, POSITIONS
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
@@ -185,14 +185,14 @@ def test_no_planted_secret_survives_in_any_format(planted):
     trace, secrets = planted
     as_it_is = dumps(trace)
     assert all(secret.encode() in as_it_is for secret in secrets)
-    left = redacted(trace)
+    left = redact_trace(trace)
     for name, known in FORMATS.items():
         written = b"".join(known.write([left])).lower()
         for secret in secrets:
             assert secret.lower().encode() not in written, name
             assert not re.search(rf"{secret[:-1]}|{secret[1:]}".encode(), written), name
     assert loads(dumps(left)) == left
-    assert redacted(left) == left
+    assert redact_trace(left) == left
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -205,20 +205,20 @@ def test_names_in_double_quotes_stay(sql, vendor):
 
 
 def test_no_statement_stays_in_memory_with_its_literals():
-    for number in range(statements.REMEMBERED + 100):
+    for number in range(statements.MAX_REMEMBERED + 100):
         without_literals(f"SELECT 'planted{number}'", "sqlite")
     gc.collect()
-    remembered = repr(statements._remembered)
-    assert len(statements._remembered) == statements.REMEMBERED
+    remembered = repr(statements._cache)
+    assert len(statements._cache) == statements.MAX_REMEMBERED
     assert "planted" not in remembered
 
 
 def test_a_long_statement_is_not_remembered():
-    statements._remembered.clear()
-    assert without_literals("SELECT a" + " " * statements.LONGEST).startswith("SELECT a")
-    assert not statements._remembered
+    statements._cache.clear()
+    assert without_literals("SELECT a" + " " * statements.MAX_REMEMBERED_CHARACTERS).startswith("SELECT a")
+    assert not statements._cache
     assert without_literals("SELECT \ud800 'a'") == without_literals("SELECT \ud800 'a'")
-    assert len(statements._remembered) == 1
+    assert len(statements._cache) == 1
 
 
 @pytest.mark.parametrize(

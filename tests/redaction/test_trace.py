@@ -23,7 +23,7 @@ from dbroute_panel.records import (
     dumps,
     loads,
 )
-from dbroute_panel.redaction import redacted
+from dbroute_panel.redaction import redact_trace
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
 from tests.traces import a_decision, a_finding, a_query, a_trace
@@ -70,7 +70,7 @@ def test_values_are_gone_and_the_rest_stays():
             ),
         ],
     )
-    left = redacted(trace)
+    left = redact_trace(trace)
     decision, query, relation, migration = left.events
     assert decision.hints == {
         "instance": InstanceRef(
@@ -91,12 +91,12 @@ def test_values_are_gone_and_the_rest_stays():
     assert SECRET.encode() not in document
     assert b"4711" not in document
     assert loads(document) == left
-    assert redacted(left) == left
+    assert redact_trace(left) == left
 
 
 def test_an_object_without_a_key_keeps_none():
     new = InstanceRef(model="library.Book", pk=None, state_db=None, adding=True)
-    left = redacted(a_trace(1, events=[a_decision(1, hints={"instance": new})]))
+    left = redact_trace(a_trace(1, events=[a_decision(1, hints={"instance": new})]))
     assert left.events[0].hints == {"instance": new}
 
 
@@ -106,20 +106,20 @@ def test_what_a_relation_was_asked_about_that_is_no_object_is_masked_like_a_hint
         ({"obj1": SECRET, "obj2": 5}, {"obj1": "***", "obj2": "***"}),
         ({"obj1": None, "obj2": typed}, {"obj1": None, "obj2": typed}),
     ):
-        left = redacted(a_trace(1, events=[a_decision(1, action=Action.RELATION, args=args, hints={})]))
+        left = redact_trace(a_trace(1, events=[a_decision(1, action=Action.RELATION, args=args, hints={})]))
         assert left.events[0].args == shown
-        assert redacted(left) == left
+        assert redact_trace(left) == left
 
 
 @pytest.mark.parametrize(("code", "kept"), [("25006", "25006"), (1290, 1290), (SECRET, None), (None, None)])
 def test_the_code_of_an_error_stays(code, kept):
     trace = a_trace(1, events=[a_query(1, error="OperationalError: x", error_code=code)])
-    assert redacted(trace).events[0].error_code == kept
+    assert redact_trace(trace).events[0].error_code == kept
 
 
 @pytest.mark.parametrize("error", [f"{SECRET} happened", f"no such {SECRET}: x", "", None])
 def test_an_error_that_has_no_class_has_no_text(error):
-    left = redacted(a_trace(1, events=[a_query(1, error=error)])).events[0].error
+    left = redact_trace(a_trace(1, events=[a_query(1, error=error)])).events[0].error
     assert left in ("***", "", None)
 
 
@@ -137,11 +137,11 @@ class TestThePath:
         ],
     )
     def test_it_is_the_route_that_was_taken(self, site, path, view, route):
-        left = redacted(a_trace(1, request=a_request(path, view), name=path))
+        left = redact_trace(a_trace(1, request=a_request(path, view), name=path))
         assert (left.request.path, left.name) == (route, route)
 
     def test_without_a_request_the_name_is_the_kind(self):
-        left = redacted(a_trace(1, request=None, kind="command", name=f"send --to {SECRET}"))
+        left = redact_trace(a_trace(1, request=None, kind="command", name=f"send --to {SECRET}"))
         assert (left.name, left.request) == ("command", None)
 
     def test_a_script_prefix_is_no_part_of_the_route(self, site):
@@ -151,7 +151,7 @@ class TestThePath:
         set_script_prefix("/shop/")
         try:
             request = a_request("/shop/books/1/", "example_site.library.views.book")
-            assert redacted(a_trace(1, request=request)).request.path == "books/<int:pk>/"
+            assert redact_trace(a_trace(1, request=request)).request.path == "books/<int:pk>/"
         finally:
             set_script_prefix(before)
 
@@ -175,11 +175,11 @@ class TestFindings:
         trace = a_trace(1, events=[query], findings=findings.find(trace))
         (found,) = [one for one in trace.findings if one.code == "write-to-replica"]
         assert "4711" in found.message
-        left = redacted(trace)
+        left = redact_trace(trace)
         (same,) = [one for one in left.findings if one.code == "write-to-replica"]
         assert same.message == found.message.replace(" #4711", "")
         assert (same.level, same.events) == (found.level, found.events)
-        assert redacted(left) == left
+        assert redact_trace(left) == left
 
     def test_a_missing_table_is_still_named_and_nothing_else_of_the_error(self):
         error = f"django.db.utils.OperationalError: no such table: library_book; {SECRET}"
@@ -189,15 +189,15 @@ class TestFindings:
         trace = a_trace(1, events=[query])
         trace = a_trace(1, events=[query], findings=findings.find(trace))
         assert [one.code for one in trace.findings] == ["missing-table"]
-        left = redacted(trace)
+        left = redact_trace(trace)
         assert "library_book" in left.findings[0].message
         odd = a_trace(
             1, events=[a_query(1, sql="SELECT 1", error=error, error_code=1)], findings=trace.findings
         )
-        assert SECRET not in redacted(odd).findings[0].message
+        assert SECRET not in redact_trace(odd).findings[0].message
 
     def test_one_that_is_not_known_here_keeps_all_but_its_message(self):
-        left = redacted(a_trace(1, findings=[a_finding("of-another-project", 2)]))
+        left = redact_trace(a_trace(1, findings=[a_finding("of-another-project", 2)]))
         assert left.findings == [
             Finding(
                 code="of-another-project",
@@ -210,9 +210,9 @@ class TestFindings:
     def test_what_is_left_out_is_the_same_in_every_language(self):
         trace = a_trace(1, findings=[a_finding("of-another-project", 2)])
         with override("de"):
-            assert redacted(trace) == redacted(redacted(trace))
-            in_german = redacted(trace)
-        assert in_german == redacted(trace)
+            assert redact_trace(trace) == redact_trace(redact_trace(trace))
+            in_german = redact_trace(trace)
+        assert in_german == redact_trace(trace)
 
     def test_the_project_s_own_functions_see_no_value(self, settings):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"FINDINGS": ["tests.redaction.own.talkative"]}
@@ -222,7 +222,7 @@ class TestFindings:
         )
         found = findings.find(trace)
         assert SECRET in found[0].message
-        left = redacted(a_trace(1, events=trace.events, findings=found))
+        left = redact_trace(a_trace(1, events=trace.events, findings=found))
         assert [one.code for one in left.findings] == ["talkative"]
         assert SECRET not in left.findings[0].message
         assert "SELECT ?" in left.findings[0].message
@@ -235,7 +235,7 @@ class TestFindings:
         trace = a_trace(1, events=events)
         found = findings.find(trace)
         assert "same-query-elsewhere" in {one.code for one in found}
-        left = redacted(a_trace(1, events=events, findings=found))
+        left = redact_trace(a_trace(1, events=events, findings=found))
         assert not [one for one in left.findings if "left out" in one.message]
 
 
@@ -253,8 +253,8 @@ class TestOnceMore:
         trace = a_trace(1, events=events, databases=databases)
         (found,) = [one for one in findings.find(trace) if one.code == code]
         trace = replace(trace, findings=[found])
-        left = redacted(trace)
-        assert redacted(left) == left
+        left = redact_trace(trace)
+        assert redact_trace(left) == left
         return found, left
 
     def same_query(self, *sent):
@@ -324,16 +324,16 @@ class TestOnceMore:
         query = a_query(1, "archive", sql=sql, error="ProgrammingError: library_book, in whatever words")
         found, _ = self.of("missing-table", [replace(query, error_code="42P01")], vendor)
         database = Database(vendor=vendor, engine="e", replica_of=None)
-        left = redacted(a_trace(1, events=[query], databases={"archive": database}, findings=[found]))
+        left = redact_trace(a_trace(1, events=[query], databases={"archive": database}, findings=[found]))
         assert left.findings == [found]
-        assert redacted(left) == left
+        assert redact_trace(left) == left
 
     @pytest.mark.parametrize("code", ["25006", 1146, 1])
     def test_not_of_a_query_whose_code_says_something_else(self, code):
         query = a_query(1, "archive", error="ProgrammingError: library_book", error_code="42P01")
         _, left = self.of("missing-table", [query], "postgresql")
         other = replace(left, events=[replace(left.events[0], error_code=code)])
-        assert "left out" in redacted(other).findings[0].message
+        assert "left out" in redact_trace(other).findings[0].message
 
     def test_objects_with_different_keys(self):
         events = [
@@ -350,10 +350,10 @@ class TestOnceMore:
         ]
         trace = a_trace(1, events=events)
         trace = replace(trace, findings=[one for one in findings.find(trace) if one.code == "pk-overwrite"])
-        left = redacted(trace)
+        left = redact_trace(trace)
         assert [one.events for one in left.findings] == [[1], [2]]
         assert all(one.message.startswith("library.Book from primary was saved") for one in left.findings)
-        assert redacted(left) == left
+        assert redact_trace(left) == left
 
     def test_questions_about_different_objects(self):
         def asked(n, key, answer):
@@ -407,14 +407,14 @@ class TestOnceMore:
         assert left.findings == [found]
         assert message in found.message
         changed = replace(found, message=found.message.replace(message, forged))
-        again = redacted(replace(left, findings=[changed]))
+        again = redact_trace(replace(left, findings=[changed]))
         assert "left out" in again.findings[0].message
-        assert redacted(again) == again
+        assert redact_trace(again) == again
 
     def test_nothing_is_said_of_events_that_do_not_prove_it(self):
         found, left = self.same_query(("primary", SECRET), ("archive", SECRET), ("primary", SECRET))
         for events in ([1], [1, 3], [], [99]):
-            (other,) = redacted(replace(left, findings=[replace(found, events=events)])).findings
+            (other,) = redact_trace(replace(left, findings=[replace(found, events=events)])).findings
             assert "left out" in other.message
 
 
@@ -422,7 +422,7 @@ def test_a_redacted_scenario_is_replayed_like_the_trace_itself(site, store):
     (part,) = run(SCENARIOS[13])
     trace = store.get(part.traces[0])
     assert trace.decisions
-    as_it_is, without = replay([trace]), replay([redacted(trace)])
+    as_it_is, without = replay([trace]), replay([redact_trace(trace)])
     assert without.asked == as_it_is.asked > 0
     assert without.not_replayable == as_it_is.not_replayable
     assert (without.same, without.changed) == (as_it_is.same, as_it_is.changed)

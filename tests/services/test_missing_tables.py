@@ -6,7 +6,7 @@ import pytest
 from django.db import Error, connections
 
 from dbroute_panel import trace
-from dbroute_panel.findings.errors import missing_table_of
+from dbroute_panel.findings.errors import find_missing_table
 from tests.stores import databases
 
 LONG = ", ".join(f"b.title AS title_{n}" for n in range(20))
@@ -16,7 +16,7 @@ TEXTS = ", ".join(f"'{n}'" for n in range(20))
 def missing(alias, sql):
     with trace("t", keep=False) as t, connections[alias].cursor() as cursor, pytest.raises(Error):
         cursor.execute(sql)
-    return t.queries[-1].error_code, missing_table_of(t.queries[-1], t.document.databases)
+    return t.queries[-1].error_code, find_missing_table(t.queries[-1], t.document.databases)
 
 
 @pytest.mark.parametrize(
