@@ -21,8 +21,7 @@ from django.core import checks
 
 from dbroute_panel import findings
 from dbroute_panel.conf import SETTINGS, Mistake, MistakeKind, all_mistakes, panel_settings
-from dbroute_panel.inspection.lint import run_lints
-from dbroute_panel.inspection.lints import LINTS
+from dbroute_panel.inspection.lints import LINTS, run_lints
 from dbroute_panel.records import Level
 from dbroute_panel.stores import InvalidStoreError, Store, build
 from dbroute_panel.suggestions import did_you_mean

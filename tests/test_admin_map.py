@@ -11,7 +11,7 @@ from django.test import Client, override_settings
 from django.utils.html import escape
 
 from dbroute_panel.inspection.isolation import run_isolated
-from dbroute_panel.inspection.lint import StaticFinding
+from dbroute_panel.inspection.lints import StaticFinding
 from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Level
 from dbroute_panel.stores import StoreError

@@ -16,9 +16,9 @@ from django.urls import reverse
 from dbroute_panel import explain
 from dbroute_panel.inspection import isolation
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
-from dbroute_panel.inspection.labels import MAX_LABELS
-from dbroute_panel.inspection.question import Question
+from dbroute_panel.inspection.explain import Question
 from dbroute_panel.records import Action
+from dbroute_panel.suggestions import MAX_LABELS
 from dbroute_panel.views import offers
 from dbroute_panel.views.offers import build_examples
 from dbroute_panel.views.snippets import as_command, as_python

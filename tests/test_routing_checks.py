@@ -8,7 +8,7 @@ import pytest
 from django.core import checks
 from django.core.management import CommandError, call_command
 
-from dbroute_panel.inspection.lint import run_lints
+from dbroute_panel.inspection.lints import run_lints
 
 pytestmark = pytest.mark.usefixtures("site")
 

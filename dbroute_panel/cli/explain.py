@@ -14,7 +14,7 @@ from dbroute_panel.cli.console import Console
 from dbroute_panel.cli.subcommand import Subcommand, UsageError, add_format, parse_integer, validate_choice
 from dbroute_panel.cli.text import Piece, Styled
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
-from dbroute_panel.inspection.question import Answers, Question, ask
+from dbroute_panel.inspection.explain import Answers, Question, ask
 from dbroute_panel.presentation import Chain, ShortNames, build_chain, formatting
 from dbroute_panel.presentation.formatting import full_place
 from dbroute_panel.records import Action, DecidedBy, Decision, InstanceRef

@@ -14,7 +14,7 @@ from dbroute_panel.cli.console import Console
 from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, add_format, validate_choice
 from dbroute_panel.cli.text import Styled
 from dbroute_panel.cli.traces import LEVEL_ROLES
-from dbroute_panel.inspection.lint import StaticFinding, run_lints
+from dbroute_panel.inspection.lints import StaticFinding, run_lints
 from dbroute_panel.records import Level
 
 LEVELS: Final = [level.value for level in Level]

@@ -22,9 +22,8 @@ from dbroute_panel.cli.subcommand import (
 )
 from dbroute_panel.cli.text import Piece, Styled, align_columns, escape_control, get_text
 from dbroute_panel.inspection.arguments import AskError
-from dbroute_panel.inspection.map import RoutingMap, build_map, dump_map, find_marks, load_map
+from dbroute_panel.inspection.map import RoutingMap, build_map, dump_csv, dump_map, find_marks, load_map
 from dbroute_panel.inspection.map_diff import diff_maps
-from dbroute_panel.inspection.table import dump_csv
 from dbroute_panel.records import Action
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
-from dbroute_panel.inspection.question import Question
+from dbroute_panel.inspection.explain import Question
 from dbroute_panel.records import Action
 
 from .choice import OptionalChoiceField, set_choices

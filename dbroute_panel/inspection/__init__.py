@@ -1,1 +1,1 @@
-"""How to ask the routers on purpose: one question, the whole map, the lints, a replay."""
+"""Ask the routers on purpose: one question, the whole map, the lints, a replay."""

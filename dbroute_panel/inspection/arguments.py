@@ -1,7 +1,7 @@
 """
-What a question is about: the model a label names, and the object to give as a hint.
+Resolve the arguments of a question: models, apps, aliases, and objects to give as hints.
 
-Every mistake of the person asking is an ``AskError``, whose message says what would be right.
+Each wrong argument is an ``AskError`` whose message names what is valid.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from dbroute_panel.records import Action
 from dbroute_panel.suggestions import did_you_mean
 
 HIDDEN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
-"""The tool's own models and the toolbar's are not offered, and not part of the map."""
+"""Apps whose models are not offered and not part of the map: the tool's own and the toolbar's."""
+
+MAX_REPEATS = 1000
+"""Maximum times that one question is asked."""
 
 
 class AskError(ValueError):
-    """The question cannot be asked; the message says why, and what would be right."""
+    """The question cannot be asked. The message says why, and names what is valid."""
 
 
 class ObjectSource(enum.StrEnum):
-    """Where the object of a hint comes from."""
+    """The origin of an object that is given as a hint."""
 
     NONE = "none"
     NEW = "new"
@@ -41,10 +44,10 @@ class ObjectSource(enum.StrEnum):
 @dataclass(frozen=True)
 class ObjectSpec:
     """
-    An object to be made for a question.
+    An object to build for a question.
 
-    ``NEW``: unsaved. ``FROM``: said to have been read from ``alias``, made without a query. ``ROW``:
-    the row with the primary key ``pk``, read from ``alias`` by one query.
+    ``NEW``: unsaved. ``FROM``: as if read from ``alias``, built without a query. ``ROW``: the row with the
+    primary key ``pk``, read from ``alias`` by one query.
     """
 
     source: ObjectSource = ObjectSource.NONE
@@ -52,7 +55,7 @@ class ObjectSpec:
     pk: str = ""
 
     def build(self, model: type[Model]) -> Model | None:
-        """The object, or None for ``NONE``. Raises ``AskError``."""
+        """Build the object; None for ``NONE``. Raises ``AskError``."""
         if self.source is ObjectSource.NONE:
             return None
         if self.source is ObjectSource.NEW:
@@ -63,14 +66,14 @@ class ObjectSpec:
 
 
 def list_models() -> list[type[Model]]:
-    """Every installed model that can be asked about, auto-created ones included, in order of their labels."""
+    """Return the models that can be asked about, auto-created ones included, sorted by label."""
     models = apps.get_models(include_auto_created=True)
     return sorted((m for m in models if m._meta.app_label not in HIDDEN_APPS), key=lambda m: m._meta.label)
 
 
 def find_model(label: str) -> type[Model]:
-    """The model that ``label`` ("library.Book") names, in any case. Raises ``AskError``."""
-    try:  # the registry knows at once; a question may be asked a thousand times about one of a thousand
+    """Return the model that ``label`` ("library.Book") names, in any case. Raises ``AskError``."""
+    try:  # fast path: a question may be asked a thousand times in a project of a thousand models
         model = apps.get_model(label.strip())
     except (LookupError, ValueError):
         pass
@@ -85,7 +88,7 @@ def find_model(label: str) -> type[Model]:
 
 
 def find_app(label: str) -> str:
-    """``label`` where an installed app has it. Raises ``AskError``."""
+    """Return ``label`` if an installed app has it. Raises ``AskError``."""
     labels = set(apps.app_configs) - HIDDEN_APPS
     if label in labels:
         return label
@@ -93,7 +96,7 @@ def find_app(label: str) -> str:
 
 
 def find_alias(alias: str) -> str:
-    """``alias`` where it is one of ``DATABASES``. Raises ``AskError``."""
+    """Return ``alias`` if it is in ``DATABASES``. Raises ``AskError``."""
     if alias in connections.settings:
         return alias
     raise AskError(
@@ -103,7 +106,7 @@ def find_alias(alias: str) -> str:
 
 
 def find_action(name: str) -> Action:
-    """The question that ``name`` names. Raises ``AskError``."""
+    """Return the question that ``name`` names. Raises ``AskError``."""
     try:
         return Action(name)
     except ValueError:
@@ -111,8 +114,15 @@ def find_action(name: str) -> Action:
         raise AskError(_("No question %(name)r. %(hint)s") % {"name": name, "hint": hint}) from None
 
 
+def check_repeat(repeat: int) -> None:
+    """Raise ``AskError`` unless a question can be asked ``repeat`` times."""
+    if not 1 <= repeat <= MAX_REPEATS:
+        names = {"most": MAX_REPEATS, "repeat": repeat}
+        raise AskError(_("Ask 1 to %(most)d times, not %(repeat)d.") % names)
+
+
 def build_object(model: type[Model]) -> Model:
-    """An unsaved object with the defaults of its fields. Raises ``AskError``."""
+    """Build an unsaved object with the defaults of its fields. Raises ``AskError``."""
     try:
         return model()
     except Exception as error:  # the model's own __init__
@@ -124,10 +134,9 @@ def build_object(model: type[Model]) -> Model:
 
 def build_object_from(model: type[Model], alias: str) -> Model:
     """
-    An object that looks as if it had been read from ``alias``, made without any query.
+    Build an object that looks as if it had been read from ``alias``, without a query.
 
-    Its fields have their defaults rather than being deferred, so that a router that looks at one
-    does not load it.
+    Its fields have their defaults and are not deferred, so that a router that reads one does not load it.
     """
     made = build_object(model)
     made._state.db = find_alias(alias)
@@ -136,12 +145,12 @@ def build_object_from(model: type[Model], alias: str) -> Model:
 
 
 def _parse_pk(model: type[Model], pk: str) -> Any:
-    """A composite primary key is given as the JSON array that a trace has for it."""
+    """Parse a composite primary key, which is given as the JSON array that a trace has for it."""
     return json.loads(pk) if len(getattr(model._meta, "pk_fields", ())) > 1 else pk
 
 
 def fetch_row(model: type[Model], alias: str, pk: str) -> Model:
-    """The row ``pk`` of ``alias``: one query, there and nowhere else. Raises ``AskError``."""
+    """Read the row ``pk`` from ``alias`` by one query. Raises ``AskError``."""
     alias = find_alias(alias)
     names = {"model": model._meta.label, "pk": pk, "alias": alias}
     if not pk:

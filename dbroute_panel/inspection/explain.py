@@ -1,9 +1,8 @@
 """
-One question to the real routers, and everything that can be told about the answer.
+Ask the real routers one question, and record the whole chain of answers.
 
-The routers really are asked, through ``django.db.router``, with a recorder of our own looking on;
-so the chain is the same record as in a trace, with the source of each router's method and the
-traceback of an exception added.
+The routers are asked through ``django.db.router`` under a recorder, so the chain is the record of a trace,
+with the source of each router's method and the traceback of an exception added.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any
 
@@ -24,6 +24,9 @@ from dbroute_panel.environment import base_dir, relative_path
 from dbroute_panel.inspection.arguments import (
     HIDDEN_APPS,
     AskError,
+    ObjectSource,
+    ObjectSpec,
+    check_repeat,
     find_action,
     find_alias,
     find_app,
@@ -35,7 +38,7 @@ from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedDecision
 from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
 from dbroute_panel.recording.recorder import Recorder, resumed
-from dbroute_panel.records import Action, Callsite, Decision, Outcome
+from dbroute_panel.records import Action, Callsite, DecidedBy, Decision, Outcome
 
 _WRAPPER_TYPES = (
     staticmethod,
@@ -46,6 +49,87 @@ _WRAPPER_TYPES = (
     functools.partialmethod,
     MethodType,
 )
+
+
+@dataclass(frozen=True)
+class Question:
+    """
+    A question as a form or a command line puts it.
+
+    ``model``: a label, or for ``allow_migrate`` an app label. ``other_model`` is the label of
+    ``other``, the second object of ``allow_relation``. ``repeat``: how often to ask, 1 to 1000.
+    """
+
+    model: str
+    action: str
+    db: str | None = None
+    model_name: str | None = None
+    instance: ObjectSpec = field(default_factory=ObjectSpec)
+    other_model: str | None = None
+    other: ObjectSpec = field(default_factory=ObjectSpec)
+    hints: dict[str, Any] = field(default_factory=dict)
+    repeat: int = 1
+
+
+class AnswerCount(msgspec.Struct, frozen=True):
+    """How often an answer was given. ``answer`` is ``Class: message`` where the routers raised."""
+
+    answer: Any
+    count: int
+    raised: bool = False
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The first decision in full, and the counts of all answers, most frequent first."""
+
+    decision: Decision
+    counts: list[AnswerCount]
+
+
+def ask(question: Question) -> Answers:
+    """
+    Ask the routers ``question.repeat`` times.
+
+    Objects are built once for all repetitions: a real row costs one query.
+
+    Raises:
+        AskError: The question makes no sense.
+    """
+    action = find_action(question.action)
+    check_repeat(question.repeat)
+    objects: dict[str, Any] = {}
+    if question.instance.source is not ObjectSource.NONE:
+        if action is Action.MIGRATE:
+            raise AskError(_("allow_migrate is asked about a database, not about objects."))
+        objects["instance"] = question.instance.build(find_model(question.model))
+    if question.other_model:
+        objects["other"] = question.other.build(find_model(question.other_model))
+    decisions = [
+        explain(
+            question.model,
+            action,
+            db=question.db or None,
+            model_name=question.model_name or None,
+            hints=question.hints,
+            **objects,
+        )
+        for again in range(question.repeat)
+    ]
+    return Answers(decisions[0], count_answers(decisions))
+
+
+def count_answers(decisions: list[Decision]) -> list[AnswerCount]:
+    """Count how often each answer was given, most frequent first."""
+    counts: dict[tuple[bool, Any], int] = {}
+    for decision in decisions:
+        raised = decision.decided_by is DecidedBy.ERROR
+        answer = (
+            next((step.error for step in decision.steps if step.error), None) if raised else decision.answer
+        )
+        counts[raised, answer] = counts.get((raised, answer), 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return [AnswerCount(answer=answer, count=count, raised=raised) for (raised, answer), count in ordered]
 
 
 def explain(
@@ -59,13 +143,25 @@ def explain(
     hints: Mapping[str, Any] | None = None,
 ) -> Decision:
     """
-    Ask the routers one question, and tell the whole chain.
+    Ask the routers one question, and return the whole chain of their answers.
 
-    ``model``: a class, a label ("library.Book") or, for ``allow_migrate``, an app label. ``action``:
-    ``db_for_read``, ``db_for_write``, ``allow_relation`` (of ``instance`` and ``other``) or
-    ``allow_migrate`` (on ``db``). In the answer ``id`` is 1 and ``at_us`` 0; each step has its
-    ``source`` (Callsite) and, if it raised, its ``traceback`` (text). A router's exception is an
-    outcome, not raised here. Raises ``AskError`` (a ``ValueError``) where the question makes no sense.
+    An exception of a router is an outcome of the chain and is not raised.
+
+    Args:
+        model: A class, a label ("library.Book") or, for ``allow_migrate``, an app label.
+        action: ``db_for_read``, ``db_for_write``, ``allow_relation`` or ``allow_migrate``.
+        instance: The hint ``instance``; for ``allow_relation`` the first object.
+        other: The second object of ``allow_relation``.
+        db: The alias that ``allow_migrate`` is asked about.
+        model_name: For ``allow_migrate``, if it is not that of ``model``.
+        hints: Further hints by name.
+
+    Returns:
+        A ``Decision`` with ``id`` 1 and ``at_us`` 0. Each step has the ``source`` (Callsite) of the router's
+        method and, if it raised, its ``traceback`` (text).
+
+    Raises:
+        AskError: The question makes no sense. It is a ``ValueError``.
     """
     question = find_action(action)
     call = _build_call(question, model, instance, other, db, model_name, dict(hints or {}))
@@ -87,7 +183,7 @@ def explain(
 
 
 def _build_decision(recorder: Recorder, question: Action, raised: BaseException | None) -> Decision:
-    """The first decision of ``recorder``, with the sources and the traceback."""
+    """Build the first decision of ``recorder`` with sources and traceback. Raises ``AskError``."""
     raw = next((event for event in recorder.events if event.id == 1), None)
     if not isinstance(raw, CapturedDecision):
         raise AskError(
@@ -119,7 +215,7 @@ def _build_call(
     model_name: str | None,
     hints: dict[str, Any],
 ) -> functools.partial[Any]:
-    """The call of the router as Django makes it. Raises ``AskError``."""
+    """Build the call of the router as Django makes it. Raises ``AskError``."""
     found = (
         _resolve_model(model)
         if action is not Action.MIGRATE or not isinstance(model, str) or "." in model
@@ -149,7 +245,7 @@ def _build_call(
 def _build_migrate_call(
     db: str, model: type[Model] | str, model_name: str | None, hints: dict[str, Any]
 ) -> functools.partial[Any]:
-    """The question about a model, as for an operation on it; or about an app, as for RunPython."""
+    """Build the call about a model, as for an operation on it; or about an app, as for ``RunPython``."""
     if isinstance(model, str):
         named = {} if model_name is None else {"model_name": model_name}
         return functools.partial(router.allow_migrate, db, find_app(model), **{**hints, **named})
@@ -158,7 +254,7 @@ def _build_migrate_call(
 
 
 def _resolve_model(model: type[Model] | str) -> type[Model]:
-    """The model asked about. Raises ``AskError``."""
+    """Return the model that is asked about. Raises ``AskError``."""
     found = find_model(model) if isinstance(model, str) else model
     if not hasattr(found, "_meta"):
         raise AskError(_("Give a model class or its label, not %(given)r.") % {"given": model})
@@ -168,7 +264,7 @@ def _resolve_model(model: type[Model] | str) -> type[Model]:
 
 
 def find_source(asked: Any, action: Action) -> Callsite | None:
-    """File, line and name of a router's method, read without running a property; None where it has none."""
+    """Return where a router's method is defined, without running a property; None if it has none."""
     try:
         method = inspect.getattr_static(asked, action)
         for attribute in ("__func__", "func", "fget"):  # static method, partial or cached property, property
@@ -183,7 +279,7 @@ def find_source(asked: Any, action: Action) -> Callsite | None:
 
 
 def _format_traceback(error: BaseException) -> str:
-    """The traceback from the first frame that is not Django's or ours, as Python prints it."""
+    """Format the traceback as Python does, from the first frame that is neither Django's nor ours."""
     where = error.__traceback__
     while where is not None and classify_file(where.tb_frame.f_code.co_filename) == FRAMEWORK:
         where = where.tb_next

@@ -1,11 +1,10 @@
 """
-The guard: routers are asked, and nothing they do reaches a database.
+Ask routers while nothing they do reaches a database.
 
-In a guarded context every way from Django to a database is stopped: opening a connection, a cursor's
-statements (of a connection that a router has kept open, too), commit and rollback. It follows the
-context into threads and executors that a router starts. The connections that are open in this
-thread are put out of reach meanwhile, with their transactions. What a router does with a driver of
-its own, without Django, nobody can see.
+In a guarded context, each way from Django to a database raises: opening a connection, the statements of a
+cursor (also of a connection that a router keeps open), commit and rollback. The guard follows the context
+into threads and executors that a router starts. The open connections of this thread are removed meanwhile,
+with their transactions. A router that uses a driver without Django is not stopped.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from dbroute_panel.inspection.patches import Patches
 
 
 class DatabaseAccessBlocked(BaseException):
-    """Raised where a router reaches for what it must not; no ``Exception``, lest a router catch it."""
+    """Raised when a router needs a database. No ``Exception``, so that routers do not catch it."""
 
 
 class Guard:
-    """What one question has led to: ``reason`` is why it was stopped, or None."""
+    """The guard of one question. ``reason`` is why it was stopped, or None."""
 
     __slots__ = ("reason",)
 
@@ -40,36 +39,36 @@ class Guard:
         self.reason: str | None = None
 
     def stop(self, reason: str) -> NoReturn:
-        """Stop the router. The first reason is kept even where the router goes on regardless."""
+        """Stop the router. The first reason is kept, even if the router catches this and continues."""
         self.reason = self.reason or reason
         raise DatabaseAccessBlocked(reason)
 
 
 current_guard: ContextVar[Guard | None] = ContextVar("dbroute_panel_watch", default=None)
-"""The question that is being asked in this context under guard, or None."""
+"""The guard of the question that is asked in this context, or None."""
 
 
 @contextmanager
 def guard_databases() -> Iterator[None]:
-    """Questions may be asked under guard in this block, each in ``watched()``."""
-    aside = _get_thread_connections()
-    for alias in aside:
+    """Allow questions to be asked under guard in this block, each in ``guard_question()``."""
+    removed = _get_thread_connections()
+    for alias in removed:
         del connections[alias]
     try:
         with PATCHES:
             yield
     finally:
-        for alias, connection in aside.items():
+        for alias, connection in removed.items():
             connections[alias] = connection
 
 
 @contextmanager
 def guard_question() -> Iterator[Guard]:
-    """One question. The block may raise ``Reached``; where a router swallows it, ``reason`` is set."""
-    watch = Guard()
-    token = current_guard.set(watch)
+    """Guard one question. The block may raise ``DatabaseAccessBlocked``; ``reason`` is set in any case."""
+    guard = Guard()
+    token = current_guard.set(guard)
     try:
-        yield watch
+        yield guard
     finally:
         current_guard.reset(token)
 
@@ -80,13 +79,13 @@ def _get_thread_connections() -> dict[str, BaseDatabaseWrapper]:
 
 
 def _block(alias_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A method that is stopped in a guarded context, of an object that knows its alias."""
+    """Build a wrapper of a method that is stopped in a guarded context."""
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if (watch := current_guard.get()) is not None:
-                watch.stop(_("A router queried %(alias)s.") % {"alias": alias_of(self)})
+            if (guard := current_guard.get()) is not None:
+                guard.stop(_("A router queried %(alias)s.") % {"alias": alias_of(self)})
             return original(self, *args, **kwargs)
 
         return method
@@ -105,7 +104,7 @@ def _wrap_start(original: Any) -> Any:
         def guarded_run() -> None:
             try:
                 context.run(run)
-            except DatabaseAccessBlocked:  # noted already, and of no use to threading.excepthook
+            except DatabaseAccessBlocked:  # the guard has its reason; threading.excepthook must not print it
                 pass
             finally:
                 PATCHES.release()
@@ -127,8 +126,8 @@ def _wrap_submit(original: Any) -> Any:
         if current_guard.get() is None:
             return original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
         call = functools.partial(contextvars.copy_context().run, fn, *args, **kwargs)
-        # A worker started for this call serves others later. The call has the context of the question; the
-        # worker, which in some Pythons begins with the context of who starts it, has nothing of it.
+        # The worker serves other calls later, so only the call gets the context of the question. Since
+        # Python 3.14 a new thread can inherit the context of its starter: the worker gets an empty one.
         future: Future[Any] = contextvars.Context().run(original, self, call)
         PATCHES.hold()  # the call may outlive the question
         future.add_done_callback(lambda done: PATCHES.release())

@@ -1,9 +1,9 @@
 """
-Asking aside: on a thread of its own, so that the routers' side effects stay there.
+Call routers on a throwaway thread to contain their side effects.
 
-A router may pin its context to the primary, count in a thread-local or open a connection. A page
-of the admin asks on a fresh thread in a copied context; its connections are closed afterwards. A replay
-asks in an empty context: what middleware has pinned for the page's own request was not pinned then.
+A router may pin its context to the primary, count in a thread-local or open a connection. A page of the
+admin asks on a new thread in a copied context, and closes its connections afterwards. A replay asks in an
+empty context: what middleware has pinned for the page's own request was not pinned during the recording.
 """
 
 from __future__ import annotations
@@ -23,27 +23,29 @@ from dbroute_panel.recording.recorder import active
 Result = TypeVar("Result")
 
 TIMEOUT_SECONDS: Final = 5.0
-"""How long the routers may take to answer a page."""
-
+"""Time limit for the routers to answer a page."""
 
 POLL_SECONDS: Final = 0.05
-"""How long a wait without an end takes until this thread can be stopped, too."""
+"""Interval at which a wait without a time limit checks for exceptions in this thread."""
 
 
 class IsolationInterrupt(BaseException):
-    """Raised on the asking thread when its time is up; no ``Exception``, lest a router catch it."""
+    """Raised in the asking thread to stop it. No ``Exception``, so that routers do not catch it."""
 
 
 class RouterTimeoutError(Exception):
-    """The routers did not answer in time."""
+    """The routers did not answer within the time limit."""
 
 
 def run_isolated(function: Callable[[], Result], *, seconds: float | None = TIMEOUT_SECONDS) -> Result:
     """
-    What ``function()`` returns or raises, run on a fresh thread in a copied context.
+    Return or raise what ``function()`` does, run on a new thread in a copied context.
 
-    After ``seconds`` it is stopped (a Python loop at once, a call into C when it comes back) and
-    ``TimeUpError`` is raised; None waits for as long as it takes. What stops the wait stops the thread.
+    After ``seconds`` the thread is stopped (a Python loop at once, a call into C when it returns). None sets
+    no limit. An exception that ends the wait stops the thread as well.
+
+    Raises:
+        RouterTimeoutError: The time limit was reached.
     """
     outcome: list[Any] = []
 
@@ -82,7 +84,7 @@ def run_isolated(function: Callable[[], Result], *, seconds: float | None = TIME
 
 
 def run_in_empty_context(function: Callable[[], Result]) -> Result:
-    """What ``function()`` returns or raises, run in an empty context, but in the language of this one."""
+    """Return or raise what ``function()`` does, run in an empty context with the language of this one."""
     language = get_language()
 
     def run() -> Result:

@@ -1,14 +1,16 @@
 """
-Where does every model live? The routers' answers for all models and databases, as one document.
+The routing map: the routers' answers for all models and databases, as one document.
 
-``RoutingMap`` is exactly the JSON that ``dbroute map`` writes and checks; what else a reader wants
-to know of a model (``marks()``) is not part of it.
+``RoutingMap`` is exactly the JSON that ``dbroute map`` writes and checks. What else a reader wants to know
+of a model (``find_marks()``) is not part of it.
 """
 
 from __future__ import annotations
 
 import contextvars
+import csv
 import enum
+import io
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -26,20 +28,20 @@ from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.recording.recorder import resumed
 from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.records import Action
-from dbroute_panel.text import DECODE_ERRORS, NotUTF8Error, require_utf8
+from dbroute_panel.text import DECODE_ERRORS, NotUTF8Error, escape_formula, require_utf8
 
 MIN_ASKS: Final = 20
-"""How often each question about reading and writing is asked: a random answer shows itself."""
+"""How often each question about reading and writing is asked, so that a random answer is noticed."""
 MAX_ASKS: Final = 200
-"""How often once it has: every alias of the set is found, so that the map is the same each time."""
+"""How often after two different answers, so that every alias is found and the map is the same each time."""
 
 
 class ModelRoutes(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
-    One model: the aliases it is read from and written to, sorted, and where its table is made.
+    The aliases that one model is read from and written to, sorted, and where its table is made.
 
-    Where asking raised, the list is empty (in ``migrate``, the alias is left out) and ``errors`` says
-    why: action to ``Class: message``.
+    If asking raised, the list is empty (in ``migrate``, the alias is left out) and ``errors`` has the
+    reason: action to ``Class: message``.
     """
 
     read: list[str]
@@ -57,7 +59,7 @@ class RoutingMap(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ModelMark(enum.StrEnum):
-    """What kind of model it is, where that is not the usual one."""
+    """A kind of model other than the usual one."""
 
     AUTO_CREATED = "auto-created"
     PROXY = "proxy"
@@ -65,7 +67,7 @@ class ModelMark(enum.StrEnum):
 
 
 def find_marks() -> dict[str, list[ModelMark]]:
-    """The marks of every model of the map that has one, by label."""
+    """Return the marks of every model of the map that has one, by label."""
     found = {
         model._meta.label: [
             mark
@@ -83,10 +85,10 @@ def find_marks() -> dict[str, list[ModelMark]]:
 
 def build_map() -> RoutingMap:
     """
-    Ask the routers about every model: the tool's own and the toolbar's left out.
+    Ask the routers about every model, without the tool's own and the toolbar's.
 
-    Asking can have effects. Each question is asked in a copied context, and all writes come last: a
-    router that pins to the primary what has written pins nothing else of the map.
+    Asking can have effects. Each question is asked in a copied context, and all writes come last, so that
+    a router which pins to the primary after a write pins nothing else of the map.
     """
     databases = sorted(str(alias) for alias in connections)
     models = {model._meta.label: model for model in list_models()}
@@ -105,12 +107,12 @@ def build_map() -> RoutingMap:
 
 
 def dump_map(routes: RoutingMap) -> str:
-    """The map as JSON that a version control system can compare: sorted, indented, no times."""
+    """Return the map as JSON that a version control system can compare: sorted, indented, without times."""
     return msgspec.json.format(msgspec.json.encode(routes, order="sorted"), indent=2).decode() + "\n"
 
 
 def load_map(document: str | bytes) -> RoutingMap:
-    """The map that ``document`` holds, its lists sorted. Raises ``AskError`` where it holds none."""
+    """Return the map in the JSON ``document``, its lists sorted. Raises ``AskError`` if there is none."""
     try:
         require_utf8(document if isinstance(document, bytes) else document.encode(errors="surrogatepass"))
         routes = msgspec.json.decode(document, type=RoutingMap)
@@ -124,6 +126,31 @@ def load_map(document: str | bytes) -> RoutingMap:
     return routes
 
 
+def dump_csv(routes: RoutingMap) -> str:
+    """
+    Return the map as CSV, one model a row; several aliases in one cell are separated by spaces.
+
+    The columns are not translated: ``model``, ``managed``, ``read``, ``write``, ``migrate:`` and each
+    alias (``yes``, ``no``, or empty if asking raised), ``errors``. No cell is a formula.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header = ["model", "managed", "read", "write", *(f"migrate:{a}" for a in routes.databases), "errors"]
+    writer.writerow(map(_escape_cell, header))
+    words = {True: "yes", False: "no", None: ""}
+    for label, model in sorted(routes.models.items()):
+        cells = [words[model.migrate.get(alias)] for alias in routes.databases]
+        errors = "; ".join(f"{action}: {error}" for action, error in sorted(model.errors.items()))
+        row = [label, words[model.managed], " ".join(model.read), " ".join(model.write), *cells, errors]
+        writer.writerow(map(_escape_cell, row))
+    return out.getvalue()
+
+
+def _escape_cell(text: str) -> str:
+    """Escape formulas, and carriage returns: csv does not quote these, but spreadsheets end a row there."""
+    return str(escape_formula(text)).replace("\r", "\\r")
+
+
 def _ask_aliases(model: type[Model], action: Action, errors: dict[str, str]) -> list[str]:
     return contextvars.copy_context().run(
         _collect_aliases, partial(getattr(router, action), model), action, errors
@@ -131,7 +158,7 @@ def _ask_aliases(model: type[Model], action: Action, errors: dict[str, str]) -> 
 
 
 def _collect_aliases(question: Callable[[], Any], action: Action, errors: dict[str, str]) -> list[str]:
-    """Every answer to a question about reading or writing."""
+    """Return every answer to a question about reading or writing."""
     answers: set[str] = set()
     asked = 0
     try:
@@ -148,10 +175,10 @@ def _collect_aliases(question: Callable[[], Any], action: Action, errors: dict[s
 
 def sample_answers(model: type[Model], action: Action, times: int) -> list[tuple[str, int]]:
     """
-    How often each answer is given to a question about reading or writing, the most frequent first.
+    Count the answers to a question about reading or writing, the most frequent first.
 
-    Where asking raises, ``Class: message`` is the answer. No chain is told: a thousand models are asked
-    about a hundred times each while somebody waits.
+    If asking raises, ``Class: message`` is the answer. No chain is recorded, because a page asks about a
+    thousand models a hundred times each.
     """
     question = partial(getattr(router, action), model)
     counts = contextvars.copy_context().run(_count_answers, question, times)
@@ -171,7 +198,7 @@ def _count_answers(question: Callable[[], Any], times: int) -> Counter[str]:
 
 
 def _ask_migrate(model: type[Model], databases: list[str], errors: dict[str, str]) -> dict[str, bool]:
-    """Whether the model's table is made, by alias: the routers are asked as ``migrate`` does."""
+    """Return whether the model's table is made, by alias. The routers are asked as ``migrate`` asks them."""
     allowed: dict[str, bool] = {}
     for alias in databases:
         try:
@@ -184,6 +211,6 @@ def _ask_migrate(model: type[Model], databases: list[str], errors: dict[str, str
 
 
 def _format_alias(answer: Any) -> str:
-    """An answer as it is, configured or not; of something that is no string, what it is."""
+    """Return an answer as it is, configured or not; for something that is no string, its type."""
     plain = capture_scalar(answer)
     return f"<{plain.path}>" if isinstance(plain, CapturedType) else str(plain)

@@ -1,4 +1,4 @@
-"""How do two routing maps differ? In lines that a person reads, sorted; none where they are equal."""
+"""Compare two routing maps, and describe the differences in sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from dbroute_panel.records import Action
 
 
 def diff_maps(expected: RoutingMap, actual: RoutingMap) -> list[str]:
-    """One line a difference: what is, then what was ("library.Book is written to replica1, was primary")."""
+    """
+    Return one line for each difference, sorted; an empty list if the maps are equal.
+
+    A line has what is, then what was ("library.Book is written to replica1, was primary").
+    """
     gone = {*expected.databases} - {*actual.databases}
     new = {*actual.databases} - {*expected.databases}
     lines = {
@@ -41,7 +45,7 @@ def _describe_model(label: str, now: ModelRoutes) -> str:
 
 
 def _diff_routes(label: str, was: ModelRoutes, now: ModelRoutes) -> Iterator[str]:
-    """Where asking raised, now or then, the error says it all."""
+    """Compare the aliases, unless asking raised: then the error is the difference."""
     names = {"model": label}
     if was.read != now.read and not _errors_differ(Action.READ, was, now):
         names |= {"now": _join_aliases(now.read), "was": _join_aliases(was.read)}
@@ -62,7 +66,7 @@ def _errors_differ(action: Action, was: ModelRoutes, now: ModelRoutes) -> bool:
 def _diff_tables(
     label: str, was: ModelRoutes, now: ModelRoutes, new: set[str], gone: set[str]
 ) -> Iterator[str]:
-    """Of a database that is new, only what is migrated there; of one that is gone, nothing."""
+    """Compare where tables are made: on a new database only what is migrated, on a removed one nothing."""
     for alias in {*was.migrate, *now.migrate} - gone:
         before, after = was.migrate.get(alias), now.migrate.get(alias)
         names = {"model": label, "alias": alias}

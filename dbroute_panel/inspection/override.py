@@ -1,8 +1,8 @@
 """
-Which routers are asked: those of today, or others that are named by their dotted paths.
+Replace the routers that ``django.db.router`` asks, in one context only.
 
-Others stand in for Django's own list in one context only. It is still ``django.db.router`` that is
-asked, so its rules hold, and a router that asks it again reaches the same others.
+``django.db.router`` itself is still asked, so its rules hold, and a router that asks it again reaches the
+replacements.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _overriding_routers: ContextVar[list[Any] | None] = ContextVar("dbroute_panel_ro
 
 
 def make_routers(paths: Iterable[str]) -> list[Any]:
-    """A new router of each dotted path, made as Django makes those of its setting. Raises ``AskError``."""
+    """Make a router of each dotted path, as Django makes those of its setting. Raises ``AskError``."""
     return [_make_router(path) for path in paths]
 
 
 @contextmanager
 def override_routers(routers: Sequence[Any] | None) -> Iterator[None]:
-    """Let ``routers`` be the ones that ``django.db.router`` asks in this context; None: those it has."""
+    """Let ``django.db.router`` ask ``routers`` in this context; None changes nothing."""
     if routers is None:
         yield
         return
@@ -46,10 +46,10 @@ def override_routers(routers: Sequence[Any] | None) -> Iterator[None]:
 
 class _RoutersDescriptor:
     """
-    ``django.db.router.routers`` where others may stand in.
+    A replacement of the cached property ``django.db.router.routers``.
 
-    Django keeps its list in the router's ``__dict__`` (a cached property, which settings overrides
-    also assign to); it stays there, and is what every other context sees.
+    Django's own list stays in the router's ``__dict__``, where settings overrides also assign it, and is
+    what every other context sees.
     """
 
     def __init__(self, original: Any) -> None:

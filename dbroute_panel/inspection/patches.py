@@ -1,8 +1,8 @@
 """
-Attributes of other people's classes, replaced for as long as somebody needs them.
+Replace attributes of Django's and Python's classes for a limited time.
 
-Each replacement has a gate of its own (a ``ContextVar``) and lets through whoever it does not
-concern: other threads of the process notice nothing.
+Each replacement checks a ``ContextVar`` and calls the original where that is not set, so that other threads
+of the process are not affected.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ Replacement = Callable[[Any], Any]
 
 class Patches:
     """
-    Replacements that are in place while at least one holder needs them.
+    Replacements that stay in place while at least one holder needs them.
 
-    ``replacements``: where, and a function from what is there now to what replaces it. What somebody
-    else has put there meanwhile is left alone afterwards; it may still call the replacement.
+    An attribute that other code has replaced meanwhile is left alone on release; that code may still call
+    our replacement.
+
+    Args:
+        replacements: Pairs of a function that returns the class and attribute name, and a function from
+            the original attribute to its replacement.
     """
 
     def __init__(self, *replacements: tuple[Target, Replacement]) -> None:
@@ -31,14 +35,14 @@ class Patches:
         self._undo: list[Callable[[], None]] = []
 
     def hold(self) -> None:
-        """Put the replacements in place, if they are not yet."""
+        """Put the replacements in place unless they are there."""
         with self._lock:
             self._holders += 1
             if self._holders == 1:
                 self._undo = [_replace(*place(), make) for place, make in self.replacements]
 
     def release(self) -> None:
-        """The last to go puts everything back."""
+        """Restore the originals when the last holder releases."""
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
@@ -55,7 +59,7 @@ class Patches:
 
 
 def _replace(owner: type, name: str, make: Replacement) -> Callable[[], None]:
-    """Replace the attribute ``name`` of ``owner``; the function returned puts it back."""
+    """Replace the attribute ``name`` of ``owner``, and return a function that restores it."""
     own = name in owner.__dict__
     before = owner.__dict__[name] if own else getattr(owner, name)
     replacement = make(before)

@@ -1,10 +1,9 @@
 """
-A recorded decision as a question again: its models, objects and hints, made anew without a query.
+Rebuild the call of a recorded decision: its models, objects and hints, without a query.
 
-A trace holds few facts about an object (``InstanceRef``). Whatever else a router wants to read of
-it cannot be told, and a guess would be answered as if it were the truth: that stops the question.
-What nobody can see is a router that asks whether an object *has* an attribute which the project's
-code gave it at run time: ``getattr(instance, "tenant", None)`` is None here.
+A trace holds few facts about an object (``InstanceRef``). If a router reads anything else of it, the question
+is stopped, because a guess would be answered as if it were the recorded value. One case cannot be noticed: an
+attribute that the project's code sets at run time. ``getattr(instance, "tenant", None)`` is None here.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from dbroute_panel.records import Action, Decision, InstanceRef, TypeRef
 
 
 class NotReplayableError(Exception):
-    """The question cannot be asked again; the message says why, and names no key."""
+    """The question cannot be asked again. The message says why, and contains no primary key."""
 
 
 class DecisionRebuilder:
-    """Today's models by their labels, and questions about them."""
+    """Rebuilds recorded decisions with the models that are installed now."""
 
     def __init__(self) -> None:
         models = apps.get_models(include_auto_created=True, include_swapped=True)
         self.models: dict[str, Any] = {model._meta.label: model for model in models}
-        # The database cache asks with something that only looks like a model.
+        # The database cache asks about an object that only resembles a model.
         self.models["django_cache.CacheEntry"] = BaseDatabaseCache("", {}).cache_model_class
 
     def rebuild_call(self, decision: Decision) -> Callable[[], Any]:
-        """The call of Django's router that was recorded, with new objects. Raises ``NotReplayableError``."""
+        """Return the recorded call of Django's router, with new objects. Raises ``NotReplayableError``."""
         hints = {name: self._rebuild_value(value, name) for name, value in decision.hints.items()}
         args = decision.args or {}
         if decision.action.names_alias:
@@ -69,7 +68,7 @@ class DecisionRebuilder:
             raise NotReplayableError(_("There is no model %(label)r.") % {"label": label}) from None
 
     def _rebuild_value(self, value: Any, name: str) -> Any:
-        """The hint or argument ``name``."""
+        """Return the hint or argument ``name``."""
         if isinstance(value, InstanceRef):
             return self._rebuild_instance(value)
         if isinstance(value, TypeRef):
@@ -96,9 +95,9 @@ class DecisionRebuilder:
 
     def _rebuild_instance(self, ref: InstanceRef) -> Model:
         """
-        The object of an ``InstanceRef``.
+        Build the object of an ``InstanceRef``.
 
-        Made as unpickling makes it, without ``__init__()`` and its signals, which may look at fields.
+        It is made as unpickling makes it, without ``__init__()`` and its signals, which may read fields.
         """
         model = self._get_model(ref.model)
         made: Model = model.__new__(model)
@@ -115,34 +114,34 @@ def _not_in_trace(name: str) -> NotReplayableError:
 
 
 class _BlockedReload:
-    """``refresh_from_db()`` of an object that was made by ``Registry``: stops the question."""
+    """The ``refresh_from_db()`` of a rebuilt object: stops the question."""
 
     def __init__(self, instance: Model) -> None:
         self.instance = instance
 
     def __call__(self, using: str | None = None, fields: Any = None, **options: Any) -> None:
-        watch = current_guard.get()
-        if watch is None:  # a router kept the object, and uses it outside of a replay
+        guard = current_guard.get()
+        if guard is None:  # a router kept the object, and uses it outside of a replay
             type(self.instance).refresh_from_db(self.instance, using, fields, **options)
             return
-        watch.stop(explain_unknown(self.instance, ", ".join(fields or ())))
+        guard.stop(explain_unknown(self.instance, ", ".join(fields or ())))
 
 
 def _wrap_parent_check(original: Any) -> Any:
     """
-    The first thing that Django does where a field is missing: look for it under a parent's name.
+    Wrap the first step of Django's access to a missing field: the search under a parent's name.
 
-    Loading it would be next, but not for a key, which Django expects to be there always.
+    Loading would be the next step, but Django does not load a primary key, which it expects to be set.
     """
 
     @functools.wraps(original)
     def _check_parent_chain(self: DeferredAttribute, instance: Model) -> Any:
-        watch = current_guard.get()
-        if watch is None or not is_rebuilt(instance):
+        guard = current_guard.get()
+        if guard is None or not is_rebuilt(instance):
             return original(self, instance)
         link = instance._meta.get_ancestor_link(self.field.model) if self.field.primary_key else None
         if link is None or link.attname not in instance.__dict__:
-            watch.stop(explain_unknown(instance, self.field.attname))
+            guard.stop(explain_unknown(instance, self.field.attname))
         return instance.__dict__[link.attname]
 
     return _check_parent_chain
@@ -152,12 +151,12 @@ PATCHES = Patches(((lambda: (DeferredAttribute, "_check_parent_chain")), _wrap_p
 
 
 def is_rebuilt(thing: object) -> bool:
-    """Whether ``thing`` is an object that was made by ``Registry``."""
+    """Return whether ``thing`` is an object that ``DecisionRebuilder`` made."""
     return isinstance(thing, Model) and isinstance(thing.__dict__.get("refresh_from_db"), _BlockedReload)
 
 
 def explain_unknown(instance: Any, names: str | None) -> str:
-    """Why a question cannot be answered: a router read ``names`` of ``instance``."""
+    """Return why a question cannot be answered: a router read ``names`` of ``instance``."""
     if not names:
         return _("A router reloaded a %(model)s.") % {"model": instance._meta.label}
     return _("A router read %(names)s of a %(model)s, which the trace does not hold.") % {
@@ -167,7 +166,7 @@ def explain_unknown(instance: Any, names: str | None) -> str:
 
 
 def _build_pk(model: type[Model], ref: InstanceRef) -> dict[str, Any]:
-    """The key of ``ref`` as attributes; empty where the trace holds none that fits the model."""
+    """Return the primary key of ``ref`` as attributes; empty if the trace holds none that fits the model."""
     fields = getattr(model._meta, "pk_fields", None) or [model._meta.pk]
     if ref.pk is None:
         return dict.fromkeys((field.attname for field in fields), None) if ref.adding else {}

@@ -1,16 +1,14 @@
 """
-What would change: every recorded decision, asked again of today's routers or of others.
+Ask every recorded decision again, of the current routers or of others, and count what would change.
 
-Nothing is written and no database is reached (``guard.py``). What is asked:
+Nothing is written and no database is reached (``guard.py``).
 
-- Every decision that was asked from outside. One that a router asked while it was deciding
-  (``parent``) comes about by itself when that outer question is asked, if the routers still want
-  it; it is neither asked by itself nor counted.
-- Each trace on a thread and in a context of its own, in order, as its request was: a router that pins
-  its thread or context to the primary pins it for that trace.
-- Each decision with the transactions open that were open then (``transactions.py``). What middleware or
-  other code than the routers had pinned is in no trace; ``Replay.notes`` says so where it may matter.
-  What is pinned where the replay is asked for, as by the admin's own middleware, is not seen by it.
+- A decision that a router asked while it was deciding (``parent_id``) is neither asked nor counted: the
+  routers ask it again when the outer question is asked.
+- Each trace is asked in order, on a separate thread in an empty context, as its request was: a router that
+  pins its thread or context to the primary pins it for that trace only.
+- Each decision is asked with the transactions open that were open then (``transactions.py``). What
+  middleware had pinned is in no trace; ``Replay.notes`` says so where it may matter.
 """
 
 from __future__ import annotations
@@ -19,12 +17,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from dbroute_panel.inspection import guard, override, reconstruct
-from dbroute_panel.inspection.arguments import AskError
+from dbroute_panel.inspection.arguments import check_repeat
 from dbroute_panel.inspection.guard import DatabaseAccessBlocked, guard_databases, guard_question
 from dbroute_panel.inspection.isolation import IsolationInterrupt, run_in_empty_context, run_isolated
 from dbroute_panel.inspection.override import make_routers, override_routers
@@ -43,8 +41,6 @@ from dbroute_panel.records import Decision, Trace, TypeRef
 
 __all__ = ["Change", "Reason", "Replay", "replay"]
 
-MAX_REPEATS: Final = 1000
-
 
 def replay(
     traces: Iterable[Trace],
@@ -56,16 +52,17 @@ def replay(
     """
     Ask every recorded question again, and count what would change.
 
-    ``routers``: dotted paths, in order; None asks today's (``django.db.router``, its routers as they
-    are now). ``repeat``: how often to ask each question, 1 to 1000; what was recorded is the same if it
-    is among the answers, and none of these is one that would have been recorded long since
-    (``changes.EXPECTED``). ``progress`` is called after each trace with how many were asked so far.
-    Raises ``AskError`` for a router that cannot be made.
+    Args:
+        traces: The traces, which are read one at a time.
+        routers: Dotted paths, in order; None asks the current routers of ``django.db.router``.
+        repeat: How often to ask each question, 1 to 1000. A decision is the same if the recorded answer is
+            among the answers, and no answer is new and frequent (``replay_result.MIN_EXPECTED``).
+        progress: Called after each trace with the number of decisions asked so far.
+
+    Raises:
+        AskError: A router cannot be made, or ``repeat`` is out of range.
     """
-    if not 1 <= repeat <= MAX_REPEATS:
-        raise AskError(
-            _("Ask 1 to %(most)d times, not %(repeat)d.") % {"most": MAX_REPEATS, "repeat": repeat}
-        )
+    check_repeat(repeat)
     others = None if routers is None else make_routers(routers)
     rebuilder, counter = DecisionRebuilder(), ReplayCounter(repeat, asks_current_routers=routers is None)
     with guard.PATCHES, override.PATCHES, reconstruct.PATCHES:
@@ -102,12 +99,12 @@ def _replay_trace(
 
 
 def ask_again(decision: Decision, rebuilder: DecisionRebuilder) -> Any:
-    """What the routers answer now, as a Decision has it, or ``Raised``. Raises ``NotReplayableError``."""
+    """Return what the routers answer now, or a ``RaisedAnswer``. Raises ``NotReplayableError``."""
     answer: Any = None
-    with guard_question() as watch, suppress(DatabaseAccessBlocked):
+    with guard_question() as current, suppress(DatabaseAccessBlocked):
         answer = _get_answer(rebuilder.rebuild_call(decision))
-    if watch.reason is not None:  # also where the router went on as if it had not been stopped
-        raise NotReplayableError(watch.reason)
+    if current.reason is not None:  # also if the router caught the exception
+        raise NotReplayableError(current.reason)
     return TypeRef(type=answer.path) if isinstance(answer, CapturedType) else answer
 
 
@@ -123,7 +120,7 @@ def _get_answer(question: Callable[[], Any]) -> Any:
 
 
 def _find_missing_attribute(error: BaseException) -> str | None:
-    """Why, where ``error`` comes from an attribute that a rebuilt object would have had in real life."""
+    """Return why, if ``error`` comes from an attribute that only a rebuilt object lacks; else None."""
     link: BaseException | None = error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:

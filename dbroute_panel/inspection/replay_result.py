@@ -1,10 +1,10 @@
 """
-What would change, counted: the recorded answers beside those given now.
+Count the decisions of a replay: recorded answers compared with current ones.
 
-What counts as the same: an equal answer; for reads, another replica of the same primary; for ``allow_*``,
-whatever is as true; an exception of the same class. A read that moves between a primary and its replica
-is a change: what was written a moment ago may be seen on one of them only. Only counts are kept, so that
-memory does not grow with the number of decisions.
+Answers are the same if they are equal; for reads, if both are replicas of one primary; for ``allow_*``, if
+both are true or both are false; for exceptions, if their class is equal. A read that moves between a primary
+and its replica is a change, because a recent write may be visible on one of them only. Only counts are kept,
+so that memory does not grow with the number of decisions.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from dbroute_panel.records import Action, DecidedBy, Decision, TypeRef
 
 MIN_EXPECTED: Final = 5.0
 """
-An answer that was never recorded is a change if it would, as often as it is given today, have been
-recorded five times. (Fewer: a random router may just not have given it; that is missed in one case of 150.)
+Report a new answer only if at its current rate at least five recordings of it were expected.
+
+A random router may not have given a rarer answer by chance; five are missed in one case of 150.
 """
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Decisions that went one way and would go another. ``callsites``: "file:line" to how many.
+    Decisions that had one answer and would have another. ``callsites``: "file:line" to their number.
 
-    ``model`` is for ``allow_relation`` the labels of both, for ``allow_migrate`` without a model the
-    app's label; ``db`` is the database that ``allow_migrate`` was asked about, else left out. Answers
-    are as in a Decision, or ``Class: message`` where asking raised; ``to`` is a list where repeated
-    asking gave several.
+    ``model`` has for ``allow_relation`` the labels of both, for ``allow_migrate`` without a model the label
+    of the app. ``db`` is the database that ``allow_migrate`` was asked about, otherwise left out. Answers
+    are as in a Decision, or ``Class: message`` if asking raised. ``to`` is a list if repeated asking gave
+    several answers.
     """
 
     model: str | None
@@ -45,7 +46,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why decisions could not be asked again, and how many."""
+    """A reason why decisions could not be asked again, and their number."""
 
     reason: str
     count: int
@@ -53,9 +54,10 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """
-    ``asked`` is the sum of ``same``, ``changed`` and ``not_replayable``. Most frequent first.
+    The counts of a replay. ``asked`` is the sum of ``same``, ``changed`` and ``not_replayable``.
 
-    ``notes`` are sentences about what no trace holds and the changes may hang on.
+    ``changes`` and ``reasons``: most frequent first. ``notes``: sentences about what no trace holds and may
+    explain the changes.
     """
 
     asked: int
@@ -68,7 +70,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RaisedAnswer:
-    """An exception as an answer, ``Class: message``: the same where the class is, whatever the message."""
+    """An exception as an answer, ``Class: message``. It equals every answer of the same class."""
 
     __slots__ = ("text",)
 
@@ -90,13 +92,13 @@ class RaisedAnswer:
 
 
 class _AnyReplica(NamedTuple):
-    """What a read from a replica means: any of those that have this primary would do."""
+    """The meaning of a read from a replica: any replica of this primary is equivalent."""
 
     primary: str
 
 
 class ChangeKey(NamedTuple):
-    """What decisions that are counted together have in common; each part can be hashed."""
+    """What decisions that are counted together have in common; hashable."""
 
     model: str | None
     action: Action
@@ -106,7 +108,7 @@ class ChangeKey(NamedTuple):
 
 
 class ReplayCounter:
-    """The counts so far. Each decision was asked ``repeat`` times, of ``todays`` routers or of others."""
+    """Counts the decisions of a replay, each of which was asked ``repeat`` times."""
 
     def __init__(self, repeat: int, *, asks_current_routers: bool) -> None:
         self.repeat = repeat
@@ -116,7 +118,7 @@ class ReplayCounter:
         self.reasons: Counter[str] = Counter()
         self.callsites: dict[ChangeKey, Counter[str]] = {}
         self.counts: Counter[ChangeKey] = Counter()
-        # Of each model and action: what was recorded, and how often each of today's answers would have been.
+        # By model and action: the recorded answers, and the expected number of each current answer.
         self.recorded: dict[tuple[Any, ...], set[Any]] = {}
         self.expected: dict[tuple[Any, ...], Counter[Any]] = {}
 
@@ -126,7 +128,7 @@ class ReplayCounter:
         self.reasons[reason] += 1
 
     def count(self, decision: Decision, answers: Counter[Any]) -> None:
-        """Count a decision that was asked again: each answer, and how often it was given."""
+        """Count a decision that was asked again; ``answers`` has the number of each answer."""
         self.asked += 1
         before = get_recorded_answer(decision)
         meaning = self.get_meaning(decision.action, before)
@@ -152,7 +154,7 @@ class ReplayCounter:
             self.callsites.setdefault(key, Counter())[where] += 1
 
     def get_meaning(self, action: Action, answer: Any) -> Any:
-        """What of an answer counts."""
+        """Return what two equivalent answers have in common."""
         if isinstance(answer, (RaisedAnswer, TypeRef)):
             return answer
         if not action.names_alias:
@@ -162,7 +164,7 @@ class ReplayCounter:
         return answer
 
     def build_result(self) -> Replay:
-        """The counts, once everything is asked."""
+        """Return the counts."""
         changes = [key for key in self.counts if self.has_changed(key)]
         changed = sum(self.counts[key] for key in changes)
         failed = self.reasons.total()
@@ -180,7 +182,7 @@ class ReplayCounter:
         )
 
     def has_changed(self, key: ChangeKey) -> bool:
-        """Whether decisions of which not every answer is what was recorded have changed."""
+        """Return whether decisions with an answer other than the recorded one have changed."""
         meanings = {self.get_meaning(key.action, answer) for answer in key.to}
         if self.get_meaning(key.action, key.before) not in meanings:
             return True
@@ -191,7 +193,7 @@ class ReplayCounter:
         )
 
     def build_notes(self, changes: list[ChangeKey]) -> list[str]:
-        """What no trace holds and ``changes`` may hang on; other routers are meant to answer otherwise."""
+        """Return what no trace holds and may explain ``changes``; other routers are meant to differ."""
         moved = [
             key
             for key in changes
@@ -204,7 +206,7 @@ class ReplayCounter:
         ]
 
     def may_have_been_pinned(self, key: ChangeKey) -> bool:
-        """Whether reads that went to a primary would go to its replica."""
+        """Return whether reads that went to a primary would go to its replica."""
         return key.action is Action.READ and any(
             self.primaries.get(answer) == key.before for answer in _filter_aliases(*key.to)
         )
@@ -226,7 +228,7 @@ class ReplayCounter:
 
 
 def get_recorded_answer(decision: Decision) -> Any:
-    """What the routers answered then."""
+    """Return what the routers answered during the recording."""
     if decision.decided_by is not DecidedBy.ERROR:
         return decision.answer
     return RaisedAnswer(next((step.error for step in decision.steps if step.error), "Exception"))
@@ -261,7 +263,7 @@ def _explain_choosing() -> str:
 
 
 def _filter_aliases(*answers: Any) -> list[str]:
-    """Those of ``answers`` that name a database."""
+    """Return those of ``answers`` that name a database."""
     return [answer for answer in answers if isinstance(answer, str)]
 
 

@@ -1,9 +1,9 @@
 """
-The transactions that were open when a recorded decision was asked, stood in for while it is asked again.
+Reproduce the open transactions of a trace while its decisions are asked again.
 
 A router may look at ``connections[alias].in_atomic_block``, as the page on ``replica-read-in-atomic``
-recommends. The record has no such attribute, but it has each transaction's beginning and end. So the
-connections of the asking thread, which are new and never opened, say what the recorded ones said.
+recommends. A trace has no such attribute, but it has the beginning and end of each transaction. So the
+connections of the asking thread, which are new and never opened, report what the recorded ones did.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ END_OPERATIONS = (Operation.COMMIT, Operation.ROLLBACK)
 
 class OpenTransactions:
     """
-    Which aliases had a transaction open, at each decision of a trace.
+    The aliases that had an open transaction at each decision of a trace.
 
-    ``known`` is false where queries of the trace overlap in time: several threads ran then, each with
-    connections of its own, and the trace does not tell whose a transaction was.
+    ``known`` is false if queries of the trace overlap in time: several threads ran, each with separate
+    connections, and the trace does not hold whose a transaction was.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -49,10 +49,10 @@ class OpenTransactions:
     @contextmanager
     def override_connections(self) -> Iterator[Callable[[Decision], None]]:
         """
-        Let this thread's connections say what those of the trace said.
+        Let this thread's connections report the transactions of the trace.
 
-        Yields a function that turns to the moment of a decision. Only connections of aliases on which the
-        trace has a transaction are touched, none is opened, and each is afterwards as it was made.
+        Yields a function that switches to the moment of a decision. Only connections of aliases on which the
+        trace has a transaction are changed; none is opened, and each is restored afterwards.
         """
         aliases = frozenset().union(*self.open_aliases.values())
         overrides = {
@@ -78,7 +78,7 @@ class OpenTransactions:
 
 
 class _ConnectionOverride:
-    """A connection that was never opened, and says that a transaction is open."""
+    """A connection that was never opened, and reports an open transaction."""
 
     def __init__(self, connection: Any, *, known: bool) -> None:
         self.connection = connection
@@ -93,19 +93,19 @@ class _ConnectionOverride:
             self.connection.__class__ = self.undecided if is_open else self.cls
 
     def restore(self) -> None:
-        """A router may have kept the connection, or left hooks on it for a commit that never comes."""
+        """Restore the connection, which a router may keep, and drop hooks for a commit that never comes."""
         self.connection.__class__ = self.cls
         self.connection.in_atomic_block = False
         self.connection.run_on_commit = []
 
 
 def _build_undecided_class(cls: type[Any]) -> type[Any]:
-    """A class of connections that stop a question which looks whether a transaction is open."""
+    """Build a class of connections that stop a question which looks for an open transaction."""
 
     def in_atomic_block(self: Any) -> Any:
-        if (watch := current_guard.get()) is None:
+        if (guard := current_guard.get()) is None:
             return self.__dict__["in_atomic_block"]
-        return watch.stop(
+        return guard.stop(
             _(
                 "A router looked whether a transaction is open on %(alias)s; several threads ran then, and "
                 "the trace does not hold whose it was."
@@ -117,7 +117,7 @@ def _build_undecided_class(cls: type[Any]) -> type[Any]:
 
 
 def _have_overlap(queries: list[Query]) -> bool:
-    """Whether queries ran at the same time; a microsecond is lost where times are rounded."""
+    """Return whether queries ran at the same time, apart from a microsecond that rounding can lose."""
     ended = 0.0
     for query in sorted(queries, key=lambda query: query.at_us):
         if query.at_us + 1 < ended:
@@ -127,7 +127,7 @@ def _have_overlap(queries: list[Query]) -> bool:
 
 
 def _find_open_before(events: list[Event]) -> frozenset[str]:
-    """The aliases on which a transaction was open when the trace began: their first event was inside one."""
+    """Return the aliases with a transaction open when the trace began: their first event is inside one."""
     before: dict[str, bool] = {}
     for event in events:
         if type(event) is Query:

@@ -11,7 +11,7 @@ import msgspec
 from django.db import router
 
 from dbroute_panel.environment import dotted_path
-from dbroute_panel.inspection.lint import StaticFinding, run_lints
+from dbroute_panel.inspection.lints import StaticFinding, run_lints
 from dbroute_panel.inspection.map import ModelMark, RoutingMap, build_map, find_marks
 from dbroute_panel.stores import Store
 from dbroute_panel.text import DECODE_ERRORS

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from django.http import QueryDict
 
-from dbroute_panel.inspection.lint import StaticFinding
+from dbroute_panel.inspection.lints import StaticFinding
 from dbroute_panel.inspection.map import ModelMark, ModelRoutes
 from dbroute_panel.presentation import Palette, Swatch
 from dbroute_panel.records import Action, Level

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from dbroute_panel.conf import DUMMY, replicas
 from dbroute_panel.forms import SandboxForm
 from dbroute_panel.inspection.arguments import HIDDEN_APPS, list_models
-from dbroute_panel.inspection.labels import match_labels, suggest_labels
 from dbroute_panel.records import Action
+from dbroute_panel.suggestions import match_labels, suggest_labels
 
 from .rendering import Admin, render_partial
 

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from dbroute_panel.forms import SandboxForm
 from dbroute_panel.inspection.arguments import AskError, ObjectSource, find_model
+from dbroute_panel.inspection.explain import Answers, Question, ask
 from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
-from dbroute_panel.inspection.question import Answers, Question, ask
 from dbroute_panel.presentation import Chain, ShortNames, Swatch, build_chain, formatting
 
 from .databases import project_palette

@@ -6,7 +6,7 @@ import json
 import shlex
 
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
-from dbroute_panel.inspection.question import Question
+from dbroute_panel.inspection.explain import Question
 
 
 def as_python(question: Question) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError
 
-from dbroute_panel.inspection.lint import run_lints
+from dbroute_panel.inspection.lints import run_lints
 from example_site.library.models import Book
 from example_site.scenarios.registry import scenario
 from example_site.users.models import Loan, User

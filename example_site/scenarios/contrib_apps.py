@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 from django.db import router
 
-from dbroute_panel.inspection.lint import run_lints
+from dbroute_panel.inspection.lints import run_lints
 from example_site.scenarios.registry import scenario
 
 OF_CONTRIB = {"admin", "auth", "contenttypes", "flatpages", "redirects", "sites"}

@@ -14,7 +14,7 @@ from django.db.utils import ConnectionRouter
 from dbroute_panel import explain, records, trace
 from dbroute_panel.cli.explain import build_question
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
-from dbroute_panel.inspection.question import Question
+from dbroute_panel.inspection.explain import Question
 from dbroute_panel.management.commands.dbroute import Command
 from dbroute_panel.views.snippets import as_command
 from example_site.library.models import Book

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import router
 
-from dbroute_panel.inspection.lint import run_lints
+from dbroute_panel.inspection.lints import run_lints
 
 
 class Nowhere:

@@ -19,13 +19,13 @@ from dbroute_panel.inspection.map import (
     ModelRoutes,
     RoutingMap,
     build_map,
+    dump_csv,
     dump_map,
     find_marks,
     load_map,
     sample_answers,
 )
 from dbroute_panel.inspection.map_diff import diff_maps
-from dbroute_panel.inspection.table import dump_csv
 from dbroute_panel.records import Action
 from dbroute_panel.text import DECODE_ERRORS
 from example_site.library.models import Book

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from dbroute_panel.inspection.arguments import AskError, ObjectSource, ObjectSpec
-from dbroute_panel.inspection.question import AnswerCount, Answers, Question, ask, count_answers
+from dbroute_panel.inspection.explain import AnswerCount, Answers, Question, ask, count_answers
 from dbroute_panel.records import TypeRef
 from example_site.library.models import Book
 

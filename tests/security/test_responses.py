@@ -16,8 +16,7 @@ from django.test import RequestFactory
 
 from dbroute_panel import stores, trace
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
-from dbroute_panel.inspection.table import dump_csv
+from dbroute_panel.inspection.map import ModelRoutes, RoutingMap, dump_csv
 from dbroute_panel.middleware import TraceMiddleware
 from dbroute_panel.records import loads
 from example_site.library.models import Book

@@ -10,8 +10,7 @@ from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import connections, router
 
-from dbroute_panel.inspection.lint import run_lints
-from dbroute_panel.inspection.lints import LINTS, registry
+from dbroute_panel.inspection.lints import LINTS, registry, run_lints
 from dbroute_panel.inspection.map import build_map
 from dbroute_panel.recording import recorder
 from dbroute_panel.records import Level
