@@ -102,7 +102,7 @@ def test_the_compiled_catalogue_is_made_of_the_one_that_people_edit(language):
 def test_the_catalogues_have_each_string_of_the_code_and_no_other(tmp_path):
     """``make messages`` would change nothing; here it works on a copy, in the environment of this test."""
     left = shutil.ignore_patterns("__pycache__", "docs", "static")
-    for name in ("dbroute_panel", "templates"):
+    for name in ("dbroute_panel", "templates", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=left)
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
