@@ -16,10 +16,12 @@ class DbroutePanelConfig(AppConfig):
         from dbroute_panel.checks import ROUTING_TAG, check_database_store, check_routing, check_settings
 
         recording.install()
-        recording.judge_with(findings.find)
-        recording.deliver_to(stores.keep)
-        recording.follow_with(sessions.recall, sessions.note)
-        recording.send_with(telemetry.send, telemetry.surroundings)
+        recording.sink.find_findings = findings.find
+        recording.sink.keep = stores.keep
+        recording.sink.get_parent = telemetry.surroundings
+        recording.sink.send = telemetry.send
+        recording.sink.recall_session = sessions.recall
+        recording.sink.note_session = sessions.note
         checks.register(check_settings, "dbroute_panel")
         checks.register(check_database_store, checks.Tags.database)
         checks.register(check_routing, ROUTING_TAG)

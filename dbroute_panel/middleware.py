@@ -34,9 +34,9 @@ class TraceMiddleware:
         if self.is_async:
             return self.__acall__(request)
         if requests.is_own(request):
-            with requests.muted():
+            with requests.mute():
                 return self.get_response(request)
-        recorded = requests.begin(request) if requests.wanted(request) else None
+        recorded = requests.begin(request) if requests.is_wanted(request) else None
         if recorded is None:
             return self.get_response(request)
         try:
@@ -49,9 +49,9 @@ class TraceMiddleware:
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if requests.is_own(request):
-            with requests.muted():
+            with requests.mute():
                 return await self.get_response(request)  # type: ignore[no-any-return]
-        recorded = requests.begin(request) if requests.wanted(request) else None
+        recorded = requests.begin(request) if requests.is_wanted(request) else None
         if recorded is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
         try:

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.urls import path
 
 from dbroute_panel import findings, sessions
-from dbroute_panel.recording.sessions import session_of
+from dbroute_panel.recording.requests import hash_session
 from dbroute_panel.records import Request, SessionWrite, dumps, loads
 from dbroute_panel.redaction import redact_trace
 from dbroute_panel.stores import Filter, MemoryStore, StoreError
@@ -172,16 +172,16 @@ def test_the_key_of_the_session_is_nowhere(served, settings):
 def test_the_hash_needs_the_secret_key(served, settings):
     request = RequestFactory().get("/")
     request.session = SessionStore("a" * 32)
-    one = session_of(request)
-    assert one == session_of(request) != None  # noqa: E711
+    one = hash_session(request)
+    assert one == hash_session(request) != None  # noqa: E711
     settings.SECRET_KEY = "another"
-    assert session_of(request) != one
+    assert hash_session(request) != one
     request.session = SessionStore(None)
-    assert session_of(request) is None
+    assert hash_session(request) is None
     request.session = {"session_key": "a" * 32}
-    assert session_of(request) is None
+    assert hash_session(request) is None
     del request.session
-    assert session_of(request) is None
+    assert hash_session(request) is None
 
 
 def test_another_process_with_the_same_store_knows_it(served, settings):

@@ -28,7 +28,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.environment import base_dir, databases, installed_folders
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.presentation import Editor, Index, build_timeline, compute_totals, count_deciders
-from dbroute_panel.recording import requests, server_timing
+from dbroute_panel.recording import requests
 from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.recorder import complain
 from dbroute_panel.records import Finding, Level
@@ -82,7 +82,7 @@ class RoutingPanel(Panel):
         if self._recorded is not None:
             self._recorded.stop()
             if not self._raised:
-                self._muted.enter_context(requests.muted())
+                self._muted.enter_context(requests.mute())
 
     def get_headers(self, request: HttpRequest) -> dict[str, str]:
         """
@@ -93,7 +93,7 @@ class RoutingPanel(Panel):
         self._muted.close()
         headers: dict[str, str] = super().get_headers(request)  # type: ignore[no-untyped-call]
         if self._timing:
-            headers[server_timing.HEADER] = self._timing
+            headers[requests.TIMING_HEADER] = self._timing
         return headers
 
     def process_request(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
@@ -125,7 +125,7 @@ class RoutingPanel(Panel):
         findings = self._findings(recorded.id)
         aliases = [event.alias for event in recorded.recorder.events[:] if type(event) is CapturedQuery]
         recorded.end(response)
-        self._timing = response.headers.get(server_timing.HEADER, "")
+        self._timing = response.headers.get(requests.TIMING_HEADER, "")
         self._note(
             {
                 "trace_id": recorded.id,

@@ -1,5 +1,5 @@
 """
-How to watch Django: its router, its connections, the caller, and the lifetime of a trace.
+Watch Django's router and connections, and record what they do while a trace is active.
 
 ``install()`` puts the taps in place, once; until a trace begins they let everything through.
 """
@@ -10,29 +10,12 @@ from django.core.signals import got_request_exception
 from django.db import router
 from django.db.backends.signals import connection_created
 
-from dbroute_panel.recording import (
-    blocks,
-    connection_errors,
-    connections,
-    exceptions,
-    hooks,
-    refusals,
-    routers,
-)
+from dbroute_panel.recording import connection_errors, connections, exceptions, hooks, routers
 from dbroute_panel.recording.requests import should_record
-from dbroute_panel.recording.sessions import follow_with
-from dbroute_panel.recording.traces import deliver_to, find, judge_with, send_with, trace
+from dbroute_panel.recording.trace_sink import sink
+from dbroute_panel.recording.traces import find, trace
 
-__all__ = [
-    "deliver_to",
-    "find",
-    "follow_with",
-    "install",
-    "judge_with",
-    "send_with",
-    "should_record",
-    "trace",
-]
+__all__ = ["find", "install", "should_record", "sink", "trace"]
 
 
 def install() -> None:
@@ -44,8 +27,7 @@ def install() -> None:
     routers.watch(router)
     connection_created.connect(connections.on_connection_created, dispatch_uid="dbroute_panel")
     connections.watch_all()
-    blocks.watch()
     hooks.watch()
-    refusals.watch()
+    exceptions.watch_refusals()
     got_request_exception.connect(exceptions.on_request_exception, dispatch_uid="dbroute_panel")
     connection_errors.watch()

@@ -8,26 +8,40 @@ identity and by its traceback, to which every frame that it leaves adds one at t
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import wraps
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from time import perf_counter_ns
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType, ModuleType, TracebackType
+from typing import Any, Final
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.fields import related_descriptors
+from django.db.models.lookups import In
 from django.db.transaction import TransactionManagementError
 
 from dbroute_panel.environment import DJANGO_FOLDER
 from dbroute_panel.recording.captured import CapturedException, Seen
-from dbroute_panel.recording.errors import describe_error
+from dbroute_panel.recording.errors import (
+    DatabaseMismatch,
+    describe_error,
+    find_mismatch,
+    is_as_sql,
+    read_lock,
+)
 from dbroute_panel.recording.frame_kinds import USER, classify_file
 from dbroute_panel.recording.libraries import Libraries
-from dbroute_panel.recording.misfits import Misfit, is_as_sql, lock, misfit
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.stack import Site, find_callsite, meet_libraries, site_of
 
 MAX_SEEN = 20
 """Of so many exceptions it is known which they were: more are hardly on their way at once."""
+
+Function = Callable[..., Any]
+
+GENERIC_FIELDS: Final = "django.contrib.contenttypes.fields"
+"""Imported only in a project with generic relations."""
 
 _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 
@@ -62,19 +76,19 @@ def ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True)
         return None
 
 
-def refused(error: BaseException) -> None:
+def note_refused(error: BaseException) -> None:
     """Note that Django refuses something because the databases do not fit, whatever becomes of ``error``."""
     if (recorder := recording()) is None:
         return
     try:
-        about = _misfit(error)
+        about = _find_mismatch(error)
         if about is not None and about.other not in (None, about.using) and not _seen(recorder, error, None):
             _note(recorder, error)
     except Exception:
         recorder.lost("exception")
 
 
-def will_be_refused(recorder: Recorder, frame: FrameType) -> None:
+def note_lock_refused(recorder: Recorder, frame: FrameType) -> None:
     """Note that ``SQLCompiler.as_sql()``, at work in ``frame``, is going to refuse a lock in autocommit."""
     try:
         if event := recorder.draw("exception"):
@@ -83,14 +97,14 @@ def will_be_refused(recorder: Recorder, frame: FrameType) -> None:
             raw = CapturedException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
             if recorder.callsites:
                 raw.site = find_callsite(frame)
-            raw.model, raw.using, raw.other = lock(frame.f_locals)
+            raw.model, raw.using, raw.other = read_lock(frame.f_locals)
             recorder.events.append(raw)
             recorder.refusal = id(frame), raw
     except Exception:
         recorder.lost("exception")
 
 
-def entered(recorder: Recorder, alias: str) -> None:
+def note_entered(recorder: Recorder, alias: str) -> None:
     """Note that an ``atomic()`` on ``alias`` begins: an exception that leaves it comes later than that."""
     recorder.entered[alias] = recorder.latest
 
@@ -111,7 +125,7 @@ def _note(recorder: Recorder, error: BaseException) -> CapturedException | None:
         recorder.events.append(raw)
     if recorder.callsites:
         raw.site = site
-    if (about := _misfit(error)) is not None:
+    if (about := _find_mismatch(error)) is not None:
         raw.model, raw.using, raw.other = about
     _remember(recorder, error, raw)
     return raw
@@ -152,10 +166,10 @@ def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> Captur
     return None
 
 
-def _misfit(error: BaseException) -> Misfit | None:
+def _find_mismatch(error: BaseException) -> DatabaseMismatch | None:
     line = _last(error)
     with suppress(AttributeError, KeyError):  # an object of somebody else's is not what Django's would be
-        return None if line is None else misfit(error, line.tb_frame)
+        return None if line is None else find_mismatch(error, line.tb_frame)
     return None
 
 
@@ -226,3 +240,66 @@ def on_request_exception(sender: Any, **kwargs: Any) -> None:
     error, recorder = sys.exception(), recording()
     if error is not None and recorder is not None:
         ended_trace(recorder, error, whole=recorder.in_request)
+
+
+# What Django refuses before it sends any SQL
+
+
+def watch_refusals() -> None:
+    """Watch where Django refuses what does not fit the database. Calling it again changes nothing."""
+    _wrap(In, "process_rhs", _note_refusal)
+    _wrap(related_descriptors, "create_reverse_many_to_one_manager", _wrap_add)
+    if (generic := sys.modules.get(GENERIC_FIELDS)) is not None:
+        _wrap(generic, "create_generic_related_manager", _wrap_add)
+    _wrap(BaseDatabaseWrapper, "get_autocommit", _note_lock)
+
+
+def _wrap(owner: type | ModuleType, name: str, wrapper: Callable[[Function], Function]) -> None:
+    function = getattr(owner, name)
+    if not getattr(function, "is_watched", False):
+        wrapped: Any = wrapper(function)
+        wrapped.is_watched = True
+        setattr(owner, name, wrapped)
+
+
+def _note_refusal(original: Function) -> Function:
+    @wraps(original)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except ValueError as error:
+            note_refused(error)
+            raise
+
+    return method
+
+
+def _wrap_add(original: Function) -> Function:
+    """Wrap ``add()`` of the classes of related managers that a function makes."""
+
+    @wraps(original)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        manager = original(*args, **kwargs)
+        _wrap(manager, "add", _note_refusal)
+        return manager
+
+    return make
+
+
+def _note_lock(original: Function) -> Function:
+    """
+    Wrap ``get_autocommit()``, which ``SQLCompiler.as_sql()`` calls for a lock alone, right before it raises.
+
+    A wrapper of ``as_sql()`` would run for every query.
+    """
+
+    @wraps(original)
+    def get_autocommit(self: BaseDatabaseWrapper) -> Any:
+        autocommit = original(self)
+        if autocommit and (recorder := recording()) is not None:
+            caller = sys._getframe(1)
+            if is_as_sql(caller.f_code) and self.features.supports_transactions:
+                note_lock_refused(recorder, caller)
+        return autocommit
+
+    return get_autocommit

@@ -8,32 +8,48 @@ response is closed, after it was sent; a streaming response keeps its trace open
 from __future__ import annotations
 
 import random
+import re
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Final
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
+from django.utils.crypto import salted_hmac
 
-from dbroute_panel.conf import panel_settings
+from dbroute_panel.conf import panel_settings, replicas
 from dbroute_panel.masking.secrets import find_request_secrets, mask_tokens
-from dbroute_panel.recording import server_timing, sessions
+from dbroute_panel.recording.captured import CapturedDecision, CapturedQuery
 from dbroute_panel.recording.libraries import entry_of
 from dbroute_panel.recording.recorder import Recorder, complain, resumed
 from dbroute_panel.recording.streams import Ending, Stream
+from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.recording.traces import trace
-from dbroute_panel.records import NO_ROUTE, Request
+from dbroute_panel.records import NO_ROUTE, Request, Trace
 
-HEADER = "Dbroute-Trace-Id"
+TRACE_ID_HEADER: Final = "Dbroute-Trace-Id"
+TIMING_HEADER: Final = "Server-Timing"
+"""How long each database and the routers took, for the browser: https://www.w3.org/TR/server-timing/."""
 
-SECRET_ARGUMENTS = frozenset({"token"})
+MAX_HEADER_LENGTH: Final = 2048
+"""The specification has no limit, proxies have: a longer ``Server-Timing`` is never made."""
+
+SESSION_SALT: Final = "dbroute_panel.sessions"
+SESSION_HASH_DIGITS: Final = 32
+
+SECRET_ARGUMENTS: Final = frozenset({"token"})
 """URL arguments that open something (Django's password reset): the route is kept in place of the path."""
 
 _draw = random.Random()  # noqa: S311 - a sample is no secret
-"""A generator of our own: the user's seeded ``random`` must give what it gives without us."""
+"""Not the shared generator: a project that seeds ``random`` must get the numbers it gets without us."""
+
+_NO_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 def should_record(request: HttpRequest) -> bool:
@@ -41,7 +57,7 @@ def should_record(request: HttpRequest) -> bool:
     return settings.DEBUG or _draw.random() < panel_settings.SAMPLE_RATE
 
 
-def wanted(request: HttpRequest) -> bool:
+def is_wanted(request: HttpRequest) -> bool:
     """What ``SHOULD_RECORD`` says of the request; no, where it raises (logged once)."""
     try:
         return bool(panel_settings.SHOULD_RECORD(request))
@@ -58,7 +74,7 @@ def is_own(request: HttpRequest) -> bool:
     """
     if "/dbroute_panel/trace/" not in request.path_info and not apps.is_installed("debug_toolbar"):
         return False
-    match = _resolved(request)
+    match = _resolve(request)
     if match is None:
         return False
     return match.namespaces[-1:] == ["djdt"] or (
@@ -66,7 +82,7 @@ def is_own(request: HttpRequest) -> bool:
     )
 
 
-def _resolved(request: HttpRequest, slash: str = "") -> ResolverMatch | None:
+def _resolve(request: HttpRequest, slash: str = "") -> ResolverMatch | None:
     """The URL pattern of the request: Django's own finding if it has one already; None without a match."""
     try:
         return request.resolver_match or resolve(request.path_info + slash, getattr(request, "urlconf", None))
@@ -113,11 +129,11 @@ class RequestTrace:
             if request is None:
                 return
             self.recorder.secrets |= find_request_secrets(request)
-            self.recorder.session = sessions.session_of(request)
+            self.recorder.session = hash_session(request)
             response = outcome if isinstance(outcome, HttpResponseBase) else None
-            status = status_of(outcome)
+            status = get_status(outcome)
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
-                self.recorder.request = described(request, status, params=self.recorder.params)
+                self.recorder.request = describe_request(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
                 self.recorder.entry = entry_of(request)
             if self.joined:
@@ -126,8 +142,8 @@ class RequestTrace:
                 self.deliver()
                 return
             if settings.DEBUG:
-                response.headers[HEADER] = self.id
-            self.time(response)
+                response.headers[TRACE_ID_HEADER] = self.id
+            self.append_timing(response)
             close: Callable[[], object] = self.deliver
             collected = close
             if response.streaming:
@@ -142,12 +158,12 @@ class RequestTrace:
         except Exception:
             complain("dbroute_panel could not end the trace of %s.", self.path)
 
-    def time(self, response: HttpResponseBase) -> None:
+    def append_timing(self, response: HttpResponseBase) -> None:
         """Append to ``Server-Timing`` what is recorded by now: of a stream, nothing of what it will do."""
         if not panel_settings.SERVER_TIMING or response.closed:
             return
-        if header := server_timing.appended(response.headers.get(server_timing.HEADER, ""), self.recorder):
-            response.headers[server_timing.HEADER] = header
+        if header := append_metrics(response.headers.get(TIMING_HEADER, ""), self.recorder):
+            response.headers[TIMING_HEADER] = header
 
     def deliver(self) -> None:
         """Finish the trace and hand it to the store; without events only if somebody shows it."""
@@ -159,9 +175,9 @@ class RequestTrace:
             return
         try:
             self.trace.keep = bool(self.recorder.events or self.recorder.shown)
-            sessions.recall(self.recorder)
+            _recall_session(self.recorder)
             self.trace.finish()
-            sessions.note(self.recorder, self.trace.document)
+            _note_session(self.recorder, self.trace.document)
         except Exception:
             complain("dbroute_panel could not finish the trace of %s.", self.path)
 
@@ -179,26 +195,111 @@ def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
         return None
 
 
-def status_of(outcome: HttpResponseBase | BaseException) -> int | None:
+def get_status(outcome: HttpResponseBase | BaseException) -> int | None:
     """What the client got; None if nothing: it went away, and its view was cancelled, or the server stops."""
     if isinstance(outcome, HttpResponseBase):
         return outcome.status_code
     return 500 if isinstance(outcome, Exception) else None
 
 
-def described(request: HttpRequest, status: int | None, *, params: bool) -> Request:
+def describe_request(request: HttpRequest, status: int | None, *, params: bool) -> Request:
     """The facts about a request: its path, or where values are not kept (or open something) its route."""
-    match = _resolved(request)
+    match = _resolve(request)
     path, route, view = request.path, NO_ROUTE, None
     if match is not None:
         route, view = match.route, match._func_path
     else:
-        match = _resolved(request, slash="/")  # CommonMiddleware redirects there, with all that the path has
+        match = _resolve(request, slash="/")  # CommonMiddleware redirects there, with all that the path has
     secret = match is not None and not SECRET_ARGUMENTS.isdisjoint(match.kwargs)
     path = mask_tokens(path) if params and not secret else route
     return Request(method=request.method or "", path=path, view=view, status=status)
 
 
-def muted() -> AbstractContextManager[None]:
+def mute() -> AbstractContextManager[None]:
     """Record nothing inside the block: for the tool's own pages inside somebody's trace."""
     return resumed(None)
+
+
+# Server-Timing
+
+
+def append_metrics(before: str, recorder: Recorder) -> str:
+    """Return the ``Server-Timing`` header ``before`` with as many of our metrics as there is room for."""
+    header = before
+    for metric in _list_metrics(recorder):
+        longer = f"{header}, {metric}" if header else metric
+        if len(longer) <= MAX_HEADER_LENGTH:
+            header = longer
+    return header
+
+
+def _list_metrics(recorder: Recorder) -> list[str]:
+    """Return the metric of the routers, then one of each alias that was queried, the slowest first."""
+    routing = [0, 0]
+    aliases: dict[str, list[int]] = {}
+    for raw in recorder.events[:]:
+        if type(raw) is CapturedQuery:
+            total = aliases.setdefault(raw.alias, [0, 0])
+        elif (
+            type(raw) is CapturedDecision and raw.parent_id is None
+        ):  # the time of an inner one is in the outer's
+            total = routing
+        else:
+            continue
+        total[0] += 1
+        total[1] += raw.end - raw.start
+    slowest = sorted(aliases.items(), key=_duration, reverse=True)
+    if not (slowest or routing[0]):
+        return []
+    return [
+        _format_metric("routing", "routing", "decision", *routing),
+        *(_format_metric(f"db-{alias}", alias, "query", *total) for alias, total in slowest),
+    ]
+
+
+def _format_metric(name: str, title: str, what: str, count: int, nanoseconds: int) -> str:
+    """Return ``db-primary;dur=1.234;desc="primary: 3 queries"``: milliseconds; ASCII, so not translated."""
+    plural = {"decision": "decisions", "query": "queries"}[what]
+    description = f"{title}: {count} {what if count == 1 else plural}"
+    quoted = _UNPRINTABLE.sub("?", description).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{_NO_TOKEN.sub("_", name)};dur={nanoseconds / 1e6:.3f};desc="{quoted}"'
+
+
+def _duration(item: tuple[str, list[int]]) -> int:
+    return item[1][1]
+
+
+# Sessions
+
+
+def hash_session(request: HttpRequest) -> str | None:
+    """
+    Return a hash of the request's session; None without one, and where ``FOLLOW_SESSIONS`` is off.
+
+    It opens no session, and without ``SECRET_KEY`` it does not tell whose it was.
+    """
+    if not panel_settings.FOLLOW_SESSIONS:
+        return None
+    session = getattr(request, "session", None)
+    # Its key is known without loading it: from the cookie, or since it was saved.
+    if not isinstance(session, SessionBase) or not (key := session.session_key):
+        return None
+    return salted_hmac(SESSION_SALT, key, algorithm="sha256").hexdigest()[:SESSION_HASH_DIGITS]
+
+
+def _recall_session(recorder: Recorder) -> None:
+    """Give a recorder what its session wrote before, if it read from a replica at all."""
+    primaries = replicas()
+    if recorder.session is None or not any(
+        type(event) is CapturedQuery and event.alias in primaries for event in recorder.events[:]
+    ):
+        return
+    with resumed(None):  # this may be another trace's context, as where the trace is kept
+        recorder.session_writes = sink.recall_session(recorder.session, recorder.started_at.timestamp())
+
+
+def _note_session(recorder: Recorder, trace: Trace) -> None:
+    """Let what the trace of a session wrote be remembered for its next requests."""
+    if recorder.session is not None:
+        with resumed(None):
+            sink.note_session(recorder.session, trace)

@@ -25,6 +25,7 @@ from dbroute_panel.recording.captured import CapturedEvent
 from dbroute_panel.recording.exceptions import ended_trace
 from dbroute_panel.recording.hooks import watch_tests
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
+from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.records import (
     CommitHook,
     Decision,
@@ -42,39 +43,9 @@ Kind = Literal["request", "block", "command", "task"]
 KINDS = ("request", "block", "command", "task")
 
 
-_receivers: list[Callable[[Trace], object]] = []
-
-
-def deliver_to(keep: Callable[[Trace], object]) -> None:
-    """Hand every finished trace that is to be kept to ``keep``. It must not raise (``stores.keep``)."""
-    _receivers[:] = [keep]
-
-
-_senders: list[tuple[Callable[[Trace, Any], object], Callable[[], Any]]] = []
-
-
-def send_with(send: Callable[[Trace, Any], object], surroundings: Callable[[], Any]) -> None:
-    """
-    Hand every finished trace to be kept to ``send`` too, with what ``surroundings()`` gave as it began.
-
-    Neither may raise (``telemetry.send``).
-    """
-    _senders[:] = [(send, surroundings)]
-
-
-_judges: list[Callable[[Trace], list[Finding]]] = []
-
-
-def judge_with(find: Callable[[Trace], list[Finding]]) -> None:
-    """Let ``find`` say what is wrong in every finished trace. It must not raise (``findings.find``)."""
-    _judges[:] = [find]
-
-
-def judged(document: Trace) -> Trace:
-    """The document with its findings."""
-    return msgspec.structs.replace(
-        document, findings=[finding for judge in _judges for finding in judge(document)]
-    )
+def add_findings(document: Trace) -> Trace:
+    """Return the document with its findings."""
+    return msgspec.structs.replace(document, findings=sink.find_findings(document))
 
 
 class NoDocumentYet(RuntimeError, AttributeError):
@@ -106,7 +77,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self._token: Token[Recorder | None] | None = None
         self._events: list[CapturedEvent] = []
         self._document: Trace | None = None
-        self._surroundings: list[Any] = []
+        self._parent: Any = None
         self._started = 0
         self._ended: int | None = None
         self._first = 0
@@ -123,7 +94,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self._document = self._ended = self._last = self._token = self._raised = None
         self._started = perf_counter_ns()
         if outer is None:
-            self._surroundings = [surroundings() for _, surroundings in _senders]
+            self._parent = sink.get_parent()
             watch_tests()
             self._recorder = Recorder(self.name, self.kind)
             self._first = 0
@@ -166,10 +137,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             recorder.forget()
         if self.keep and not self.joined and (recorder.shown or worth_keeping(self._document)):
             with resumed(None):  # it may be another trace's context: a response is collected anywhere
-                for receive in _receivers:
-                    receive(self._document)
-                for (send, _), surroundings in zip(_senders, self._surroundings, strict=False):
-                    send(self._document, surroundings)
+                sink.keep(self._document)
+                sink.send(self._document, self._parent)
 
     def __enter__(self) -> Self:
         return self.begin()
@@ -286,7 +255,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             document = msgspec.structs.replace(
                 document, events=[_ended_by(event, self._raised) for event in document.events]
             )
-        return judged(document)
+        return add_findings(document)
 
 
 def _ended_by(event: Event, number: int) -> Event:
@@ -312,4 +281,6 @@ def worth_keeping(document: Trace) -> bool:
 def find(trace_id: str) -> Trace | None:
     """The trace that this process is still recording under ``trace_id``, as far as it is; else None."""
     recorder = live(trace_id)
-    return None if recorder is None else judged(TraceBuilder(recorder).trace(recorder.name, recorder.kind))
+    return (
+        None if recorder is None else add_findings(TraceBuilder(recorder).trace(recorder.name, recorder.kind))
+    )

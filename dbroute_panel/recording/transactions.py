@@ -14,17 +14,19 @@ import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from time import perf_counter_ns
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.transaction import Atomic
+from django.db.transaction import Atomic, get_connection
 
 from dbroute_panel.environment import DJANGO_FOLDER
+from dbroute_panel.recording import exceptions
 from dbroute_panel.recording.callers import is_own
 from dbroute_panel.recording.captured import CapturedTransaction
 from dbroute_panel.recording.query_source import HOUSEKEEPERS, is_connecting, receiver
-from dbroute_panel.recording.recorder import Recorder, recording
+from dbroute_panel.recording.recorder import Recorder, recording, resumed
 from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.recording.stack import Site, find_callsite
 from dbroute_panel.records import Operation
@@ -68,7 +70,7 @@ def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: S
 def _note(connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operation, call: Execute) -> Any:
     """Do what begins or ends a transaction; then record it as one event, unless it failed."""
     if operation in _SAVEPOINTS and is_of_a_test(connection):
-        return call()  # to the code it is a transaction of its own: see blocks.py
+        return call()  # the code sees a transaction: see the module
     start, event = perf_counter_ns(), recorder.draw("transaction")
     number, frame = transaction_of(connection, recorder), sys._getframe(2)
     try:
@@ -215,13 +217,99 @@ WATCHED: dict[str, Becomes] = {
 
 
 def watch() -> None:
-    """Begin to watch the transactions of every connection; calling it again changes nothing."""
+    """Watch the transactions of every connection and all ``atomic()``. Calling it again changes nothing."""
     for name, becomes in WATCHED.items():
         method = getattr(BaseDatabaseWrapper, name)
         if not getattr(method, "is_watched", False):
             setattr(BaseDatabaseWrapper, name, _watched(method, becomes))
+    for name, wrap in (("__enter__", _wrap_enter), ("__exit__", _wrap_exit)):
+        method = getattr(Atomic, name)
+        if not getattr(method, "is_watched", False):
+            setattr(Atomic, name, wrap(method))
 
 
 def none_is_open(connection: BaseDatabaseWrapper, recorder: Recorder | None) -> None:
     """Of a new connection. With autocommit off, its first statement will begin a transaction."""
     connection.__dict__[_OPEN] = (recorder.trace_id if recorder is not None else None, None)
+
+
+# atomic()
+
+
+def _wrap_enter(original: Execute) -> Execute:
+    @wraps(original)
+    def enter(self: Any) -> Any:
+        if (recorder := recording()) is None:
+            return original(self)
+        if self._from_testcase:
+            with resumed(None):
+                return original(self)
+        if (connection := _connection_of(self)) is None:
+            return original(self)
+        begins = is_of_a_test(connection)
+        start, event = perf_counter_ns(), recorder.draw("transaction") if begins else 0
+        result = original(self)
+        try:
+            exceptions.note_entered(recorder, capture_scalar(connection.alias))
+        except Exception:
+            recorder.lost("exception")
+        if begins:
+            append(recorder, connection, Operation.BEGIN, (start, event, None, sys._getframe(0)))
+        return result
+
+    enter.is_watched = True  # type: ignore[attr-defined]
+    return enter
+
+
+def _wrap_exit(original: Execute) -> Execute:
+    @wraps(original)
+    def leave(
+        self: Any,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        if (recorder := recording()) is None:
+            return original(self, exc_type, exc_value, traceback)
+        if self._from_testcase:
+            with resumed(None):
+                return original(self, exc_type, exc_value, traceback)
+        if (connection := _connection_of(self)) is None:
+            return original(self, exc_type, exc_value, traceback)
+        number = transaction_of(connection, recorder)
+        if exc_value is not None:
+            _note_exception(recorder, connection, exc_value, number)
+        ends = is_of_a_test(connection, -2)
+        start, event = perf_counter_ns(), recorder.draw("transaction") if ends else 0
+        operation = Operation.ROLLBACK
+        try:
+            if exc_type is None and not connection.needs_rollback:
+                operation = Operation.COMMIT
+            return original(self, exc_type, exc_value, traceback)
+        except BaseException as error:  # it could not be committed
+            operation = Operation.ROLLBACK
+            _note_exception(recorder, connection, error, number)
+            raise
+        finally:
+            if ends:
+                append(recorder, connection, operation, (start, event, number, sys._getframe(0)))
+
+    leave.is_watched = True  # type: ignore[attr-defined]
+    return leave
+
+
+def _connection_of(block: Any) -> BaseDatabaseWrapper | None:
+    """Return the connection of a block; None where a test replaced Django's lookup or connection."""
+    if transaction.get_connection is not get_connection:
+        return None
+    connection = get_connection(block.using)
+    return connection if issubclass(type(connection), BaseDatabaseWrapper) else None
+
+
+def _note_exception(
+    recorder: Recorder, connection: BaseDatabaseWrapper, error: BaseException, number: int | None
+) -> None:
+    try:
+        exceptions.left_atomic(recorder, error, capture_scalar(connection.alias), number)
+    except Exception:
+        recorder.lost("exception")

@@ -13,7 +13,7 @@ from dbroute_panel.recording.traces import worth_keeping
 from dbroute_panel.records import Callsite, Operation
 from dbroute_panel.redaction import redact_trace
 from example_site.library.models import Book, Person
-from tests.recording.test_misfits import Everywhere, lock
+from tests.recording.test_refusals import Everywhere, lock
 from tests.traces import a_trace, a_transaction, an_exception
 
 pytestmark = pytest.mark.usefixtures("site")

@@ -8,9 +8,10 @@ from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 
 from dbroute_panel import recording
-from dbroute_panel.recording import requests, traces
+from dbroute_panel.recording import requests
 from dbroute_panel.recording.recorder import active
-from dbroute_panel.recording.requests import begin, described, is_own, should_record, wanted
+from dbroute_panel.recording.requests import begin, describe_request, is_own, is_wanted, should_record
+from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Request
 from example_site.library.models import Tag
@@ -23,7 +24,7 @@ def kept(site, settings, monkeypatch):
     settings.MIDDLEWARE = []
     settings.ROOT_URLCONF = "tests.recording.urls"
     kept = []
-    monkeypatch.setattr(traces, "_receivers", [kept.append])
+    monkeypatch.setattr(sink, "keep", kept.append)
     return kept
 
 
@@ -72,11 +73,11 @@ def broken(request):
 
 def test_the_project_decides_which_requests_are_recorded(settings, caplog):
     settings.DBROUTE_PANEL = {"SHOULD_RECORD": f"{__name__}.only_books"}
-    assert wanted(get("/books/1/")) is True
-    assert wanted(get("/plain/")) is False
+    assert is_wanted(get("/books/1/")) is True
+    assert is_wanted(get("/plain/")) is False
     settings.DBROUTE_PANEL = {"SHOULD_RECORD": broken}
-    assert wanted(get("/books/1/")) is False
-    assert wanted(get("/books/1/")) is False
+    assert is_wanted(get("/books/1/")) is False
+    assert is_wanted(get("/books/1/")) is False
     [record] = caplog.records
     assert record.getMessage() == "DBROUTE_PANEL['SHOULD_RECORD'] raised; the request is not recorded."
 
@@ -234,13 +235,13 @@ def test_a_response_that_was_closed_lets_go_of_its_trace(kept):
 def test_errors_of_ours_are_logged_and_nothing_else(kept, monkeypatch, caplog):
     recorded = begin(get("/plain/"))
     with monkeypatch.context() as patched:
-        patched.setattr(requests, "described", lambda *args, **kwargs: 1 / 0)
+        patched.setattr(requests, "describe_request", lambda *args, **kwargs: 1 / 0)
         recorded.end(HttpResponse())
     assert active.get() is None
     with monkeypatch.context() as patched:
         patched.setattr(requests, "RequestTrace", lambda *args, **kwargs: 1 / 0)
         assert begin(get("/plain/")) is None
-    monkeypatch.setattr(traces, "_receivers", [lambda document: 1 / 0])
+    monkeypatch.setattr(sink, "keep", lambda document: 1 / 0)
     recorded = begin(get("/plain/"), shown=True)
     response = HttpResponse()
     recorded.end(response)
@@ -257,22 +258,22 @@ def test_errors_of_ours_are_logged_and_nothing_else(kept, monkeypatch, caplog):
 
 def test_the_path_is_the_route_where_parameters_are_not_kept(kept):
     request = get("/books/5/?secret=1")
-    assert described(request, 200, params=True).path == "/books/5/"
-    assert described(request, 200, params=False).path == "books/<int:pk>/"
+    assert describe_request(request, 200, params=True).path == "/books/5/"
+    assert describe_request(request, 200, params=False).path == "books/<int:pk>/"
 
 
 def test_a_path_that_nothing_resolves(kept):
     request = get("/no/such/page/")
-    assert described(request, 404, params=True) == Request(
+    assert describe_request(request, 404, params=True) == Request(
         method="GET", path="/no/such/page/", view=None, status=404
     )
-    assert described(request, 404, params=False).path == "(no route)"
+    assert describe_request(request, 404, params=False).path == "(no route)"
 
 
 def test_the_token_of_a_password_reset_is_never_kept(kept):
-    assert described(get("/reset/MQ/abc-123/"), 200, params=True).path == "reset/<uidb64>/<token>/"
+    assert describe_request(get("/reset/MQ/abc-123/"), 200, params=True).path == "reset/<uidb64>/<token>/"
     # CommonMiddleware answers this one, with a redirect to the other.
-    assert described(get("/reset/MQ/abc-123"), 301, params=True).path == "(no route)"
+    assert describe_request(get("/reset/MQ/abc-123"), 301, params=True).path == "(no route)"
 
 
 def test_the_trace_of_a_password_reset_has_no_token_anywhere(kept):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dbroute_panel.middleware import TraceMiddleware
 from dbroute_panel.recording.captured import CapturedDecision, CapturedQuery
 from dbroute_panel.recording.recorder import Recorder, active
-from dbroute_panel.recording.server_timing import LONGEST, appended
+from dbroute_panel.recording.requests import MAX_HEADER_LENGTH, append_metrics
 from dbroute_panel.records import Action
 from example_site.library.models import Book, Tag
 
@@ -49,7 +49,7 @@ def recorder(*events):
 
 
 def test_one_metric_an_alias_and_one_for_the_routers_in_milliseconds():
-    header = appended(
+    header = append_metrics(
         "",
         recorder(
             decision(0, 3_000_000),
@@ -67,35 +67,39 @@ def test_one_metric_an_alias_and_one_for_the_routers_in_milliseconds():
 
 
 def test_queries_that_no_router_was_asked_about_have_a_routing_of_nothing():
-    assert parsed(appended("", recorder(query("primary"))))[0] == ("routing", 0.0, "routing: 0 decisions")
+    assert parsed(append_metrics("", recorder(query("primary"))))[0] == (
+        "routing",
+        0.0,
+        "routing: 0 decisions",
+    )
 
 
 def test_nothing_is_appended_of_nothing():
-    assert appended("", recorder()) == ""
-    assert appended("app;dur=1", recorder()) == "app;dur=1"
+    assert append_metrics("", recorder()) == ""
+    assert append_metrics("app;dur=1", recorder()) == "app;dur=1"
 
 
 @given(st.lists(st.text(min_size=1)), st.integers(0, 3000))
 def test_no_alias_gets_out_of_its_metric_and_no_header_is_longer_than_two_kilobytes(aliases, size):
     before = "x" * (size - 4) + ";dur" if size > 4 else ""
-    header = appended(before, recorder(decision(), *(query(alias) for alias in aliases)))
+    header = append_metrics(before, recorder(decision(), *(query(alias) for alias in aliases)))
     assert header.startswith(before)
     ours = header.removeprefix(before).removeprefix(", ")
     assert all(name == "routing" or name.startswith("db-") for name, _, _ in parsed(ours))
-    assert len(header) <= max(LONGEST, len(before))
+    assert len(header) <= max(MAX_HEADER_LENGTH, len(before))
     HttpResponse(headers={"Server-Timing": header})  # Django lets no line break through
 
 
 def test_the_slowest_aliases_are_those_that_there_is_room_for():
     events = [query(f"shard_{number:03}", 0, number * 1000) for number in range(100)]
-    header = appended("", recorder(*events))
+    header = append_metrics("", recorder(*events))
     names = [name for name, _, _ in parsed(header)]
     assert names[:3] == ["routing", "db-shard_099", "db-shard_098"]
-    assert LONGEST - 60 < len(header) <= LONGEST
+    assert MAX_HEADER_LENGTH - 60 < len(header) <= MAX_HEADER_LENGTH
 
 
 def test_odd_names_are_replaced_in_the_token_and_escaped_in_the_text():
-    header = appended("", recorder(query('a "b", \\ü\r\nSet-Cookie: x')))
+    header = append_metrics("", recorder(query('a "b", \\ü\r\nSet-Cookie: x')))
     assert parsed(header)[1][::2] == (
         "db-a__b_______Set-Cookie__x",
         'a "b", \\???Set-Cookie: x: 1 query',

@@ -22,8 +22,9 @@ from django.http import StreamingHttpResponse
 from django.test import RequestFactory
 from django.urls import path
 
-from dbroute_panel.recording import streams, traces
+from dbroute_panel.recording import streams
 from dbroute_panel.recording.requests import begin
+from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Tag
 from tests.waiting import PATIENCE_SECONDS
@@ -142,7 +143,7 @@ def kept(site, settings, monkeypatch):
     settings.ROOT_URLCONF = __name__
     settings.MIDDLEWARE = ["dbroute_panel.middleware.TraceMiddleware"]
     kept = []
-    monkeypatch.setattr(traces, "_receivers", [kept.append])
+    monkeypatch.setattr(sink, "keep", kept.append)
     yield kept
     held.clear()
     started.clear()

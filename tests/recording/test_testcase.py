@@ -232,12 +232,12 @@ def run_bare(base, program):
 
 
 def test_an_error_of_ours_costs_the_event_alone(monkeypatch, caplog):
-    from dbroute_panel.recording import blocks
+    from dbroute_panel.recording import transactions
 
     def broken(*args):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(blocks, "capture_scalar", broken)
+    monkeypatch.setattr(transactions, "capture_scalar", broken)
     with trace("t", keep=False) as t, suppress(LookupError), transaction.atomic(using="primary"):
         raise LookupError
     assert t.document.dropped.exception == 2
@@ -245,8 +245,8 @@ def test_an_error_of_ours_costs_the_event_alone(monkeypatch, caplog):
 
 
 def test_it_is_watched_once():
-    from dbroute_panel.recording import blocks
+    from dbroute_panel.recording import transactions
 
     before = transaction.Atomic.__enter__, transaction.Atomic.__exit__
-    blocks.watch()
+    transactions.watch()
     assert (transaction.Atomic.__enter__, transaction.Atomic.__exit__) == before

@@ -14,8 +14,8 @@ from django.db import connections, router
 
 from dbroute_panel import recording
 from dbroute_panel.recording import connections as watching
-from dbroute_panel.recording import traces
 from dbroute_panel.recording.recorder import active, resumed
+from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -26,7 +26,7 @@ from tests.waiting import PATIENCE_SECONDS
 def kept(monkeypatch):
     """The traces that are handed to the store."""
     kept = []
-    monkeypatch.setattr(traces, "_receivers", [kept.append])
+    monkeypatch.setattr(sink, "keep", kept.append)
     return kept
 
 
@@ -128,7 +128,7 @@ def test_one_object_can_trace_again_but_not_inside_itself(site, kept):
 
 
 def test_a_store_that_fails_is_logged_and_nothing_else(site, monkeypatch, caplog):
-    monkeypatch.setattr(traces, "_receivers", [lambda document: 1 / 0])
+    monkeypatch.setattr(sink, "keep", lambda document: 1 / 0)
     for _ in range(2):
         with trace("test") as t:
             tags()
@@ -139,7 +139,7 @@ def test_a_store_that_fails_is_logged_and_nothing_else(site, monkeypatch, caplog
 
 
 def test_what_the_store_does_is_not_recorded_in_the_trace_around(site, monkeypatch):
-    monkeypatch.setattr(traces, "_receivers", [lambda document: tags()])
+    monkeypatch.setattr(sink, "keep", lambda document: tags())
     first = trace("first").begin()
     first.stop()
     with trace("second", keep=False) as second:
@@ -147,10 +147,9 @@ def test_what_the_store_does_is_not_recorded_in_the_trace_around(site, monkeypat
     assert second.events == []
 
 
-def test_deliver_to_replaces_the_receiver(monkeypatch, site):
-    monkeypatch.setattr(traces, "_receivers", [pytest.fail])
+def test_the_receiver_of_finished_traces_can_be_replaced(monkeypatch, site):
     kept = []
-    recording.deliver_to(kept.append)
+    monkeypatch.setattr(recording.sink, "keep", kept.append)
     with trace("test"):
         pass
     assert len(kept) == 1

@@ -39,7 +39,7 @@ class Tests:
 
             if ORDER.variant != APP:
                 recording.install()
-                recording.judge_with(findings.find)
+                recording.sink.find_findings = findings.find
             self.record = recorder(keep=ORDER.variant == APP)
         self.began = monotonic()
 

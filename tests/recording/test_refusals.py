@@ -16,7 +16,7 @@ from django.db.models.lookups import In
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
 
-from dbroute_panel.recording import exceptions, misfits, refusals
+from dbroute_panel.recording import errors, exceptions
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Review, Tag
 
@@ -83,7 +83,7 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("place", misfits.PLACES)
+@pytest.mark.parametrize("place", errors.MISMATCH_PLACES)
 def test_the_class_and_the_function_are_of_this_error_alone(place):
     error, file, function = place
     words = [said for name, said in raised_in(file, function) if name == error]
@@ -100,7 +100,7 @@ def test_it_is_raised_nowhere_else():
             for name, words in WORDS.items()
             if words.removeprefix("%r ") in text
         }
-    assert found == {(file, function.rpartition(".")[2]) for _, file, function in misfits.PLACES}
+    assert found == {(file, function.rpartition(".")[2]) for _, file, function in errors.MISMATCH_PLACES}
 
 
 def test_the_connection_is_asked_right_before_it_is_refused():
@@ -251,7 +251,7 @@ def test_not_without_a_trace():
 
 def test_what_is_wrapped_is_wrapped_once_and_looks_as_before():
     before = In.process_rhs, related_descriptors.create_reverse_many_to_one_manager
-    refusals.watch()
+    exceptions.watch_refusals()
     assert (In.process_rhs, related_descriptors.create_reverse_many_to_one_manager) == before
     assert In.process_rhs.__qualname__ == "In.process_rhs"
     add = type(Person(pk=1).books).add
@@ -262,16 +262,16 @@ def test_what_is_wrapped_is_wrapped_once_and_looks_as_before():
 
 
 def test_without_generic_relations_there_is_nothing_to_wrap_of_them(monkeypatch):
-    monkeypatch.delitem(refusals.sys.modules, refusals.GENERIC)
-    refusals.watch()
+    monkeypatch.delitem(exceptions.sys.modules, exceptions.GENERIC_FIELDS)
+    exceptions.watch_refusals()
 
 
 def test_an_error_of_ours_costs_the_event_alone(monkeypatch, locking):
     def broken(*args):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(exceptions, "_misfit", broken)
-    monkeypatch.setattr(exceptions, "lock", broken)
+    monkeypatch.setattr(exceptions, "_find_mismatch", broken)
+    monkeypatch.setattr(exceptions, "read_lock", broken)
     with trace("t", keep=False) as t:
         with pytest.raises(ValueError, match="different databases"):
             list(Book.objects.filter(author__in=Person.objects.using("archive").values("pk")))
@@ -293,7 +293,7 @@ def test_what_only_looks_like_them_is_told_without_databases(monkeypatch):
 
 def test_an_object_of_somebody_else_s_is_no_reason_to_lose_the_event(monkeypatch):
     place = ("ValueError", "db/models/lookups.py", "In.process_rhs")
-    monkeypatch.setitem(misfits.PLACES, place, lambda names: names["nothing"])
+    monkeypatch.setitem(errors.MISMATCH_PLACES, place, lambda names: names["nothing"])
     with suppress(ValueError), trace("t", keep=False) as t:
         list(Book.objects.filter(author__in=Person.objects.using("archive").values("pk")))
     assert told(t) == [(None, None, None, "trace")]
