@@ -18,7 +18,7 @@ class DbroutePanelConfig(AppConfig):
         recording.install()
         recording.sink.find_findings = findings.find
         recording.sink.keep = stores.keep
-        recording.sink.get_parent = telemetry.surroundings
+        recording.sink.get_parent = telemetry.find_parent
         recording.sink.send = telemetry.send
         recording.sink.recall_session = sessions.recall
         recording.sink.note_session = sessions.note

@@ -10,11 +10,24 @@ microseconds with at most three decimals. Ids are unique in a trace, over all ki
 from __future__ import annotations
 
 import enum
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 SCHEMA: Final = "dbroute-trace/2"
+
+# The numbers that every store can keep and every format can write, of which those that recording writes are
+# a small part. ``loads()`` refuses others: a document from elsewhere may hold any JSON number.
+
+MAX_INTEGER: Final = 2**63 - 1
+MAX_TIME_US: Final = 10**15
+"""Some thirty years: nanoseconds since 1970 fit into 64 bits also at the end of a trace of 2261."""
+
+EventId = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+LineNumber = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+TimeUs = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_US)]
+DurationUs = Annotated[float, msgspec.Meta(ge=0, le=MAX_TIME_US)]
 
 
 class Action(enum.StrEnum):
@@ -122,7 +135,7 @@ class InstanceRef(Record, frozen=True, kw_only=True):
     pk: str | None
     state_db: str | None
     adding: bool
-    origin_id: int | None = None
+    origin_id: EventId | None = None
 
 
 Hint = InstanceRef | TypeRef | str | int | float | bool | None
@@ -137,9 +150,9 @@ class Callsite(Record, frozen=True, kw_only=True):
     """
 
     file: str
-    line: int
+    line: LineNumber
     function: str
-    template: tuple[str, int] | None = None
+    template: tuple[str, LineNumber] | None = None
     entry: str | None = None
 
 
@@ -150,7 +163,7 @@ class Step(Record, frozen=True, kw_only=True):
     outcome: Outcome
     answer: str | int | float | bool | TypeRef | None = None
     error: str | None = None
-    duration_us: float = 0.0
+    duration_us: DurationUs = 0.0
     source: Callsite | None = None
     traceback: str | None = None
 
@@ -158,17 +171,17 @@ class Step(Record, frozen=True, kw_only=True):
 class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decision"):
     """One question to the routers: who was asked, in order, and what decided it."""
 
-    id: int
+    id: EventId
     action: Action
-    at_us: int
-    duration_us: float
+    at_us: TimeUs
+    duration_us: DurationUs
     model: str | None
     args: dict[str, Any] | None
     hints: dict[str, Any]
     steps: tuple[Step, ...]  # so is all that an event has several of: lists are work for the collector
     decided_by: DecidedBy
     answer: str | int | float | bool | TypeRef | None
-    parent_id: int | None = None
+    parent_id: EventId | None = None
     callsite: Callsite | None = None
 
     def __post_init__(self) -> None:
@@ -188,10 +201,10 @@ class Decision(Record, frozen=True, kw_only=True, tag_field="type", tag="decisio
 class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     """One statement sent to a database, and why it went there."""
 
-    id: int
+    id: EventId
     alias: str
-    at_us: int
-    duration_us: float
+    at_us: TimeUs
+    duration_us: DurationUs
     sql: str
     params: tuple[Any, ...] | dict[str, Any] | None
     many: bool
@@ -199,13 +212,13 @@ class Query(Record, frozen=True, kw_only=True, tag_field="type", tag="query"):
     writes: bool
     model: str | None
     route: RouteKind
-    decision_id: int | None
+    decision_id: EventId | None
     instance: InstanceRef | None
     atomic: bool
-    transaction_number: int | None
-    rowcount: int | None
+    transaction_number: Count | None
+    rowcount: Count | None
     error: str | None
-    parent_id: int | None
+    parent_id: EventId | None
     callsite: Callsite | None
     error_code: str | int | None = None
     """What the database calls the error: an SQLSTATE of five signs, or the number of its own that it has."""
@@ -220,11 +233,11 @@ class Transaction(Record, frozen=True, kw_only=True, tag_field="type", tag="tran
     ``by_orm`` of a ``begin``: Django's ORM opened it for the one call that it was in, as bulk_create() does.
     """
 
-    id: int
+    id: EventId
     alias: str
-    at_us: int
+    at_us: TimeUs
     operation: Operation
-    transaction_number: int | None
+    transaction_number: Count | None
     callsite: Callsite | None
     by_orm: bool = False
 
@@ -237,16 +250,16 @@ class CommitHook(Record, frozen=True, kw_only=True, tag_field="type", tag="on_co
     itself does not count. ``ended_at_us`` is None while it waits.
     """
 
-    id: int
-    at_us: int
+    id: EventId
+    at_us: TimeUs
     alias: str
     function: str
     robust: bool
     atomic: bool
     outcome: HookOutcome
-    transaction_number: int | None
+    transaction_number: Count | None
     callsite: Callsite | None
-    ended_at_us: int | None = None
+    ended_at_us: TimeUs | None = None
 
 
 class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="exception"):
@@ -260,12 +273,12 @@ class ExceptionRaised(Record, frozen=True, kw_only=True, tag_field="type", tag="
     ``using``, ``other`` is the alias of what does not fit; else they are None.
     """
 
-    id: int
-    at_us: int
+    id: EventId
+    at_us: TimeUs
     error: str
     ended: Literal["trace", "atomic"] | None
     alias: str | None
-    transaction_number: int | None
+    transaction_number: Count | None
     callsite: Callsite | None
     raised_at: Callsite | None
     model: str | None = None
@@ -282,7 +295,7 @@ class Finding(Record, frozen=True, kw_only=True):
     code: str
     level: Level
     message: str
-    events: list[int]
+    events: list[EventId]
 
     @classmethod
     def about(cls, *events: Event, code: str = "", level: Level = Level.INFO, message: str) -> Finding:
@@ -314,11 +327,11 @@ class Database(Record, frozen=True, kw_only=True):
 class Dropped(Record, frozen=True, kw_only=True):
     """How many events were not kept: over ``MAX_EVENTS``, or lost to an error of ours."""
 
-    decision: int = 0
-    query: int = 0
-    transaction: int = 0
-    on_commit: int = 0
-    exception: int = 0
+    decision: Count = 0
+    query: Count = 0
+    transaction: Count = 0
+    on_commit: Count = 0
+    exception: Count = 0
 
 
 class SessionWrite(Record, frozen=True, kw_only=True):
@@ -327,7 +340,7 @@ class SessionWrite(Record, frozen=True, kw_only=True):
     trace: str
     alias: str
     table: str
-    age_us: int
+    age_us: TimeUs
 
 
 class Trace(Record, frozen=True, kw_only=True):
@@ -338,7 +351,7 @@ class Trace(Record, frozen=True, kw_only=True):
     name: str
     kind: Literal["request", "block", "command", "task"]
     started_at: str
-    duration_us: float
+    duration_us: DurationUs
     request: Request | None
     databases: dict[str, Database]
     routers: list[str]
@@ -385,5 +398,5 @@ def dumps(trace: Trace) -> bytes:
 
 
 def loads(document: bytes | str) -> Trace:
-    """The trace that ``document`` holds; raises one of ``documents.DECODE_ERRORS``."""
+    """The trace that ``document`` holds; raises one of ``text.DECODE_ERRORS``."""
     return msgspec.json.decode(document, type=Trace)

@@ -1,4 +1,4 @@
-"""What is an export format? A name, how it is called and served, and a function from traces to bytes."""
+"""The struct of an export format."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
     ``write`` takes traces one at a time and yields the file in pieces, so that neither is ever
     whole in memory. ``extension`` is that of its files, without the first dot; no two formats have the
-    same, but one may end with another's (``json``, ``trace.json``). ``purpose`` is what it is good
-    for, in a few words. Traces are redacted before they come here.
+    same, but one may end with another's (``json``, ``trace.json``). ``purpose`` is its use in a few
+    words. Traces are redacted before they are exported.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """
 OTLP/JSON: one TracesData a line, as the file exporter of an OpenTelemetry Collector writes it.
 
-A file knows of its databases what the document knows: vendors, no names and no addresses; those are in
-what a running process sends (``OTLP_ENDPOINT``). Ids are hex, and 64-bit numbers are decimal strings. See
+A file has of its databases what the document has: vendors, but no names and no addresses, which only a
+running process sends (``OTLP_ENDPOINT``). Ids are hex, and 64-bit numbers are decimal strings. See
 https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/.
 """
 
@@ -21,22 +21,22 @@ from dbroute_panel.records import Trace
 
 Json = dict[str, Any]
 
-ERROR: Final = 2
-SERVICE: Final = "unknown_service"
-"""The name that the conventions have for a service whose name is not known."""
+STATUS_CODE_ERROR: Final = 2
+SERVICE_NAME: Final = "unknown_service"
+"""The conventions' name of a service whose name is not known."""
 
 
 def write(traces: Iterable[Trace]) -> Iterator[bytes]:
-    """A line for each trace. Holds one trace at a time."""
+    """Yield a line for each trace. Holds one trace at a time."""
     for trace in traces:
-        spans = [_span(trace.id, span) for span in spans_of(trace)]
+        spans = [_encode_span(trace.id, span) for span in spans_of(trace)]
         scoped = [{"scope": {"name": SCOPE}, "spans": spans}]
-        resource = {"attributes": _attributes({"service.name": SERVICE})}
+        resource = {"attributes": _encode_attributes({"service.name": SERVICE_NAME})}
         whole = {"resourceSpans": [{"resource": resource, "scopeSpans": scoped}]}
         yield msgspec.json.encode(whole) + b"\n"
 
 
-def _span(trace_id: str, span: Span) -> Json:
+def _encode_span(trace_id: str, span: Span) -> Json:
     encoded: Json = {"traceId": trace_id, "spanId": span.id}
     if span.parent is not None:
         encoded["parentSpanId"] = span.parent
@@ -45,27 +45,27 @@ def _span(trace_id: str, span: Span) -> Json:
         "kind": span.kind,
         "startTimeUnixNano": str(span.start),
         "endTimeUnixNano": str(span.end),
-        "attributes": _attributes(span.attributes),
+        "attributes": _encode_attributes(span.attributes),
     }
     if span.moments:
         encoded["events"] = [
-            {"timeUnixNano": str(m.at), "name": m.name, "attributes": _attributes(m.attributes)}
+            {"timeUnixNano": str(m.at), "name": m.name, "attributes": _encode_attributes(m.attributes)}
             for m in span.moments
         ]
     if span.link is not None:
         encoded["links"] = [{"traceId": trace_id, "spanId": span.link}]
     if span.error is not None:
-        encoded["status"] = {"code": ERROR} | ({"message": span.error} if span.error else {})
+        encoded["status"] = {"code": STATUS_CODE_ERROR} | ({"message": span.error} if span.error else {})
     return encoded
 
 
-def _attributes(attributes: Mapping[str, Attribute]) -> list[Json]:
-    return [{"key": name, "value": _value(value)} for name, value in attributes.items()]
+def _encode_attributes(attributes: Mapping[str, Attribute]) -> list[Json]:
+    return [{"key": name, "value": _encode_value(value)} for name, value in attributes.items()]
 
 
-def _value(value: Attribute) -> Json:
+def _encode_value(value: Attribute) -> Json:
     if isinstance(value, list):
-        return {"arrayValue": {"values": [_value(one) for one in value]}}
+        return {"arrayValue": {"values": [_encode_value(one) for one in value]}}
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):

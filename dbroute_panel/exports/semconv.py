@@ -1,5 +1,5 @@
 """
-What does a span say of what it stands for? Attributes by the stable semantic conventions, and by our own.
+The attributes of spans, by OpenTelemetry's stable semantic conventions, and ``dbroute.*`` beside them.
 
 https://opentelemetry.io/docs/specs/semconv/db/, .../http/ and .../general/attributes/ (``code.*``).
 """
@@ -43,14 +43,14 @@ SYSTEMS: Final[Mapping[str, str]] = {
 
 OTHER_SYSTEM: Final = "other_sql"
 
-KEPT: Final = 10
-"""So many sets of parameters of ``executemany()`` does a document keep."""
+MAX_PARAMETER_SETS: Final = 10
+"""The number of sets of parameters of ``executemany()`` that a document keeps."""
 
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process knows of one of its databases and a document does not: as the conventions spell it."""
+class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process knows of a database's server and a document does not, as the conventions name it."""
 
     system: str | None = None
     namespace: str | None = None
@@ -58,36 +58,37 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
 
 
-NOWHERE: Final = Place()
+UNKNOWN_SERVER: Final = ServerInfo()
 
 
-def given(attributes: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
-    """Those that have a value."""
+def drop_none(attributes: Mapping[str, Attribute | None]) -> dict[str, Attribute]:
+    """Return those that have a value."""
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def route_of(request: Request) -> str | None:
+def find_route(request: Request) -> str | None:
     """
-    The route, where it is known: a path begins with a slash; Django's routes do not, and stand for it where
-    values are not kept.
+    Return the route, where it is known.
+
+    A path begins with a slash; Django's routes do not, and are in its place where values are not kept.
     """
     return None if request.path.startswith("/") or request.path == NO_ROUTE else request.path
 
 
-def name_of(request: Request) -> str:
-    """``GET books/<int:pk>/``. Never a path: each would be a name of its own."""
+def name_request(request: Request) -> str:
+    """Return ``GET books/<int:pk>/``. Never a path: each would be another name."""
     method = request.method if request.method in METHODS else "HTTP"
-    return f"{method} {route_of(request) or ''}".rstrip()
+    return f"{method} {find_route(request) or ''}".rstrip()
 
 
-def of_request(request: Request) -> dict[str, Attribute]:
+def request_attributes(request: Request) -> dict[str, Attribute]:
     known = request.method in METHODS
-    return given(
+    return drop_none(
         {
             "http.request.method": request.method if known else "_OTHER",
             "http.request.method_original": None if known else request.method,
             "url.path": request.path if request.path.startswith("/") else None,
-            "http.route": route_of(request),
+            "http.route": find_route(request),
             "http.response.status_code": request.status,
             "error.type": str(request.status) if (request.status or 0) >= 500 else None,
             "code.function.name": request.view,
@@ -95,21 +96,23 @@ def of_request(request: Request) -> dict[str, Attribute]:
     )
 
 
-def of_statement(query: Query, summary: Summary) -> dict[str, Attribute]:
+def statement_attributes(query: Query, summary: Summary) -> dict[str, Attribute]:
     """
-    The statement. Of ``executemany()`` the first ten sets of parameters are kept, so that from ten on it is
-    a batch of unknown size; without any it is not known to be a batch at all.
+    Return the attributes of a statement.
+
+    Of ``executemany()`` the first ten sets of parameters are kept, so that from ten on it is a batch of
+    unknown size; without any it is not known to be a batch at all.
     """
     sets = len(query.params) if query.many and query.params is not None else 0
     batch = "BATCH " if sets > 1 else ""
-    attributes = given(
+    attributes = drop_none(
         {
             "db.operation.name": f"{batch}{query.operation}" if query.operation else None,
             "db.collection.name": summary.table,
             "db.stored_procedure.name": summary.procedure,
             "db.query.summary": f"{batch}{summary.text}"[:MAX_SUMMARY_CHARACTERS] if summary.text else None,
             "db.query.text": query.sql,
-            "db.operation.batch.size": sets if 1 < sets < KEPT else None,
+            "db.operation.batch.size": sets if 1 < sets < MAX_PARAMETER_SETS else None,
         }
     )
     if query.params is not None and not query.many:
@@ -118,14 +121,14 @@ def of_statement(query: Query, summary: Summary) -> dict[str, Attribute]:
     return attributes
 
 
-def of_error(error: str | None, code: str | int | None = None) -> dict[str, Attribute]:
+def error_attributes(error: str | None, code: str | int | None = None) -> dict[str, Attribute]:
     status: dict[str, Attribute] = {} if code is None else {"db.response.status_code": str(code)}
     return status if error is None else {"error.type": error.partition(":")[0]} | status
 
 
-def of_point(event: Transaction | CommitHook | ExceptionRaised) -> tuple[str, dict[str, Attribute]]:
+def describe_point(event: Transaction | CommitHook | ExceptionRaised) -> tuple[str, dict[str, Attribute]]:
     """
-    The name and attributes of what has no duration; an exception's are those of the conventions.
+    Return the name and attributes of what has no duration; an exception's are those of the conventions.
 
     https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
     """
@@ -140,10 +143,10 @@ def of_point(event: Transaction | CommitHook | ExceptionRaised) -> tuple[str, di
         "exception.message": message or None,
         "dbroute.exception.ended": event.ended,
     }
-    return "exception", given(ended)
+    return "exception", drop_none(ended)
 
 
-def of_callsite(callsite: Callsite | None) -> dict[str, Attribute]:
+def callsite_attributes(callsite: Callsite | None) -> dict[str, Attribute]:
     if callsite is None:
         return {}
     attributes: dict[str, Attribute] = {
@@ -158,38 +161,38 @@ def of_callsite(callsite: Callsite | None) -> dict[str, Attribute]:
     return attributes
 
 
-def in_words(step: Step) -> str:
-    """``routers.ReplicaRouter: answered replica1``."""
-    said = "" if step.answer is None else f" {shown(step.answer)}"
+def describe_step(step: Step) -> str:
+    """Return ``routers.ReplicaRouter: answered replica1``."""
+    said = "" if step.answer is None else f" {describe_value(step.answer)}"
     return f"{step.router}: {step.outcome}{said}{f' {step.error}' if step.error else ''}"
 
 
-def shown(value: Any) -> str:
-    """A hint, an argument or an answer, in a few words."""
+def describe_value(value: Any) -> str:
+    """Return a hint, an argument or an answer, in a few words."""
     if isinstance(value, InstanceRef):
         return f"{value.model} of {value.state_db or 'no database'}{', adding' if value.adding else ''}"
     return value.type if isinstance(value, TypeRef) else str(value)
 
 
-def of_database(alias: str, database: Database | None, place: Place) -> dict[str, Attribute]:
-    return given(
+def database_attributes(alias: str, database: Database | None, server: ServerInfo) -> dict[str, Attribute]:
+    return drop_none(
         {
-            "db.system.name": place.system or SYSTEMS.get(database.vendor if database else "", OTHER_SYSTEM),
-            "db.namespace": place.namespace,
-            "server.address": place.address,
-            "server.port": place.port,
+            "db.system.name": server.system or SYSTEMS.get(database.vendor if database else "", OTHER_SYSTEM),
+            "db.namespace": server.namespace,
+            "server.address": server.address,
+            "server.port": server.port,
             "django.db.alias": alias,
             "dbroute.replica_of": database.replica_of if database else None,
         }
     )
 
 
-def of_answer(decision: Decision) -> dict[str, Attribute]:
+def answer_attributes(decision: Decision) -> dict[str, Attribute]:
     said = decision.answer
-    return given(
+    return drop_none(
         {
             "dbroute.decided_by": decision.decided_by,
             "dbroute.router": decision.router,
-            "dbroute.answer": said if said is None or isinstance(said, bool) else shown(said),
+            "dbroute.answer": said if said is None or isinstance(said, bool) else describe_value(said),
         }
     )

@@ -1,5 +1,5 @@
 """
-A trace as OpenTelemetry's spans, for the file and for the live export alike; nothing of an SDK's is here.
+The spans of a trace, for the file and for the live export alike. No OpenTelemetry package is imported here.
 
 Under one span of the whole trace (SERVER for a request) lie a CLIENT span a query and an INTERNAL span a
 decision and a transaction. A query lies in its transaction, or in the decision whose router ran it, and
@@ -19,20 +19,20 @@ import msgspec
 
 from dbroute_panel.asked import is_passed_on
 from dbroute_panel.exports.semconv import (
-    NOWHERE,
+    UNKNOWN_SERVER,
     Attribute,
-    Place,
-    given,
-    in_words,
-    name_of,
-    of_answer,
-    of_callsite,
-    of_database,
-    of_error,
-    of_point,
-    of_request,
-    of_statement,
-    shown,
+    ServerInfo,
+    answer_attributes,
+    callsite_attributes,
+    database_attributes,
+    describe_point,
+    describe_step,
+    describe_value,
+    drop_none,
+    error_attributes,
+    name_request,
+    request_attributes,
+    statement_attributes,
 )
 from dbroute_panel.records import CommitHook, Decision, ExceptionRaised, Outcome, Query, Trace, Transaction
 from dbroute_panel.sql import summarize
@@ -42,15 +42,15 @@ SCOPE: Final = "dbroute_panel"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Kind(enum.IntEnum):
-    """By the numbers of OTLP."""
+class SpanKind(enum.IntEnum):
+    """The kinds of spans, by the numbers of OTLP."""
 
     INTERNAL = 1
     SERVER = 2
     CLIENT = 3
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event of a span. ``at`` in nanoseconds since 1970."""
 
     name: str
@@ -69,17 +69,17 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     parent: str | None
     name: str
-    kind: Kind
+    kind: SpanKind
     start: int
     end: int
     attributes: dict[str, Attribute]
-    moments: list[Moment] = []
+    moments: list[SpanEvent] = []
     link: str | None = None
     error: str | None = None
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
-    """A span of somebody else's around the whole trace; ``remote``: it is of another process."""
+    """A span of the project's around the whole trace; ``remote``: it is of another process."""
 
     trace_id: str
     span_id: str
@@ -87,10 +87,10 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spans_of(
-    trace: Trace, places: Mapping[str, Place] | None = None, parent: Parent | None = None
+    trace: Trace, servers: Mapping[str, ServerInfo] | None = None, parent: Parent | None = None
 ) -> Iterator[Span]:
-    """The spans of ``trace``, the one of the whole first; ``places`` by alias, where they are known."""
-    spans = _Spans(trace, places or {})
+    """Yield the spans of ``trace``, the one of the whole first; ``servers`` are those known, by alias."""
+    spans = _SpanBuilder(trace, servers or {})
     yield spans.whole(parent)
     for block in spans.index.all_spans:
         yield spans.transaction(block)
@@ -101,12 +101,12 @@ def spans_of(
             yield spans.decision(event)
 
 
-class _Spans:
-    """Makes the spans of one trace."""
+class _SpanBuilder:
+    """Builds the spans of one trace."""
 
-    def __init__(self, trace: Trace, places: Mapping[str, Place]) -> None:
+    def __init__(self, trace: Trace, servers: Mapping[str, ServerInfo]) -> None:
         self.trace = trace
-        self.places = places
+        self.servers = servers
         self.start = (datetime.fromisoformat(trace.started_at) - EPOCH) // timedelta(microseconds=1) * 1000
         self.index = TraceIndex(trace)
         self.points: dict[TransactionSpan | None, list[Transaction | CommitHook | ExceptionRaised]] = {}
@@ -118,9 +118,9 @@ class _Spans:
 
     def id(self, what: str, number: object = "") -> str:
         """
-        The id of a span, the same each time.
+        Return the id of a span, the same each time.
 
-        Others may make spans in the same OpenTelemetry trace, so that a count from 1 would not do.
+        An OpenTelemetry trace may have spans of other origin too, so that counting from 1 would not do.
         """
         return blake2b(f"{self.trace.id} {what} {number}".encode(), digest_size=8).hexdigest()
 
@@ -141,24 +141,24 @@ class _Spans:
         failed = request is not None and (request.status or 0) >= 500
         ended_by = next((event.error for event in trace.exceptions if event.ended == "trace"), None)
         if request is None:
-            attributes |= of_error(ended_by)
+            attributes |= error_attributes(ended_by)
         return Span(
             id=self.id("trace"),
             parent=parent.span_id if parent else None,
-            name=name_of(request) if request else trace.name,
-            kind=Kind.SERVER if entered else Kind.INTERNAL,
+            name=name_request(request) if request else trace.name,
+            kind=SpanKind.SERVER if entered else SpanKind.INTERNAL,
             start=self.start,
             end=self.at(trace.duration_us),
-            attributes=attributes | (of_request(request) if request else {}),
+            attributes=attributes | (request_attributes(request) if request else {}),
             moments=self.findings() + self.moments(None),
             error="" if failed and ended_by is None else ended_by,
         )
 
-    def findings(self) -> list[Moment]:
-        """When the first event happened that a finding is about."""
+    def findings(self) -> list[SpanEvent]:
+        """Return each finding, at the time of the first event that it is about."""
         at = {event.id: event.at_us for event in self.trace.events}
         return [
-            Moment(
+            SpanEvent(
                 name="dbroute.finding",
                 at=self.at(min((at[id] for id in finding.events if id in at), default=0)),
                 attributes={
@@ -182,48 +182,53 @@ class _Spans:
             id=self.id("transaction", f"{block.number} {block.alias}"),
             parent=self.id("trace"),
             name=f"transaction {block.alias}",
-            kind=Kind.INTERNAL,
+            kind=SpanKind.INTERNAL,
             start=self.at(block.at_us),
             end=self.at(max(block.at_us, self.index.span_end_us(block))),
-            attributes=attributes | of_callsite(block.begin.callsite if block.begin else None),
+            attributes=attributes | callsite_attributes(block.begin.callsite if block.begin else None),
             moments=self.moments(block),
         )
 
-    def moments(self, block: TransactionSpan | None) -> list[Moment]:
+    def moments(self, block: TransactionSpan | None) -> list[SpanEvent]:
         """
-        What has no duration: savepoints, functions given to ``on_commit()``, exceptions.
+        Return what has no duration: savepoints, functions given to ``on_commit()``, exceptions.
 
-        Of a transaction; of none, for None.
+        Those of the transaction ``block``, or those outside of any for None.
         """
         return [self.moment(event) for event in self.points.get(block, ())]
 
-    def moment(self, event: Transaction | CommitHook | ExceptionRaised) -> Moment:
-        name, said = of_point(event)
-        about = given({"django.db.alias": event.alias}) | said | self.found(event.id)
-        return Moment(name=name, at=self.at(event.at_us), attributes=about | of_callsite(event.callsite))
+    def moment(self, event: Transaction | CommitHook | ExceptionRaised) -> SpanEvent:
+        name, said = describe_point(event)
+        about = drop_none({"django.db.alias": event.alias}) | said | self.found(event.id)
+        return SpanEvent(
+            name=name, at=self.at(event.at_us), attributes=about | callsite_attributes(event.callsite)
+        )
 
     def decision(self, event: Decision) -> Span:
         error = next((step.error for step in event.steps if step.outcome is Outcome.RAISED), None)
         attributes: dict[str, Attribute] = {"dbroute.event": event.id, "dbroute.action": event.action}
-        attributes |= given({"dbroute.model": event.model})
-        attributes |= of_answer(event)
-        attributes["dbroute.steps"] = [in_words(step) for step in event.steps]
+        attributes |= drop_none({"dbroute.model": event.model})
+        attributes |= answer_attributes(event)
+        attributes["dbroute.steps"] = [describe_step(step) for step in event.steps]
         for name, values in (("dbroute.args", event.args), ("dbroute.hints", event.hints)):
             if values:
-                attributes[name] = [f"{key}={shown(value)}" for key, value in values.items()]
+                attributes[name] = [f"{key}={describe_value(value)}" for key, value in values.items()]
         return Span(
             id=self.id("event", event.id),
             parent=self.id("trace") if event.parent_id is None else self.id("event", event.parent_id),
             name=" ".join(filter(None, (event.action, event.model))),
-            kind=Kind.INTERNAL,
+            kind=SpanKind.INTERNAL,
             start=self.at(event.at_us),
             end=self.at(event.at_us + event.duration_us),
-            attributes=attributes | self.found(event.id) | of_error(error) | of_callsite(event.callsite),
+            attributes=attributes
+            | self.found(event.id)
+            | error_attributes(error)
+            | callsite_attributes(event.callsite),
             error=error,
         )
 
     def query(self, event: Query) -> Span:
-        said = of_statement(event, summarize(event.sql))
+        said = statement_attributes(event, summarize(event.sql))
         decision = self.index.decision_of(event)
         around = self.index.span_around.get(event.id)
         if event.parent_id is not None:
@@ -236,14 +241,16 @@ class _Spans:
             id=self.id("event", event.id),
             parent=parent,
             name=str(said.get("db.query.summary", event.alias)),
-            kind=Kind.CLIENT,
+            kind=SpanKind.CLIENT,
             start=self.at(event.at_us),
             end=self.at(event.at_us + event.duration_us),
-            attributes=of_database(
-                event.alias, self.trace.databases.get(event.alias), self.places.get(event.alias, NOWHERE)
+            attributes=database_attributes(
+                event.alias,
+                self.trace.databases.get(event.alias),
+                self.servers.get(event.alias, UNKNOWN_SERVER),
             )
             | said
-            | given(
+            | drop_none(
                 {
                     "dbroute.event": event.id,
                     "dbroute.route": event.route,
@@ -255,22 +262,24 @@ class _Spans:
             )
             | self.asked(event, decision)
             | self.found(event.id)
-            | of_error(event.error, event.error_code)
-            | of_callsite(event.callsite),
+            | error_attributes(event.error, event.error_code)
+            | callsite_attributes(event.callsite),
             link=self.id("event", decision.id) if decision else None,
             error=event.error,
         )
 
     def asked(self, query: Query, decision: Decision | None) -> dict[str, Attribute]:
         """
-        Who sent a query there, and what they were asked about where that was not its model.
+        Return who sent a query there, and the model they were asked about where that was not its own.
 
         The router of an answer about another model decided nothing about this one: the link leads to it.
         """
         if decision is None:
             return {}
-        about = given({"dbroute.decision.model": decision.model if decision.model != query.model else None})
-        return about if is_passed_on(query, decision) else of_answer(decision) | about
+        about = drop_none(
+            {"dbroute.decision.model": decision.model if decision.model != query.model else None}
+        )
+        return about if is_passed_on(query, decision) else answer_attributes(decision) | about
 
     def found(self, event: int) -> dict[str, Attribute]:
         codes = [finding.code for finding in self.index.findings_of.get(event, ())]

@@ -8,6 +8,7 @@ is ever in memory, of an array as of lines, and a mistake is known by its line.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator
@@ -16,8 +17,7 @@ from typing import IO, Any, Final, NoReturn
 import msgspec
 from django.utils.translation import gettext as _
 
-from dbroute_panel.importing.bounds import wrong
-from dbroute_panel.records import SCHEMA, Trace, loads
+from dbroute_panel.records import SCHEMA, Decision, Event, Query, Trace, loads
 from dbroute_panel.text import NotUTF8Error, require_utf8
 
 CHUNK_BYTES: Final = 1 << 18
@@ -27,6 +27,15 @@ MAX_QUOTED_CHARACTERS: Final = 60
 
 MAX_DOCUMENT_BYTES: Final = 128 << 20
 """A larger document is no trace: one of 10,000 events has 6 MB."""
+
+MIN_START: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+END_OF_STARTS: Final = dt.datetime(2262, 1, 1, tzinfo=dt.UTC)
+"""With ``records.MAX_TIME_US`` it keeps nanoseconds since 1970 within 64 bits."""
+
+MAX_STATUS: Final = 999
+MIN_ANSWER: Final = -(2**63)
+MAX_ANSWER: Final = 2**64 - 1
+"""An answer of a router may be any integer that JSON can be written of."""
 
 MAX_DEPTH: Final = 100
 """Levels of nesting; a trace has eight. How many can be decoded depends on the Python and its stack."""
@@ -211,7 +220,7 @@ class _Reader:
             self.fail(
                 _("The id %(id)r is not 32 hexadecimal digits.") % {"id": _shorten(trace.id)}, line=start_line
             )
-        if (reason := wrong(trace)) is not None:
+        if (reason := _find_mistake(trace)) is not None:
             broken = {"id": trace.id, "reason": reason}
             self.fail(_("The trace %(id)s: %(reason)s") % broken, line=start_line)
         return trace
@@ -271,3 +280,58 @@ def _explain_schema(schema: str) -> str:
         )
         % names
     )
+
+
+def _find_mistake(trace: Trace) -> str | None:
+    """Return what no store can keep or no format can write of ``trace``, beyond the bounds of ``records``."""
+    status = trace.request.status if trace.request else None
+    if reason := _check_start(trace.started_at) or _check_range("request.status", status, 0, MAX_STATUS):
+        return reason
+    seen: set[int] = set()
+    for event in trace.events:
+        if event.id in seen:
+            return _("event %(id)d: there is another event with this id.") % {"id": event.id}
+        seen.add(event.id)
+        for field, answer in _list_answers(event):
+            if reason := _check_range(field, answer, MIN_ANSWER, MAX_ANSWER):
+                return _("event %(id)s: %(reason)s") % {"id": event.id, "reason": reason}
+    return None
+
+
+def _check_start(started_at: str) -> str | None:
+    names = {"time": started_at[:MAX_QUOTED_CHARACTERS]}
+    try:
+        started = dt.datetime.fromisoformat(started_at)
+    except ValueError:
+        return _("the trace's started_at, %(time)r, is no time as in RFC 3339.") % names
+    if started.tzinfo is None:
+        return _("the trace's started_at, %(time)r, has no time zone.") % names
+    if not MIN_START <= started < END_OF_STARTS:
+        return _("the trace's started_at, %(time)r, is not in the years from 1970 to 2261.") % names
+    return None
+
+
+def _check_range(field: str, value: object, least: int, most: int) -> str | None:
+    """Return what is wrong with ``value`` if it is an integer; only those can be too large."""
+    if not isinstance(value, int) or least <= value <= most:
+        return None
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        text = _("an integer of thousands of digits")
+    names = {"field": field, "value": text if len(text) <= 40 else f"{text[:30]}…"}
+    return _("%(field)s is %(value)s, and not from %(least)d to %(most)d.") % {
+        **names,
+        "least": least,
+        "most": most,
+    }
+
+
+def _list_answers(event: Event) -> Iterator[tuple[str, object]]:
+    """Yield the fields that are integers or something else, for which msgspec has no bounds so large."""
+    if isinstance(event, Decision):
+        yield "answer", event.answer
+        for number, step in enumerate(event.steps):
+            yield f"steps[{number}].answer", step.answer
+    elif isinstance(event, Query):
+        yield "error_code", event.error_code

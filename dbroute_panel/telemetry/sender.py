@@ -1,9 +1,9 @@
 """
-The only module that imports OpenTelemetry: its exporter and its batch processor, with our spans.
+The only module that imports OpenTelemetry: its exporter and its batch processor send the spans.
 
-A thread of our own redacts a trace and makes its spans; the processor's sends, retries and gives up. We
-count what waits for either, so that no queue overflows, and what is given up. At the end of the process
-what waits gets one more try, of a few seconds in all.
+The worker's thread redacts a trace and makes its spans; the processor's sends, retries and gives up. The
+sender counts what waits for either, so that no queue overflows, and what is given up. At the end of the
+process what waits gets one more try, of a few seconds in all.
 """
 
 from __future__ import annotations
@@ -26,26 +26,25 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from dbroute_panel.exports.semconv import Place
-from dbroute_panel.exports.spans import SCOPE, Kind, Parent, Span, spans_of
+from dbroute_panel.exports.semconv import ServerInfo
+from dbroute_panel.exports.spans import SCOPE, Parent, Span, SpanKind, spans_of
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.redaction import redact_trace
 from dbroute_panel.telemetry.worker import Worker
 
 KINDS: Final = {
-    Kind.INTERNAL: api.SpanKind.INTERNAL,
-    Kind.SERVER: api.SpanKind.SERVER,
-    Kind.CLIENT: api.SpanKind.CLIENT,
+    SpanKind.INTERNAL: api.SpanKind.INTERNAL,
+    SpanKind.SERVER: api.SpanKind.SERVER,
+    SpanKind.CLIENT: api.SpanKind.CLIENT,
 }
 
-END: Final = 3.0
-"""Seconds that the end of the process may wait for us, in all."""
+EXIT_TIMEOUT_SECONDS: Final = 3.0
+"""The longest that the end of the process is held up, in all."""
 
-LAST_TRY: Final = 2.0
-"""Seconds that a request may take when the process ends."""
+LAST_REQUEST_TIMEOUT_SECONDS: Final = 2.0
+"""The longest that a request takes when the process ends."""
 
-SQL_WAITING: Final = 32 * 1024 * 1024
-"""So many characters of SQL may wait."""
+MAX_WAITING_SQL_CHARACTERS: Final = 32 * 1024 * 1024
 
 SAMPLED: Final = api.TraceFlags(api.TraceFlags.SAMPLED)
 
@@ -53,7 +52,7 @@ _sending: ContextVar[bool] = ContextVar("dbroute_panel_sending", default=False)
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
-    """The exporter logs each failure and each retry. Of ours we log the first, and count the others."""
+    """Filter the exporter's log of each failure and retry of ours: we log the first, and count the rest."""
     return not _sending.get()
 
 
@@ -78,7 +77,7 @@ class _Session(requests.Session):
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         if self.ending is not None:
-            kwargs["timeout"] = max(0.1, min(LAST_TRY, self.ending - time.monotonic()))
+            kwargs["timeout"] = max(0.1, min(LAST_REQUEST_TIMEOUT_SECONDS, self.ending - time.monotonic()))
         try:
             response = super().request(*args, **kwargs)
         except Exception as error:
@@ -100,13 +99,13 @@ class _Session(requests.Session):
 
 
 class _Exporter(trace_exporter.OTLPSpanExporter):
-    """OpenTelemetry's own, which tells what became of each batch."""
+    """OpenTelemetry's exporter, which reports the result of each batch."""
 
     def __init__(
         self, endpoint: str, session: _Session, done: Callable[[Sequence[ReadableSpan], bool], None]
     ) -> None:
         super().__init__(endpoint=endpoint, session=session)
-        self._asked = session
+        self._session = session
         self._done = done
         self._ended = False
 
@@ -115,8 +114,8 @@ class _Exporter(trace_exporter.OTLPSpanExporter):
         result = SpanExportResult.FAILURE
         try:
             result = super().export(spans)
-        except Exception as error:  # noqa: BLE001 - older exporters raise where nobody listens
-            self._asked.problem = self._asked.problem or type(error).__name__
+        except Exception as error:  # noqa: BLE001 - older exporters raise, on a thread that catches nothing
+            self._session.problem = self._session.problem or type(error).__name__
         finally:
             _sending.reset(token)
             self._done(spans, result is SpanExportResult.SUCCESS)
@@ -132,63 +131,64 @@ class Sender:
     """
     Sends traces to ``endpoint``. At most ``most`` spans wait; a trace that there is no room for is lost.
 
-    ``lose(spans, reason)`` is told of what is lost. What may run while Python collects garbage, inside of
+    ``count_lost(spans, reason)`` counts what is lost. What may run while Python collects garbage, inside of
     anything (a response is closed anywhere), takes no lock that its own thread may hold.
     """
 
-    def __init__(self, endpoint: str, most: int, lose: Callable[[int, str], None]) -> None:
+    def __init__(self, endpoint: str, most: int, count_lost: Callable[[int, str], None]) -> None:
         self.endpoint = endpoint
         self.most = most
-        self.lose = lose
+        self.count_lost = count_lost
         self.waiting = 0
         self.sql_waiting = 0
         self.closed = False
         self.gave_up = False
         self.lock = threading.RLock()
         self.session = _Session()
-        self.resource = resource()
+        self.resource = find_resource()
         self.scope = InstrumentationScope(SCOPE)
         self.worker = Worker("dbroute_panel telemetry")
-        self.exporter = _Exporter(endpoint, self.session, self._done)
+        self.exporter = _Exporter(endpoint, self.session, self._report_batch)
         self.session.give_up = self.exporter.shutdown
         batch = min(512, most)
         self.processor = BatchSpanProcessor(self.exporter, max_queue_size=most, max_export_batch_size=batch)
         atexit.register(self.close)
 
-    def send(self, trace: Trace, places: Mapping[str, Place], parent: Parent | None) -> None:
-        """Hand over a trace, all of it or nothing. What takes time happens on the worker's thread."""
+    def send(self, trace: Trace, servers: Mapping[str, ServerInfo], parent: Parent | None) -> None:
+        """Hand over a trace, whole or not at all. What takes time happens on the worker's thread."""
         spans = len(trace.events) + 1
         sql = sum([len(event.sql) for event in trace.events if isinstance(event, Query)])
         self.worker.start()
         if self._reserve(spans, sql):
-            self.worker.put(lambda: self._make(trace, places, parent, spans, sql))
+            self.worker.put(lambda: self._make(trace, servers, parent, spans, sql))
         else:
-            self._lost(spans, f"Too much waits to be sent to {self.shown}")
+            self._count_lost(spans, f"Too much waits to be sent to {self.shown}")
 
     def _make(
-        self, trace: Trace, places: Mapping[str, Place], parent: Parent | None, spans: int, sql: int
+        self, trace: Trace, servers: Mapping[str, ServerInfo], parent: Parent | None, spans: int, sql: int
     ) -> None:
         """Redact, make the spans and hand them to the processor. There is room for ``spans`` and ``sql``."""
         try:
             trace_id = parent.trace_id if parent else trace.id
-            made = [self.readable(trace_id, span) for span in spans_of(redact_trace(trace), places, parent)]
+            found = spans_of(redact_trace(trace), servers, parent)
+            made = [self.make_readable(trace_id, span) for span in found]
         except Exception:  # noqa: BLE001 - the next trace wants to be sent too
             self._release(spans, sql)
-            self._lost(spans, "A trace could not be sent")
+            self._count_lost(spans, "A trace could not be sent")
             return
         finally:
             connections.close_all()  # of this thread: a check of the project's may have asked its database
-        if self._reserve(len(made) - spans, _sql_of(made) - sql, closing=True):
+        if self._reserve(len(made) - spans, _count_sql(made) - sql, closing=True):
             for span in made:
                 self.processor.on_end(span)
         else:
             self._release(spans, sql)
-            self._lost(len(made), f"Too much waits to be sent to {self.shown}")
+            self._count_lost(len(made), f"Too much waits to be sent to {self.shown}")
 
     def _reserve(self, spans: int, sql: int, *, closing: bool = False) -> bool:
-        """Whether there is room for so many spans and characters of SQL; they wait from now on."""
+        """Take room for spans and characters of SQL that wait from now on; return whether there was."""
         with self.lock:
-            full = self.waiting + spans > self.most or self.sql_waiting + sql > SQL_WAITING
+            full = self.waiting + spans > self.most or self.sql_waiting + sql > MAX_WAITING_SQL_CHARACTERS
             if full or (self.closed and not closing):
                 return False
             self.waiting += spans
@@ -200,14 +200,14 @@ class Sender:
             self.waiting -= spans
             self.sql_waiting -= sql
 
-    def _lost(self, spans: int, reason: str) -> None:
-        """Once it has given up, all that waited is counted already."""
+    def _count_lost(self, spans: int, reason: str) -> None:
+        """Count what was lost, unless the sender has given up and counted all that waited."""
         if not self.gave_up:
-            self.lose(spans, reason)
+            self.count_lost(spans, reason)
 
     @property
     def shown(self) -> str:
-        """The endpoint without what may be secret: user, password and query string."""
+        """The endpoint without its possible secrets: user, password and query string."""
         parts = urlsplit(self.endpoint)
         try:
             port = f":{parts.port}" if parts.port is not None else ""
@@ -215,8 +215,8 @@ class Sender:
             port = ""
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
-    def readable(self, trace_id: str, span: Span) -> ReadableSpan:
-        """The span as the SDK has it."""
+    def make_readable(self, trace_id: str, span: Span) -> ReadableSpan:
+        """Return the span as the SDK has it."""
 
         def context(span_id: str, *, remote: bool = False) -> api.SpanContext:
             return api.SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=remote, trace_flags=SAMPLED)
@@ -237,47 +237,51 @@ class Sender:
             instrumentation_scope=self.scope,
         )
 
-    def _done(self, spans: Sequence[ReadableSpan], success: bool) -> None:
-        self._release(len(spans), _sql_of(spans))
+    def _report_batch(self, spans: Sequence[ReadableSpan], success: bool) -> None:
+        self._release(len(spans), _count_sql(spans))
         if not success:
-            self._lost(
+            self._count_lost(
                 len(spans), f"Spans could not be sent to {self.shown}: {self.session.problem or 'not tried'}"
             )
 
     def close(self) -> None:
-        """Send what waits, if anybody takes it within ``END`` seconds, and stop."""
+        """Send what waits, for ``EXIT_TIMEOUT_SECONDS`` at most, and stop."""
         atexit.unregister(self.close)
         with self.lock:
             if self.closed:
                 return
             self.closed = True
-        self.session.end(time.monotonic() + END)
+        self.session.end(time.monotonic() + EXIT_TIMEOUT_SECONDS)
         if self.session.problem is not None:
             self.exporter.shutdown()
         if self.worker.thread is None:  # nothing waits
             self.processor.shutdown()  # type: ignore[no-untyped-call]
         else:
             self.worker.put(self.processor.shutdown)  # it waits for half a minute: there, not here
-        if not self.worker.end(END):
+        if not self.worker.end(EXIT_TIMEOUT_SECONDS):
             with self.lock:
                 self.gave_up, lost = True, self.waiting
             if lost:
-                self.lose(lost, f"Spans could not be sent to {self.shown}: no answer in {END:.0f} seconds")
+                self.count_lost(
+                    lost,
+                    f"Spans could not be sent to {self.shown}: "
+                    f"no answer in {EXIT_TIMEOUT_SECONDS:.0f} seconds",
+                )
             self.exporter.shutdown()
         self.session.close()
 
-    def forked(self) -> None:
-        """In a child process, where the processor begins anew and what waits is the parent's."""
+    def reset_in_child(self) -> None:
+        """Start again in a child process, where what waits is the parent's."""
         self.lock = threading.RLock()
         self.waiting = self.sql_waiting = 0
-        self.worker.begin_anew()
+        self.worker.reset()
 
 
-def _sql_of(spans: Sequence[ReadableSpan]) -> int:
+def _count_sql(spans: Sequence[ReadableSpan]) -> int:
     return sum(len(str((span.attributes or {}).get("db.query.text", ""))) for span in spans)
 
 
-def resource() -> Resource:
-    """The service: as the project's own OpenTelemetry names it, else as ``OTEL_SERVICE_NAME`` does."""
+def find_resource() -> Resource:
+    """Return the service, as the project's OpenTelemetry names it, else as ``OTEL_SERVICE_NAME`` does."""
     known = getattr(api.get_tracer_provider(), "resource", None)
     return known if isinstance(known, Resource) else Resource.create()

@@ -16,7 +16,7 @@ from opentelemetry.semconv.attributes import (
 )
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.semconv import Place
+from dbroute_panel.exports.semconv import ServerInfo
 from dbroute_panel.exports.spans import Parent, spans_of
 from dbroute_panel.records import (
     Database,
@@ -419,7 +419,7 @@ def test_the_template_is_named():
 
 
 def test_a_running_process_knows_its_databases():
-    place = Place(system="mariadb", namespace="shop", address="db.internal", port=3307)
+    place = ServerInfo(system="mariadb", namespace="shop", address="db.internal", port=3307)
     spans = list(spans_of(a_trace(aliases=["replica1", "primary"]), {"replica1": place}))
     known, unknown = (s.attributes for s in spans if s.kind == 3)
     assert known["db.system.name"] == "mariadb"

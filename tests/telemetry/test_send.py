@@ -29,17 +29,17 @@ from tests.traces import a_long_trace, a_query, a_trace
 from tests.waiting import PATIENCE_SECONDS, until
 from tools.benchmarks.counting import calls
 
-LIMITS = (sender.END, sender.LAST_TRY)
+LIMITS = (sender.EXIT_TIMEOUT_SECONDS, sender.LAST_REQUEST_TIMEOUT_SECONDS)
 
 
 @pytest.fixture(autouse=True)
 def fresh(site, store, monkeypatch, caplog):
     """Nothing lost, nothing logged and nobody sending before the test."""
     monkeypatch.setattr(telemetry, "lost", 0)
-    monkeypatch.setattr(telemetry, "_complained", False)
+    monkeypatch.setattr(telemetry, "_has_warned", False)
     # A busy machine is no endpoint that does not answer.
-    monkeypatch.setattr(sender, "END", PATIENCE_SECONDS)
-    monkeypatch.setattr(sender, "LAST_TRY", PATIENCE_SECONDS)
+    monkeypatch.setattr(sender, "EXIT_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(sender, "LAST_REQUEST_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     caplog.set_level(logging.DEBUG, logger="opentelemetry")
     yield
     telemetry.close()
@@ -237,7 +237,7 @@ def test_the_route_is_that_of_the_requests_thread(receiver, send_to, settings):
 
 
 def test_what_waits_is_bounded_by_its_size_too(receiver, send_to, monkeypatch, caplog):
-    monkeypatch.setattr(sender, "SQL_WAITING", 10_000)
+    monkeypatch.setattr(sender, "MAX_WAITING_SQL_CHARACTERS", 10_000)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
     send_to(receiver.endpoint)
     made = [a_trace(number, events=[a_query(1, sql="SELECT " + "x" * 6000)]) for number in (1, 2)]
@@ -396,7 +396,7 @@ def test_a_span_that_cannot_be_read_is_nobodys_trouble(send_to, monkeypatch, cap
 def test_where_nothing_is_set_nothing_is_sent(store):
     telemetry.send(a_trace())
     assert telemetry._current is None
-    assert telemetry.surroundings() is None
+    assert telemetry.find_parent() is None
 
 
 # In processes of their own
@@ -416,7 +416,7 @@ from django.db import connection
 from dbroute_panel import trace, telemetry
 if os.environ["PATIENT"]:
     from dbroute_panel.telemetry import sender
-    sender.END = sender.LAST_TRY = float(os.environ["PATIENT"])
+    sender.EXIT_TIMEOUT_SECONDS = sender.LAST_REQUEST_TIMEOUT_SECONDS = float(os.environ["PATIENT"])
 
 def work(name):
     with trace(name):

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from django.db import connections
 
-from dbroute_panel.exports.semconv import Place
+from dbroute_panel.exports.semconv import ServerInfo
 from dbroute_panel.records import Database
-from dbroute_panel.telemetry.places import is_mariadb, place, places_of
+from dbroute_panel.telemetry.servers import find_servers, is_mariadb, make_server_info
 from tests.traces import a_trace
 
 
@@ -37,22 +37,24 @@ from tests.traces import a_trace
     ],
 )
 def test_what_the_settings_say_and_nothing_that_may_be_a_secret(vendor, options, expected):
-    assert place(vendor, options) == Place(**expected)
+    assert make_server_info(vendor, options) == ServerInfo(**expected)
 
 
 def test_mariadb_is_named_where_its_connection_knows():
-    assert place("mysql", {"NAME": "shop"}, is_mariadb=True) == Place(system="mariadb", namespace="shop")
+    assert make_server_info("mysql", {"NAME": "shop"}, is_mariadb=True) == ServerInfo(
+        system="mariadb", namespace="shop"
+    )
 
 
 def test_a_connection_that_was_never_asked_is_not_asked_now(site):
     assert not is_mariadb("primary")
     before = [connection.alias for connection in connections.all(initialized_only=True)]
-    places_of(a_trace())
+    find_servers(a_trace())
     assert [connection.alias for connection in connections.all(initialized_only=True)] == before
 
 
 def test_what_is_not_configured_here_has_no_place(site):
     elsewhere = Database(vendor="postgresql", engine="x", replica_of=None)
-    assert set(places_of(a_trace(databases=a_trace().databases | {"elsewhere": elsewhere}))) == {
+    assert set(find_servers(a_trace(databases=a_trace().databases | {"elsewhere": elsewhere}))) == {
         "primary", "replica1", "replica2",
     }  # fmt: skip
