@@ -1,8 +1,8 @@
 """
-The test suite on a machine that has too much to do: ``make test-busy``.
+Run the test suite on a busy machine: ``make test-busy``.
 
-Two processes for each processor do nothing but burn it, and the suite runs beside them: RUNS times, and once
-in an order of its own. No test may fail for that.
+Two processes for each processor keep it busy while the suite runs beside them: RUNS times, and once in a
+random order. No test may fail for that reason.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ while os.getppid() == int(sys.argv[1]):
 
 @contextmanager
 def burning(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """So many processes burn a processor each, until the block ends."""
+    """Keep ``count`` processors busy with a process each, until the block ends."""
     burners: list[subprocess.Popen[bytes]] = []
     try:
         burners.extend(
@@ -45,7 +45,7 @@ def burning(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def run_tests(options: list[str]) -> tuple[bool, float]:
-    """(whether all passed, seconds)"""
+    """Return (whether all passed, seconds)."""
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "pytest", "--quiet", *options], check=False)
     return done.returncode == 0, time.monotonic() - began

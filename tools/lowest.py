@@ -1,10 +1,10 @@
 """
-The lowest versions that ``pyproject.toml`` promises, as constraints for pip.
+Print the lowest versions that ``pyproject.toml`` promises, as constraints for pip.
 
     python -m tools.lowest              prints them
-    python -m tools.lowest --installed  fails where another version is installed than these
+    python -m tools.lowest --installed  fails if other versions are installed
 
-They are those of the package itself and of the extras that a user installs. Needs nothing but Python.
+They are those of the package and of the extras for users. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<version>[0-9.]+)")
 
 
 def lowest(project: dict[str, object]) -> dict[str, str]:
-    """The version of each requirement, which has to be written as ``name>=version``."""
+    """Return the version of each requirement, which has to be written as ``name>=version``."""
     extras = project["optional-dependencies"]
     assert isinstance(extras, dict)
     found = {}
@@ -34,7 +34,7 @@ def lowest(project: dict[str, object]) -> dict[str, str]:
 
 
 def release(text: str) -> tuple[int, ...]:
-    """``5.2`` and ``5.2.0`` are one."""
+    """Return the numbers of a release; ``5.2`` and ``5.2.0`` are equal."""
     numbers = [int(number) for number in text.split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()

@@ -1,8 +1,8 @@
 """
-The pictures in ``docs/images``, taken of the real pages: ``make screenshots``.
+Take the pictures in ``docs/images`` of the real pages: ``make screenshots``.
 
-``make screenshots ALL=folder`` puts every page into that folder, in both schemes, as wide as a desk's and a
-hand's screen, for people to look at.
+``make screenshots ALL=folder`` puts every page into that folder, in both colour schemes and as wide as on a
+desk and in a hand, for a person to look at.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LAST_ROW = """limit => {
 
 @dataclass(frozen=True)
 class Picture:
-    """What is in it: ``part`` of the page, a selector, and of that ``height`` pixels at most."""
+    """A picture: ``part`` of the page is a selector, of which at most ``height`` pixels are shown."""
 
     name: str
     scheme: str
@@ -47,7 +47,7 @@ class Picture:
 
 
 def trace(page: Page, site: Site) -> None:
-    """One with several who decided, findings of each level and a transaction that was rolled back."""
+    """Open a trace with several deciders, findings of each level and a transaction that was rolled back."""
     page.goto(site.trace("transactions"))
     page.locator(".dbroute-row > summary").filter(has_text="INSERT library_tag").last.click()
     page.get_by_text("called from").filter(visible=True).wait_for()
@@ -63,7 +63,7 @@ def sandbox(page: Page, site: Site) -> None:
 
 
 def panel(page: Page, site: Site) -> None:
-    """On a page that shows what a replica has not got yet."""
+    """Open the panel on a page that shows what a replica does not have yet."""
     page.goto("/")
     page.get_by_label("Lag").select_option("until replicate")
     page.get_by_role("button", name="Set").click()
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
 
 @contextmanager
 def browsing() -> Iterator[tuple[Browser, Site, Site]]:
-    """Chromium, the site with traces, and the one without."""
+    """Start Chromium, the site with traces, and the one without."""
     with tempfile.TemporaryDirectory(prefix="dbroute-panel-screenshots-") as name:
         folder = Path(name)
         with (
@@ -110,7 +110,9 @@ def browsing() -> Iterator[tuple[Browser, Site, Site]]:
 
 
 def keep(picture: Picture, browser: Browser, site: Site) -> None:
-    """Take it, and write it in less than ``LARGEST`` bytes; with all its colours, if they are that small."""
+    """
+    Take the picture and write it in less than ``LARGEST`` bytes, with all its colours if that is enough.
+    """
     page = open_page(browser, site, Watch(), scheme=picture.scheme, height=800)
     # As wide as the window: the admin's list of models beside it says nothing.
     page.goto(ADMIN)

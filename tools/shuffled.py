@@ -1,7 +1,7 @@
 """
-The tests in an order of their own: ``pytest -p tools.shuffled --shuffle=SEED``.
+Run the tests in a random order: ``pytest -p tools.shuffled --shuffle=SEED``.
 
-Modules, and the classes and tests in them: what shares a fixture stays together, as pytest has it.
+Modules are shuffled, and the classes and tests in them: what shares a fixture stays together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each worker of pytest-xdist draws the same order: it depends on the seed and the tests alone."""
+    """Shuffle the tests. Each worker draws the same order: it depends only on the seed and the tests."""
     seed = config.getoption("shuffle")
     if seed is not None:
         items[:] = shuffled(items, random.Random(seed))

@@ -1,1 +1,1 @@
-"""``make bench``: what recording costs, side by side with other tools, in one run."""
+"""Measure what recording costs, side by side with other tools: ``make bench``."""

@@ -1,8 +1,8 @@
 """
-``make bench``: all figures of docs/performance.md, in one run; exit code 1 if a target is missed.
+Measure all figures of docs/performance.md in one run: ``make bench``.
 
-``ARGS=--quick`` takes few rounds, to see that it works; ``ARGS=--markdown`` prints the tables for the
-documentation.
+The exit code is 1 if a target is missed. ``ARGS=--quick`` runs few rounds, as a smoke test;
+``ARGS=--markdown`` prints the tables for the documentation.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-How much is done in a piece of work: numbers that are the same on every machine and at every load.
+Count the work of a piece of code: numbers that are the same on every machine, whatever its load.
 
-Counted are the calls of functions, those in Python and those in C, or the instructions of the interpreter. A
-time is never the same twice; a second walk up the frames or a ``repr()`` of a model is always some calls
-more.
+What is counted are calls of functions, written in Python or C, or instructions of the interpreter. A time is
+never the same twice; a second walk up the frames or a ``repr()`` of a model always adds the same number of
+calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Trace = Callable[[FrameType, str, Any], Any]
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Without what coverage does meanwhile, and without collecting what other tests have left."""
+    """Switch off coverage's tracing and garbage collection during the block."""
     tracer, collecting = sys.gettrace(), gc.isenabled()
     sys.settrace(None)
     gc.disable()
@@ -33,7 +33,7 @@ def untraced() -> Iterator[None]:
 
 
 def calls(work: Callable[[], object]) -> int:
-    """How many functions ``work`` calls on this thread, with all that these call."""
+    """Return how many functions ``work`` calls on this thread, directly and indirectly."""
     counted = 0
 
     def noted(frame: FrameType, event: str, argument: object) -> None:
@@ -52,9 +52,9 @@ def calls(work: Callable[[], object]) -> int:
 
 def instructions(work: Callable[[], object], folder: str) -> tuple[int, int]:
     """
-    How many instructions ``work`` takes on this thread: (of files in ``folder``, of all others).
+    Return how many instructions ``work`` takes on this thread: (in files of ``folder``, in all others).
 
-    It is done twice: from Python 3.12 on, a function is prepared for that when it is first called so.
+    ``work`` runs twice, because Python 3.12 and newer specialise a function at its first traced call.
     """
     ours = others = 0
 

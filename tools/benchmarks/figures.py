@@ -1,4 +1,6 @@
-"""What is measured beside the variants, and what has it to be? One ``Figure`` is one line of the table."""
+"""
+The figures that are measured beside the variants, each with its target: one ``Figure`` a line of the table.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ REFERENCE: Final = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One line. ``most`` or ``least`` is its target, ``read`` takes it from what was measured."""
+    """
+    One line of the table.
+
+    ``most`` or ``least`` is its target; ``read`` takes the figure from the results.
+    """
 
     title: str
     unit: str
@@ -25,7 +31,7 @@ class Figure:
     section: str = ""
 
     def met(self, found: Series) -> bool | None:
-        """Whether the middle of the rounds is within the target; None where there is none."""
+        """Return whether the median of the rounds meets the target, or None without a target."""
         if self.most is not None:
             return found.median <= self.most
         if self.least is not None:
@@ -44,7 +50,7 @@ def _times_recording(variant: str) -> Callable[[Results], Series]:
 
 
 def _growth(part: str) -> Callable[[Results], Series]:
-    """The steepest step of ten times the events, by the middle of its rounds."""
+    """Read the steepest growth over ten times the events, by the median of its rounds."""
 
     def read(results: Results) -> Series:
         sizes = [results[f"growth/{10**power}/{part}"] for power in range(1, 6)]

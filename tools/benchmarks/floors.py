@@ -1,8 +1,8 @@
 """
-What is the least that such a tool can cost? Two execute wrappers, which a middleware puts around a view.
+The least that a tool of this kind can cost: two execute wrappers, which a middleware puts around a view.
 
-The one appends a tuple. The other keeps a record as a query's is: it looks for the user's line and for the
-model, and knows nothing of routers.
+One appends a tuple. The other keeps a record like that of a query: it finds the user's line and the model,
+and knows nothing of routers.
 """
 
 from __future__ import annotations

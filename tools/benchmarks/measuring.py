@@ -1,4 +1,4 @@
-"""Figures of several rounds: what lies in the middle, from where to where they went, one against another."""
+"""Figures of several rounds: their median, least and most, and the comparison of one figure with another."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Series:
     """
     One figure, round by round.
 
-    What two series have of the same round is compared, and only then the middle taken: a machine that was
-    slow in one round was so for both.
+    Two series are compared round by round before the median is taken: a machine that was slow in one round
+    was slow for both.
     """
 
     values: tuple[float, ...]
@@ -37,7 +37,9 @@ class Series:
         return self._with(other, sub)
 
     def over(self, other: Series) -> Self:
-        """How many times the other. Rounds in which the other is nothing, or less by noise, say nothing."""
+        """
+        Divide by another series. A round in which that is zero, or negative by noise, counts as infinite.
+        """
         return self._with(other, lambda one, two: truediv(one, two) if two > 0 else float("inf"))
 
     def times(self, factor: float) -> Self:
@@ -49,22 +51,22 @@ class Series:
 
 
 class Results:
-    """All that was measured, by name: ``requests/recording/1000/total``."""
+    """All figures, by name: ``requests/recording/1000/total``."""
 
     def __init__(self) -> None:
         self._noted: dict[str, list[float]] = defaultdict(list)
 
     def note(self, name: str, figures: dict[str, float]) -> None:
-        """One round's figures, each under ``name``."""
+        """Add the figures of one round, each under ``name``."""
         for figure, value in figures.items():
             self._noted[f"{name}/{figure}"].append(value)
 
     def __getitem__(self, name: str) -> Series:
-        """Raises ``KeyError`` for what was not measured."""
+        """Return a series; raise ``KeyError`` for what was not measured."""
         if name not in self._noted:
             raise KeyError(name)
         return Series(tuple(self._noted[name]))
 
     def added(self, variant: str, queries: int, part: str = "total") -> Series:
-        """Microseconds a query that a variant costs more than Django alone in the same round."""
+        """Return the microseconds a query that a variant adds to Django alone in the same round."""
         return self[f"requests/{variant}/{queries}/{part}"].minus(self[f"requests/bare/{queries}/{part}"])

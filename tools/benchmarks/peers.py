@@ -1,4 +1,4 @@
-"""Tools that are set up by a call, as their documentation has it; what they would send away is dropped."""
+"""Set up the tools that need a call, as their documentation says; what they would send away is dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done in a run, and how often: first all variants in turn, then everything else."""
+"""The steps of a run and their number: first all variants in turn, then everything else."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ Step = tuple[str, str, dict[str, object]]
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
-    ``sizes``: queries of a request to (requests of a round, rounds). ``repeats``: rounds of the rest.
+    How much is measured.
 
-    All this ``lives`` times, each in new processes: where its memory happens to lie makes a process faster or
-    slower than another by some microseconds a query, for as long as it lives. On a busy machine a size has no
-    further round after ``seconds``, if it had three; the rest, if it had one.
+    ``sizes`` maps the queries of a request to (requests of a round, rounds); ``repeats`` are the rounds of
+    the rest. All this runs ``lives`` times, each in new processes: the place of its memory makes a process
+    some microseconds a query faster or slower, for as long as it lives. On a busy machine, a size gets no
+    further round after ``seconds`` if it had three, and the rest none if it had one.
     """
 
     lives: int
@@ -35,7 +36,7 @@ class Plan:
     repeats: int
 
     def run(self, results: Results, folder: Path) -> Iterator[str]:
-        """Measure everything; yields what is being done."""
+        """Measure everything, and yield a line about each step."""
         for life in range(self.lives):
             with ExitStack() as stack:
                 # One after the other: what starts at once is in each other's way.
@@ -73,7 +74,7 @@ class Plan:
                 results.note(f"requests/{process.variant}/{queries}", found)
 
     def others(self) -> list[tuple[str, int, list[Step]]]:
-        """What is done besides, each in a process of its own: (variant, rounds, steps)."""
+        """Yield the other steps, each for one process: (variant, rounds, steps)."""
         growth: list[Step] = [
             (f"growth/{events}", "growth.of", {"events": events, "times": max(1, 2_000 // events)})
             for events in (10**power for power in range(1, 6))

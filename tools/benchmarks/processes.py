@@ -1,4 +1,4 @@
-"""The processes of the variants, from the side of the one that measures."""
+"""Start the processes of the variants and talk to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Self
 
 
 class Process:
-    """One variant at work (``tools.benchmarks.worker``), with a folder of its own."""
+    """One variant at work (``tools.benchmarks.worker``), with its folder."""
 
     def __init__(self, variant: str, folder: Path, seed: int = 0) -> None:
         self.variant = variant
@@ -29,12 +29,12 @@ class Process:
         )
 
     def started(self) -> Self:
-        """Wait until it is set up."""
+        """Wait until the process is ready."""
         self._answer()
         return self
 
     def do(self, work: str, **arguments: object) -> dict[str, float]:
-        """Let it do some work, and wait for the figures. Raises ``RuntimeError`` if it has died."""
+        """Run some work in the process and return its figures; raise ``RuntimeError`` if it has died."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"work": work, **arguments}) + "\n")
         self.process.stdin.flush()

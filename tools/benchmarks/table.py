@@ -1,4 +1,6 @@
-"""Two tables, for a terminal and for docs/performance.md: the variants, and figures with their targets."""
+"""
+Two tables, for a terminal and for docs/performance.md: the variants, and the figures with their targets.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ Rows = list[list[str]]
 
 
 def number(value: float) -> str:
-    """Three digits that count, and no more behind the point than tell something."""
+    """Format a number with three significant digits, and no more decimals than are meaningful."""
     if value != value or abs(value) == float("inf"):
         return "-"
     for least, digits in ((100, 0), (10, 1)):
@@ -26,7 +28,7 @@ def spread(found: Series) -> str:
 
 
 def variants(results: Results, sizes: Iterable[int]) -> Rows:
-    """What each variant adds to a query; ours once more with what it does when the answer has been sent."""
+    """Return what each variant adds to a query; some have a second row, with the work after the answer."""
     sizes = [*sizes]
     rows = [["CPU added, us a query", *(f"{size:,}" for size in sizes), "min - max", "x Django"]]
     bare = results[f"requests/bare/{REFERENCE}/total"]
@@ -48,7 +50,7 @@ def variants(results: Results, sizes: Iterable[int]) -> Rows:
 
 
 def figures(results: Results, of: Sequence[Figure] = FIGURES) -> Rows:
-    """Each figure with its target, and whether that is met; a section is a row of its own."""
+    """Return each figure with its target and whether it is met; each section has a head row."""
     rows, section = [["", "", "median", "min - max", "target", ""]], ""
     for figure in of:
         if figure.section != section:
@@ -71,12 +73,12 @@ def figures(results: Results, of: Sequence[Figure] = FIGURES) -> Rows:
 
 
 def missed(results: Results, of: Sequence[Figure] = FIGURES) -> list[str]:
-    """The titles of what is not as it has to be."""
+    """Return the titles of the figures that miss their target."""
     return [figure.title for figure in of if figure.met(figure.read(results)) is False]
 
 
 def busy(results: Results) -> str | None:
-    """A warning where Django alone was not as fast in all rounds: the machine had something else to do."""
+    """Return a warning if Django alone was not equally fast in all rounds: the machine was busy."""
     bare = results[f"requests/bare/{REFERENCE}/total"]
     if bare.most < bare.least * 1.25:
         return None
@@ -84,7 +86,7 @@ def busy(results: Results) -> str | None:
 
 
 def text(rows: Rows) -> str:
-    """The first column to the left, the others to the right."""
+    """Align the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

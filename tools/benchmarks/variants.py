@@ -1,8 +1,8 @@
 """
-What is measured side by side? Each variant is the same project with one tool in it, in a process of its own.
+The variants that are measured side by side: the same project, each time with another tool, in a process.
 
-A tool is set up as its documentation says. What leaves the process is dropped (an exporter, a transport), so
-that nobody's network is measured; what a tool keeps on the machine it keeps.
+A tool is set up as its documentation says. What would leave the process (an exporter, a transport) is
+dropped, so that no network is measured; what a tool keeps on the machine, it keeps.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def _no_settings(folder: Path) -> Settings:
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """
-    ``prepare`` is called before ``django.setup()``. ``settle`` is called after the requests of a round, and
-    belongs to what they cost: what the tool left for later.
+    A tool and how it is set up.
+
+    ``prepare`` is called before ``django.setup()``. ``settle`` is called after the requests of a round and
+    counts as their cost: it does what the tool has left for later.
     """
 
     name: str
@@ -60,7 +62,7 @@ def never(request: object) -> bool:
 def ours(
     *, store: str = "MemoryStore", record: Callable[[object], bool] = always, params: bool = False
 ) -> Callable[[Path], Settings]:
-    """The chain, where an alias came from, the line; by itself no parameters, where ``DEBUG`` is off."""
+    """Return a variant that records chain, origin and line, and no parameters, as with ``DEBUG`` off."""
 
     def settings(folder: Path) -> Settings:
         options = {"path": str(folder / "traces.sqlite3")} if store == "SQLiteStore" else {}
@@ -77,7 +79,7 @@ def ours(
 
 
 def toolbar(*panels: str, stacktraces: bool = True) -> Callable[[Path], Settings]:
-    """The debug toolbar with these panels; with those that it has by itself, where none is named."""
+    """Return a variant with the debug toolbar and these panels, or its default panels if none is named."""
 
     def settings(folder: Path) -> Settings:
         return (

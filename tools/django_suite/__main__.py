@@ -1,11 +1,11 @@
 """
-Runs Django's own tests without dbroute_panel and with it, and compares the two test by test.
+Run Django's tests without dbroute_panel and with it, and compare them test by test.
 
     python -m tools.django_suite             the long list, recording alone and with the app
     python -m tools.django_suite --short     the short list, recording alone
     python -m tools.django_suite LABEL ...   these labels of Django's runtests.py
 
-Exit code 1 where the two runs are not the same. The figures go to ``.cache/django-suite/``.
+The exit code is 1 if the runs differ. The figures go to ``.cache/django-suite/``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CACHE = ROOT / ".cache/django-suite"
 
 
 def figures(runs: list[Run], labels: list[str]) -> dict[str, object]:
-    """What ``docs/reliability.md`` says of these runs."""
+    """Return the figures of these runs for ``docs/reliability.md``."""
     return {
         "django": runs[0].django,
         "python": runs[0].python,

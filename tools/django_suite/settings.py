@@ -1,4 +1,4 @@
-"""Django's own settings for its tests on SQLite (two databases), with our runner (``tools/watched``)."""
+"""Settings for Django's tests: Django's for SQLite (two databases), with the runner of ``tools/watched``."""
 
 from __future__ import annotations
 

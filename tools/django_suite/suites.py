@@ -1,4 +1,4 @@
-"""Which of Django's tests are run: labels of ``runtests.py``."""
+"""The tests of Django's that are run: labels of ``runtests.py``."""
 
 from __future__ import annotations
 

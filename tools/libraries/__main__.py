@@ -1,10 +1,10 @@
 """
-Runs the tests of libraries without dbroute_panel and with it, and compares the two test by test.
+Run the tests of libraries without dbroute_panel and with it, and compare them test by test.
 
     python -m tools.libraries               all of them
     python -m tools.libraries PROJECT ...   these
 
-Exit code 1 where the two runs are not the same. The figures go to ``.cache/libraries/``.
+The exit code is 1 if the runs differ. The figures go to ``.cache/libraries/``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOTICED = Path(__file__).with_name("noticed.toml")
 
 
 def runs_of(suite: Suite, folder: Path) -> list[Run]:
-    """The tests of a library without us and with us, side by side, each in one process."""
+    """Run the tests of a library without dbroute_panel and with it, side by side, each in one process."""
     folder.mkdir(parents=True, exist_ok=True)
     source, python, ours = places.source(suite), places.python(suite), places.ours()
     orders = [Order(variant, str(folder.resolve())) for variant in (BARE, APP)]
@@ -39,7 +39,7 @@ def runs_of(suite: Suite, folder: Path) -> list[Run]:
 
 
 def compare(suite: Suite, folder: Path) -> dict[str, object] | None:
-    """Say what is not the same, and return the figures of the runs; ``None`` if something is not."""
+    """Print the differences and return the figures of the runs, or ``None`` if there are any."""
     bare, watched = runs = runs_of(suite, folder)
     expected = comparison.announced(NOTICED, suite.project)
     found = list(comparison.differences(bare, watched, expected, suite.records))

@@ -1,4 +1,6 @@
-"""Where a library's tests run: its sdist, an environment of its own, and what of ours is found there."""
+"""
+Where a library's tests run: its sdist, its environment, and the folders of this repository that it finds.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,14 @@ OURS = {
 
 
 def source(suite: Suite) -> Path:
-    """The folder with the library's sdist."""
+    """Return the folder with the library's sdist."""
     return sdist(suite.project, suite.version, CACHE)
 
 
 def ours() -> Path:
-    """A folder for ``PYTHONPATH`` with a link to each of ``OURS``, and nothing else of this repository."""
+    """
+    Return a folder for ``PYTHONPATH`` with a link to each of ``OURS``, and nothing else of this repository.
+    """
     folder = CACHE / "ours"
     folder.mkdir(parents=True, exist_ok=True)
     for name, target in OURS.items():
@@ -39,9 +43,9 @@ def ours() -> Path:
 
 def python(suite: Suite) -> Path:
     """
-    The Python of an environment with this library, what its tests need, and what dbroute_panel does.
+    Return the Python of an environment for the library, its tests and dbroute_panel.
 
-    dbroute_panel itself is not installed: each pytest would load its plugin, also in the run without it.
+    dbroute_panel itself is not installed: pytest would load its plugin, also in the run without it.
     """
     here = f"python{sys.version_info.major}.{sys.version_info.minor}-django{django.get_version()}"
     folder = CACHE / "environments" / f"{normal(suite.project)}-{suite.version}-{here}"
@@ -55,7 +59,7 @@ def python(suite: Suite) -> Path:
 
 
 def requirements(suite: Suite) -> list[str]:
-    """What the environment has; Django is of the version that is installed here."""
+    """Return what the environment has; its Django is the version that is installed here."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return [
         f"{suite.project}=={suite.version}",

@@ -1,4 +1,4 @@
-"""Which libraries' tests are run, and how each is started."""
+"""The libraries whose tests are run, and how each is started."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PYTEST = ["-m", "pytest", "-p", "dbroute_watched.plugin", "-p", "no:cacheprovide
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A library of this version, and what runs the tests of its sdist.
+    A version of a library, and the command that runs the tests of its sdist.
 
-    ``command``: what Python gets, in ``folder`` of the sdist; ``requires``: what its tests need beyond the
-    library; ``records``: what a recorded run must have some of, or it was not watched.
+    ``command``: the arguments of Python, in ``folder`` of the sdist; ``requires``: what the tests need beyond
+    the library; ``records``: kinds of events of which a recorded run must have some.
     """
 
     project: str

@@ -42,7 +42,7 @@ def say(line: str) -> None:
 
 
 def mutants_in(area: str, every: int) -> dict[str, Mutant]:
-    """The mutants of a package by name; of alike lines in one function each has a number."""
+    """Return the mutants of a package by name; equal lines in one function are numbered."""
     found: dict[str, Mutant] = {}
     package = ROOT / "dbroute_panel"
     files = [*(package / area).rglob("*.py"), *(package / name for name in BESIDE.get(area, ()))]
@@ -60,7 +60,7 @@ def read(file: Path) -> Found:
 
 
 def test(area: str, mutants: dict[str, Mutant], file: Path) -> None:
-    """Test the mutants, and write what was found into ``file``, from time to time."""
+    """Test the mutants, and write the results into ``file`` from time to time."""
     found: Found = {}
     names = {id(mutant): name for name, mutant in mutants.items()}
 
@@ -79,7 +79,7 @@ def test(area: str, mutants: dict[str, Mutant], file: Path) -> None:
 
 
 def reasons(area: str) -> dict[str, str]:
-    """To each mutant that is expected to live the reason: the line with a # above it."""
+    """Return the reason of each mutant that may live: the comment line above it."""
     found, reason = {}, ""
     for line in (HERE / f"survivors/{area}.txt").read_text().splitlines():
         if line.startswith("#"):
@@ -90,7 +90,7 @@ def reasons(area: str) -> dict[str, str]:
 
 
 def conclude(area: str, found: Found) -> int:
-    """Say how many live on, and which of them nobody has given a reason for; the exit code."""
+    """Print how many live on, and those without a reason; return the exit code."""
     expected = reasons(area)
     living = [name for name, killer in found.items() if killer is None]
     late = [name for name, killer in found.items() if killer == TIMEOUT]

@@ -26,7 +26,7 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 
 @dataclass(frozen=True)
 class Mutant:
-    """A function as it is and with one thing changed. A test that runs none of ``lines`` cannot notice."""
+    """A function as it is and with one change. A test that runs none of ``lines`` cannot notice it."""
 
     file: Path
     function: str
@@ -36,7 +36,7 @@ class Mutant:
 
     @cached_property
     def name(self) -> str:
-        """What is changed: its lines as they are, and as they are in the mutant."""
+        """The change: the lines as they are, and as they are in the mutant."""
         lines = difflib.ndiff(self.old.splitlines(), self.new.splitlines())
         changed = [(line[0], line[2:].strip()) for line in lines if line[0] in "+-"]
         old, new = (" ".join(line for side, line in changed if side == wanted) for wanted in "-+")
@@ -44,7 +44,7 @@ class Mutant:
 
 
 class Visitor(MutationVisitor):
-    """Notes the line of each mutation, and passes no function over for its decorators."""
+    """Notes the line of each mutation, and also visits functions with decorators."""
 
     def __init__(self) -> None:
         super().__init__(mutation_operators, IgnoredCode(set(), set(), set()))
@@ -90,7 +90,7 @@ def text(node: libcst.CSTNode, indent: str) -> str:
 
 
 def statements(source: str) -> dict[int, range]:
-    """To each line the lines of its statement; of ``if`` and its like without the body."""
+    """Map each line to the lines of its statement; that of ``if`` and the like does not include the body."""
     spans = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):
@@ -105,7 +105,7 @@ def statements(source: str) -> dict[int, range]:
 
 @cache
 def functions_of(file: Path) -> dict[str, list[FunctionType]]:
-    """The functions of a module that there are now, by name, wherever they are held."""
+    """Return the functions of a module that exist now, by name, wherever they are held."""
     found: dict[str, list[FunctionType]] = {}
     for function in gc.get_objects():
         if type(function) is FunctionType and function.__code__.co_filename == str(file):
@@ -114,7 +114,7 @@ def functions_of(file: Path) -> dict[str, list[FunctionType]]:
 
 
 def codes(code: CodeType) -> Iterator[CodeType]:
-    """A function's code, and that of what is defined inside of it."""
+    """Yield the code of a function and of everything that is defined inside it."""
     yield code
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
@@ -122,7 +122,7 @@ def codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def compiled(mutant: Mutant, function: str) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, list[CodeType]]:
-    """The text of a function, as it is or changed: its definition, and the codes in it."""
+    """Compile the text of a function, original or changed: its definition, and the codes in it."""
     owner = mutant.function.rpartition(".")[0]
     tree = ast.parse(f"from __future__ import annotations\n{f'class {owner}:' if owner else ''}\n{function}")
     definition = tree.body[1].body[0] if owner else tree.body[1]
@@ -132,7 +132,7 @@ def compiled(mutant: Mutant, function: str) -> tuple[ast.FunctionDef | ast.Async
 
 
 def switch_on(mutant: Mutant) -> None:
-    """From now on, this process runs the mutant."""
+    """Let this process run the mutant from now on."""
     (_, old), (definition, new) = compiled(mutant, mutant.old), compiled(mutant, mutant.new)
     functions = functions_of(mutant.file)
     # A getter and its setter have one name, and so may have lambdas: the lines tell them apart, as they are.
@@ -153,7 +153,7 @@ def alike(one: CodeType, other: CodeType) -> bool:
 
 
 def change_defaults(function: FunctionType, arguments: ast.arguments) -> None:
-    """Only literals: mutmut changes no others."""
+    """Change defaults that are literals: mutmut changes no others."""
 
     def changed(was: object, default: ast.expr | None) -> object:
         return default.value if isinstance(default, ast.Constant) else was

@@ -1,7 +1,7 @@
 """
-Runs the tests of each mutant in a fork of one process, which has Django, the databases and the tests ready.
+Run the tests of each mutant in a fork of one process, which has Django, the databases and the tests ready.
 
-A test is run for a mutant if it runs the statement that is changed. The first that fails ends it.
+A mutant gets the tests that run the changed statement. The first failure ends it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Lines = dict[str, dict[str, list[str]]]
 
 
 class Runner:
-    """A plugin of pytest's: in place of all tests it runs those that may notice a mutant, for each mutant."""
+    """A pytest plugin that runs, for each mutant, the tests that may notice it, instead of all tests."""
 
     def __init__(self, mutants: list[Mutant], told: Callable[[Mutant, str | None], None]) -> None:
         self.mutants = mutants
@@ -73,7 +73,7 @@ class Runner:
         return True
 
     def tests_of(self, mutant: Mutant, lines: dict[str, list[str]], killers: list[str]) -> list[str]:
-        """First what noticed one of this function, then the module's own tests, and what noticed most."""
+        """Order the tests: that noticed a mutant of this function, of the module, that noticed most."""
         tests = {test for line in mutant.lines for test in lines.get(str(line), ())}
         tests = {test for test in tests if self.seconds[test] < SLOW}
         first = [test for test in reversed(killers) if test in tests]
@@ -89,7 +89,7 @@ class Runner:
         return chosen
 
     def killer(self, mutant: Mutant, tests: list[str]) -> str | None:
-        """The test that fails with the mutant, ``TIMEOUT`` if it does not get to its end."""
+        """Return the test that fails with the mutant, or ``TIMEOUT`` if it does not end."""
 
         def run() -> str:
             switch_on(mutant)
@@ -98,19 +98,19 @@ class Runner:
         return self.in_fork(run, seconds=150).decode() or None
 
     def in_time(self, test: str) -> str:
-        """The test if it fails. Where it takes much longer than it should, this process ends."""
+        """Return the test if it fails. If it takes much longer than it should, this process ends."""
         signal.setitimer(signal.ITIMER_PROF, 2 + 5 * self.seconds[test])
         return self.failing([self.items[test]])
 
     def failing(self, items: Iterable[pytest.Item]) -> str:
-        """The first of the tests that fails, or nothing."""
+        """Return the first of the tests that fails, or an empty string."""
         for item, following in pairwise([*items, self.elsewhere]):
             if any(report.failed for report in runtestprotocol(item, nextitem=following, log=False)):
                 return item.nodeid
         return ""
 
     def watched(self) -> tuple[dict[str, float], Lines]:
-        """Of each test its seconds, of each line the tests that run it."""
+        """Return the seconds of each test, and the tests that run each line."""
         os.environ["COVERAGE_CORE"] = "ctrace"  # the others know of no contexts
         files = sorted({str(mutant.file) for mutant in self.mutants})
         watch = coverage.Coverage(data_file=None, config_file=False, include=files)
@@ -132,7 +132,7 @@ class Runner:
         return seconds, found
 
     def in_fork(self, run: Callable[[], bytes | str], seconds: float = 3600) -> bytes:
-        """What a copy of this process answers; ``TIMEOUT`` after so many seconds."""
+        """Return what a fork of this process answers, or ``TIMEOUT`` after ``seconds``."""
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:

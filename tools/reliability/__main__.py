@@ -1,11 +1,11 @@
 """
-Writes the tables of ``docs/reliability.md`` from what ran: ``make reliability``, after ``make test``.
+Write the tables of ``docs/reliability.md`` from reports: ``make reliability``, after ``make test``.
 
     python -m tools.reliability [--check] REPORT.xml ... FIGURES.json ...
 
 The reports are pytest's (``--junitxml``), the figures those of ``tools.django_suite`` and
-``tools.libraries``; of two that are of the same Python and Django the newer counts. ``--check`` writes
-nothing and exits with 1 where a table says something else.
+``tools.libraries``; of two for the same Python and Django the newer counts. ``--check`` writes nothing and
+exits with 1 if a table differs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs/reliability.md"
 
 
 def written(document: str, files: list[Path]) -> str:
-    """The document with each table that the files are about; the others stay as they are."""
+    """Return the document with each table that the files are about; the others stay as they are."""
     files = sorted(files, key=lambda file: file.stat().st_mtime if file.exists() else 0)
     reports = {report.title: report for report in (read(file) for file in files if file.suffix == ".xml")}
     figures = [run for file in files if file.suffix == ".json" for run in read_figures(file)]

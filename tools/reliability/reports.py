@@ -1,4 +1,4 @@
-"""What ran: the reports of pytest (JUnit XML), and the figures of ``django_suite`` and ``libraries``."""
+"""Read the reports of pytest (JUnit XML) and the figures of ``django_suite`` and ``libraries``."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ ABOUT_THE_TABLES = "tests.reliability.test_reliability."
 
 
 class ReportError(Exception):
-    """The report cannot be used; in words."""
+    """The report cannot be used; the message says why."""
 
 
 class Report(NamedTuple):
-    """A run of pytest: ``tests`` are dotted names without parameters, one for each time a test passed."""
+    """A run of pytest. ``tests`` are dotted names without parameters, one for each time a test passed."""
 
     title: str
     passed: list[str]
     skipped: int
 
     def count(self, paths: Iterable[str]) -> int:
-        """How many of these tests passed. A test that two of the paths have counts once."""
+        """Return how many of these tests passed. A test in two of the paths counts once."""
         names = [dotted(path) for path in paths]
         return sum(any(test == name or test.startswith(f"{name}.") for name in names) for test in self.passed)
 
 
 def dotted(path: str) -> str:
-    """The name that pytest's report gives to what is in ``path``."""
+    """Return the name that pytest's report gives to what is in ``path``."""
     file, _, test = path.partition("::")
     module = file.removesuffix(".py").strip("/").replace("/", ".")
     return f"{module}.{test.replace('::', '.')}" if test else module
 
 
 def read(file: Path) -> Report:
-    """The report of a run in which nothing failed; raises ``ReportError`` for any other."""
+    """Return the report of a run without failures; raise ``ReportError`` for any other."""
     try:
         suite = ElementTree.parse(file).getroot().find("testsuite")
     except (OSError, ElementTree.ParseError) as error:
@@ -99,7 +99,7 @@ class LibraryRun(msgspec.Struct):
 
 
 def read_figures(file: Path) -> list[DjangoRun | LibraryRun]:
-    """One run of Django's tests, or those of each library."""
+    """Return one run of Django's tests, or those of each library."""
     written = file.read_bytes()
     if written.startswith(b"["):
         return list(msgspec.json.decode(written, type=list[LibraryRun]))

@@ -1,4 +1,4 @@
-"""The tables of ``docs/reliability.md``, each between two marks. Nobody writes them by hand."""
+"""The tables of ``docs/reliability.md``, each between two marks. They are never written by hand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def marks(name: str) -> tuple[str, str]:
 
 
 def between(document: str, name: str) -> str:
-    """What stands between the two marks."""
+    """Return the text between the two marks."""
     return _split(document, name)[1]
 
 
 def put(document: str, name: str, table: str) -> str:
-    """The document with this table between the two marks."""
+    """Return the document with this table between the two marks."""
     before, _old, after = _split(document, name)
     begin, end = marks(name)
     return f"{before}{begin}\n\n{table}\n\n{end}{after}"
@@ -40,7 +40,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def of_tests(rows: list[Row], reports: list[Report]) -> str:
-    """How many tests of each row passed in each run."""
+    """Return how many tests of each row passed in each run."""
     lines = []
     for row in rows:
         counts = [report.count(row.paths) for report in reports]
@@ -54,7 +54,7 @@ def of_tests(rows: list[Row], reports: list[Report]) -> str:
 
 
 def of_django(runs: list[DjangoRun]) -> str:
-    """What became of Django's own tests, without us and with us."""
+    """Return the outcomes of Django's tests, without dbroute_panel and with it."""
     lines = [
         [
             f"{run.title}: {WORDS[variant]}",
@@ -78,7 +78,7 @@ def of_django(runs: list[DjangoRun]) -> str:
 
 
 def of_libraries(runs: list[LibraryRun]) -> str:
-    """What became of the tests of libraries, without us and with us."""
+    """Return the outcomes of the tests of libraries, without dbroute_panel and with it."""
     lines = []
     for run in runs:
         bare, watched = run.runs["bare"], run.runs["app"]

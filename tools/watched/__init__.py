@@ -1,7 +1,7 @@
 """
-Other people's tests, run without dbroute_panel and with it: what runs them, and what compares the two runs.
+Run other people's tests without dbroute_panel and with it, and compare the two runs.
 
-``tools/django_suite`` does so with Django's own tests, ``tools/libraries`` with those of libraries. A library
-may have a package ``tests`` of its own, and ours cannot be imported next to it. The modules that run in its
-process import each other by relative names therefore, and are ``dbroute_watched`` there (``places.py``).
+``tools/django_suite`` does so with Django's tests, ``tools/libraries`` with those of libraries. A library may
+have packages ``tests`` and ``tools``, so that ours cannot be imported beside it. Therefore the modules that
+run in its process use relative imports, and are named ``dbroute_watched`` there (``places.py``).
 """

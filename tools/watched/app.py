@@ -1,4 +1,4 @@
-"""Makes a library's project ready to be run without dbroute_panel, or with it among its apps."""
+"""Prepare a library's project to run without dbroute_panel, or with it among its apps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .watching import APP, ordered
 
 def prepare() -> None:
     """
-    Let ``django.setup()`` find dbroute_panel among the apps, with a store in a file, if this process is to.
+    Let ``django.setup()`` find dbroute_panel among the apps, with a store in a file, if this process shall.
 
-    This comes after the library's own settings, be they a module or ``settings.configure()``. Passwords are
-    hashed fast in either run: a slow hash takes most of the time of some libraries' tests.
+    This comes after the library's settings, whether they are a module or ``settings.configure()``. Passwords
+    are hashed fast in either run: a slow hash would take most of the time of some libraries' tests.
     """
     original = django.setup
 
@@ -46,9 +46,9 @@ def _add_app(settings: Any) -> None:
 
 def _leave_out_our_types() -> None:
     """
-    Do not hear how Django makes the content types and permissions of our app.
+    Do not listen while Django makes the content types and permissions of dbroute_panel.
 
-    It does so for each app with a model after each ``flush``, which ends each ``TransactionTestCase``.
+    Django does so for each app with a model after each ``flush``, which ends each ``TransactionTestCase``.
     """
     from django.db.models.signals import post_migrate
 

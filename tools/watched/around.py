@@ -1,4 +1,4 @@
-"""Each test of a process that runs other people's tests: run under a trace, listened to, and written down."""
+"""Run each test of the process under a trace, listen to it, and write down its outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Tests:
         self.began = 0.0
 
     def begin(self) -> None:
-        """Listen from now on, and record where this process is to."""
+        """Start to listen, and to record if this process shall."""
         self.listener.listen()
         if ORDER.variant != BARE:
             from dbroute_panel import findings, recording
@@ -44,7 +44,7 @@ class Tests:
         self.began = monotonic()
 
     def end(self) -> None:
-        """Write what became of the tests to where the process that compares looks for it."""
+        """Write the outcomes of the tests where the comparing process looks for them."""
         assert ("dbroute_panel" in sys.modules) is (ORDER.variant != BARE)
         run = Run(
             django=django.get_version(),
@@ -59,16 +59,17 @@ class Tests:
         return self.told.setdefault(name, Told(name))
 
     def note(self, name: str, outcome: str, message: str = "") -> None:
-        """What became of a test; of what does not pass in it, the first counts."""
+        """Note the outcome of a test; the first one that is not a pass counts."""
         told = self.of(name)
         if told.outcome == "passed":
             told.outcome, told.message = outcome, message
 
     def around(self, name: str, body: Body) -> Any:
         """
-        Run a test with everything that Django does before and after it. Chance is the same in each run.
+        Run a test with all that Django does before and after it, and with the same random numbers in each
+        run.
 
-        A test that runs tests of its own is one test: what it does in them is its doing.
+        A test that runs other tests is one test.
         """
         if self.inside:
             return body()
@@ -85,7 +86,7 @@ class Tests:
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """No trace is active here. dbroute_panel is not imported for it."""
+    """Suspend the active trace, without importing dbroute_panel for it."""
     if ORDER.variant == BARE:
         yield
         return
@@ -99,7 +100,7 @@ def untraced() -> Iterator[None]:
 
 
 def recorder(keep: bool) -> Callable[[Told, Body], Any]:
-    """A function that runs a body under a trace and notes what was recorded."""
+    """Return a function that runs a body under a trace and notes what was recorded."""
     from dbroute_panel import trace
     from dbroute_panel.recording import recorder
 

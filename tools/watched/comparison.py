@@ -1,4 +1,4 @@
-"""Two runs of the same tests, compared test by test: what is not the same, and was not announced."""
+"""Compare two runs of the same tests, test by test, and find the differences that are not announced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ KINDS = ("decisions", "queries", "transactions")
 
 
 class Noticed(msgspec.Struct, frozen=True, kw_only=True):
-    """A test that notices us, and why it may. ``django``: which versions, ``variants``: watched how."""
+    """
+    A test that notices dbroute_panel, and why it may. ``django``: versions, ``variants``: the runs it is in.
+    """
 
     id: str
     reason: str
@@ -29,12 +31,12 @@ class Noticed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def announced(file: Path, table: str = "test") -> list[Noticed]:
-    """What a ``noticed.toml`` says in its tables of this name."""
+    """Return what a ``noticed.toml`` says in its tables of this name."""
     return msgspec.convert(tomllib.loads(file.read_text()).get(table, []), list[Noticed])
 
 
 def tables(file: Path) -> set[str]:
-    """The names of the tables in a ``noticed.toml``."""
+    """Return the names of the tables in a ``noticed.toml``."""
     return set(tomllib.loads(file.read_text()))
 
 
@@ -42,9 +44,9 @@ def differences(
     bare: Run, watched: Run, expected: list[Noticed], kinds: tuple[str, ...] = KINDS
 ) -> Iterator[str]:
     """
-    Each difference that is not ``expected``, and each expected one that is not there; in words.
+    Yield a sentence for each difference that is not ``expected``, and each expected one that is missing.
 
-    That nothing was recorded of one of ``kinds`` is one, too.
+    A run in which none of ``kinds`` was recorded is a difference, too.
     """
     reasons = {noticed.id: noticed.reason for noticed in expected if noticed.concerns(watched)}
     before, after = ({told.id: told for told in run.tests} for run in (bare, watched))
@@ -62,7 +64,7 @@ def differences(
 
 
 def _nothing(bare: Run, watched: Run, kinds: tuple[str, ...]) -> Iterator[str]:
-    """What was not there to compare, so that nothing is proven."""
+    """Yield what was missing in the comparison, so that it proves nothing."""
     if not bare.tests:
         yield "No test ran at all."
     for run in (bare, watched):
@@ -87,12 +89,14 @@ def _difference(one: Told, other: Told, variant: str) -> Iterator[str]:
 
 
 def total(run: Run, kind: str) -> int:
-    """How many ``decisions``, ``queries``, ``transactions`` were recorded, or ``dropped``, in all tests."""
+    """
+    Return how many ``decisions``, ``queries``, ``transactions`` were recorded, or ``dropped``, in all tests.
+    """
     return sum(getattr(told, kind) for told in run.tests)
 
 
 def outcomes(run: Run) -> dict[str, int]:
-    """How many tests passed, were skipped and so on; ``setUpClass()`` is no test unless it did not pass."""
+    """Count the tests by outcome; ``setUpClass()`` counts only if it did not pass."""
     return Counter(
         told.outcome for told in run.tests if told.outcome != "passed" or not told.id.startswith("setUpClass")
     )

@@ -1,8 +1,8 @@
 """
-Which alias each statement really went to, seen without our recording.
+Find the alias that each statement really went to, independently of the recording.
 
-It stands where a cursor is handed the statement, inside of all execute wrappers: there it sees what the
-database gets, and our recording, which looks outwards from its wrapper, does not see it.
+The listener is where a cursor gets the statement, inside all execute wrappers. There it sees what the
+database gets, and the recording, which looks outwards from its wrapper, does not see it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ LIST = re.compile(r"%s(?:, \(?%s\)?)+")
 
 def digest(statements: list[tuple[str, str]]) -> str:
     """
-    The same for the same statements, in any order.
+    Return the same text for the same statements, in any order.
 
-    Django goes through sets of models, whose order is that of their addresses: another one in each process.
+    Django iterates over sets of models, whose order differs between processes.
     """
     return hashlib.sha256(repr(sorted(statements)).encode()).hexdigest()
 
@@ -40,7 +40,7 @@ class Listener:
         self.statements: list[tuple[str, str]] = []
 
     def listen(self) -> None:
-        """Begin to listen, until the process ends."""
+        """Listen until the process ends."""
         for name in ("_execute", "_executemany"):
             setattr(CursorWrapper, name, self.heard(getattr(CursorWrapper, name)))
 
@@ -53,7 +53,7 @@ class Listener:
 
     @contextmanager
     def ignoring(self) -> Iterator[None]:
-        """Forget what is sent here: it is not the test's."""
+        """Forget what is sent in this block: it does not belong to the test."""
         heard, self.statements = self.statements, []
         try:
             yield
@@ -61,7 +61,7 @@ class Listener:
             self.statements = heard
 
     def take(self) -> Heard:
-        """What was heard since it was last taken."""
+        """Return what was heard since the last call."""
         taken, self.statements = self.statements, []
         return Heard(
             aliases=[(alias, len(list(run))) for alias, run in groupby(alias for alias, _sql in taken)],

@@ -1,4 +1,4 @@
-"""``python -m dbroute_watched.manage test ...``: Django's command, and dbroute_panel among the apps."""
+"""Run Django's command with dbroute_panel among the apps: ``python -m dbroute_watched.manage test ...``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process that starts the ones that run the tests: it waits for them, and says what they have to tell."""
+"""Start the processes that run the tests, wait for them, and report what they found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def say(line: str = "") -> None:
 
 
 def start(order: Order, command: list[str], folder: Path, path: list[Path]) -> subprocess.Popen[bytes]:
-    """A process that runs the tests in ``folder``; its output goes to a file of its own."""
+    """Start a process that runs the tests in ``folder``; its output goes to a file."""
     environment = {name: value for name, value in os.environ.items() if name not in BOTHERED_BY}
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONHASHSEED": "0"}
     with order.file("log").open("wb") as log:
@@ -36,7 +36,7 @@ def start(order: Order, command: list[str], folder: Path, path: list[Path]) -> s
 
 
 def finished(order: Order, process: subprocess.Popen[bytes]) -> Run:
-    """What the process has to tell, once it has ended; else its output, and the end of ours."""
+    """Return the result of a process when it has ended; without one, print its output and exit."""
     process.wait()
     try:
         written = order.file("json").read_bytes()
@@ -57,7 +57,7 @@ def report(run: Run, bare: Run, found: list[str]) -> None:
 
 
 def counts(runs: list[Run]) -> dict[str, dict[str, int]]:
-    """What ``docs/reliability.md`` says of these runs, by variant."""
+    """Return the figures of these runs for ``docs/reliability.md``, by variant."""
     return {
         run.variant: comparison.outcomes(run)
         | {kind: comparison.total(run, kind) for kind in ("decisions", "queries")}

@@ -1,7 +1,7 @@
 """
-``pytest -p dbroute_watched.plugin``: runs each test by ``TESTS.around()``, with its fixtures.
+Run each test by ``TESTS.around()``, with its fixtures: ``pytest -p dbroute_watched.plugin``.
 
-What pytest-django does once for all, which is to make the test databases, is not the first test's doing.
+What pytest-django does once for all tests, making the databases, does not count as part of the first test.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """In the place of pytest's own, which does no more."""
+    """Replace pytest's own function, which does the same without ``around()``."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     TESTS.around(item.nodeid, lambda: runtestprotocol(item, nextitem=nextitem))
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

@@ -1,4 +1,4 @@
-"""Runs tests with Django's runner, each under ``TESTS.around()``, and writes down what became of each."""
+"""Run tests with Django's runner, each under ``TESTS.around()``, and note their outcomes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Outcomes(unittest.TextTestResult):
 
 
 class Runner(DiscoverRunner):
-    """Django's runner, with the tests surrounded; one process, so that caches are met in the same order."""
+    """Django's runner with ``around()``; in one process, so that caches are filled in the same order."""
 
     def get_resultclass(self) -> type[Outcomes]:
         return Outcomes

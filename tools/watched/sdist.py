@@ -1,4 +1,4 @@
-"""Tests that are in an sdist, and not in the wheel: downloaded as the index has it, and unpacked once."""
+"""Tests that are in an sdist and not in the wheel: downloaded from the index, and unpacked once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class SdistError(Exception):
-    """The sdist cannot be had, or is not what the index says it is."""
+    """The sdist is not available, or is not what the index says."""
 
 
 def sdist(project: str, version: str, cache: Path) -> Path:
-    """The folder with what is in the sdist of this version; nothing of it is committed."""
+    """Return the folder with the sdist of this version; nothing of it is committed."""
     unpacked = cache / f"{normal(project)}-{version}"
     if not unpacked.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
@@ -36,12 +36,12 @@ def sdist(project: str, version: str, cache: Path) -> Path:
 
 
 def normal(project: str) -> str:
-    """The one way to write a project's name (PEP 503)."""
+    """Normalise a project's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", project).lower()
 
 
 def _download(project: str, version: str, cache: Path) -> Path:
-    """The sdist as the index has it: pip says where it is and which hash it must have."""
+    """Download the sdist; pip says where it is and which hash it must have."""
     only = ["--no-deps", "--no-binary", project, f"{project}=={version}"]
     told = pip("install", "--dry-run", "--ignore-installed", "--report", "-", *only)
     (chosen,) = json.loads(told)["install"]
@@ -54,7 +54,7 @@ def _download(project: str, version: str, cache: Path) -> Path:
 
 
 def sha256_of(link: dict[str, Any]) -> str:
-    """The hash in pip's report, without which nothing is unpacked."""
+    """Return the hash in pip's report; without one, raise ``SdistError``."""
     digest: str | None = link["archive_info"].get("hashes", {}).get("sha256")
     if digest is None:
         raise SdistError(f"The index gives no SHA-256 of {link['url']}: nothing to check it against.")
@@ -70,7 +70,7 @@ def check(archive: Path, digest: str) -> None:
 
 
 def pip(*args: str) -> str:
-    """What pip writes; raises ``SdistError`` with what it complains of."""
+    """Return pip's output; raise ``SdistError`` with its error output if it fails."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

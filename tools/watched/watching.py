@@ -18,13 +18,13 @@ BARE, RECORDING, APP = "bare", "recording", "app"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What one process is to do; ``folder`` takes what it writes."""
+    """What one process has to do; ``folder`` takes the files that it writes."""
 
     variant: str
     folder: str
 
     def file(self, ending: str) -> Path:
-        """The file of this run with that ending."""
+        """Return the file of this run with that ending."""
         return Path(self.folder) / f"{self.variant}.{ending}"
 
     def as_environment(self) -> dict[str, str]:
@@ -33,11 +33,11 @@ class Order(msgspec.Struct, frozen=True):
 
 class Heard(msgspec.Struct):
     """
-    What our listener heard, which has nothing to do with the recording.
+    What the listener heard, which is independent of the recording.
 
-    ``aliases``: the alias of each statement in turn, as ``(alias, how often in a row)``; ``statements``: a
-    digest of all (alias, SQL), in any order; ``shapes``: the same where a list of parameters is as good as a
-    longer one.
+    ``aliases``: the alias of each statement in turn, as ``(alias, number in a row)``; ``statements``: a
+    digest of all (alias, SQL), in any order; ``shapes``: the same with lists of parameters of any length
+    taken as equal.
     """
 
     aliases: list[tuple[str, int]] = []
@@ -46,7 +46,7 @@ class Heard(msgspec.Struct):
 
 
 class Told(msgspec.Struct):
-    """What became of one test, or of the ``setUpClass()`` of a class; what it sent, and what was recorded."""
+    """The outcome of one test, or of a class's ``setUpClass()``; what it sent, and what was recorded."""
 
     id: str
     outcome: str = "passed"
@@ -60,7 +60,7 @@ class Told(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """What one process has to tell, in the order in which the tests ran."""
+    """The result of one process, in the order in which its tests ran."""
 
     django: str
     python: str
@@ -70,7 +70,7 @@ class Run(msgspec.Struct):
 
 
 def ordered() -> Order:
-    """The order of this process, from its environment."""
+    """Return the order of this process, from its environment."""
     told = os.environ.get(VARIABLE)
     if told is None:
         raise RuntimeError("Start it with: python -m tools.django_suite, or python -m tools.libraries")

@@ -1,4 +1,4 @@
-"""A process becomes the project with one variant in it."""
+"""Configure a process as the project with one variant in it."""
 
 from __future__ import annotations
 

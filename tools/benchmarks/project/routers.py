@@ -1,4 +1,4 @@
-"""As Django's documentation has them: one for accounts, and one that reads from any replica."""
+"""The routers of Django's documentation: one for accounts, and one that reads from any replica."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AccountsRouter:
 
 
 class PrimaryReplicaRouter:
-    """Speaks for the project's own models alone: a tool's tables are on one database."""
+    """Answers for the models of the project only: the tables of a tool are on one database."""
 
     def db_for_read(self, model, **hints):
         return random.choice(["default", "replica"]) if model._meta.app_label == "project" else None
@@ -29,7 +29,7 @@ class PrimaryReplicaRouter:
 
 
 class EverythingRouter:
-    """A third one, for the map and the replay."""
+    """A third router, for the map and the replay."""
 
     def db_for_read(self, model, **hints):
         return "default"

@@ -8,7 +8,9 @@ ROWS = 100
 
 
 def books(request: HttpRequest, queries: int) -> HttpResponse:
-    """So many queries, each for one row, and a page that the debug toolbar can put itself into."""
+    """
+    Run the given number of queries, each for one row, and return a page that the debug toolbar can extend.
+    """
     found = 0
     for number in range(queries):
         found += Book.objects.get(pk=number % ROWS + 1).pages

@@ -1,4 +1,4 @@
-"""Asking the routers on purpose: about every model, and once more what was recorded."""
+"""Ask the routers on purpose: about every model, and again what was recorded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tools.benchmarks.work.timed import timed
 
 
 def mapped(models: int, databases: int) -> dict[str, float]:
-    """Milliseconds of the whole map."""
+    """Return the milliseconds of the whole map."""
     found, seconds = timed(build_map)
     if len(found.models) < models or len(found.databases) != databases:
         raise RuntimeError(f"{len(found.models)} models on {len(found.databases)} databases.")
@@ -18,7 +18,7 @@ def mapped(models: int, databases: int) -> dict[str, float]:
 
 
 def replayed(decisions: int) -> dict[str, float]:
-    """Milliseconds of a replay of so many decisions, in traces of a thousand."""
+    """Return the milliseconds of a replay of ``decisions`` decisions, in traces of a thousand."""
     book = InstanceRef(model="project.Book", pk="42", state_db="replica", adding=False)
     traces = [
         a_trace(

@@ -1,4 +1,4 @@
-"""What is done with a finished trace: judging it, keeping it, writing it in every format."""
+"""Work on a finished trace: judge it, keep it, write it in every format."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tools.benchmarks.work.timed import quickest, timed
 @cache
 def busy(events: int) -> Trace:
     """
-    Many models and lines, reads and writes, transactions, with its findings.
+    Return a trace with many models and lines, reads, writes, transactions, and its findings.
 
-    It is as read from a store: no two events share an object, as they do where they are made.
+    It is read from JSON, as from a store, so that no two events share an object.
     """
     trace = loads(dumps(a_busy_trace(events)))
     database = next(iter(trace.databases.values()))
@@ -29,7 +29,7 @@ def busy(events: int) -> Trace:
 
 
 def judged(events: int) -> dict[str, float]:
-    """Milliseconds of all findings, where no SQL of the trace was seen before."""
+    """Return the milliseconds of all findings, with empty caches of statements."""
 
     def find() -> None:
         for cached in (tables_read, tables_written, fingerprint):
@@ -41,13 +41,13 @@ def judged(events: int) -> dict[str, float]:
 
 
 def stored(events: int) -> dict[str, float]:
-    """Milliseconds of saving and of opening it."""
+    """Return the milliseconds of saving and of opening a trace."""
     trace, store = busy(events), get_store()
     return {"save": quickest(lambda: store.save(trace)), "get": quickest(lambda: store.get(trace.id))}
 
 
 def exported(name: str, events: int) -> dict[str, float]:
-    """MB a second, and kB, of a file of one trace."""
+    """Return the MB a second and the kB of a file of one trace."""
     trace = busy(events)
     written, seconds = timed(lambda: sum(map(len, FORMATS[name].write([trace]))))
     return {"rate": written / 1e6 / seconds, "kB": written / 1000}

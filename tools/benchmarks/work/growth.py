@@ -1,4 +1,4 @@
-"""Traces of any length, and what they take of time and of memory."""
+"""Record traces of any length, and measure time and memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tools.benchmarks.work.requests import one
 
 def of(events: int, times: int) -> dict[str, float]:
     """
-    Milliseconds of recording so many events and of ending their trace.
+    Return the milliseconds of recording ``events`` events and of ending their trace.
 
-    Half of them are queries, half their decisions; no database answers, so that only our own work can grow.
+    Half of them are queries, half their decisions. No database answers, so that only the recording can grow.
     """
     recording = ending = 0.0
     chosen = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1_000_000}
@@ -52,7 +52,9 @@ def _answered(*args: object) -> None:
 
 
 def memory(queries: int) -> dict[str, float]:
-    """Bytes that are held for an event while its trace is recorded, all that belongs to it."""
+    """
+    Return the bytes that an event takes while its trace is recorded, with everything that belongs to it.
+    """
     with trace("once", keep=False):
         Book.objects.get(pk=1)
     gc.collect()
@@ -72,7 +74,7 @@ def memory(queries: int) -> dict[str, float]:
 
 
 def peak(queries: int) -> dict[str, float]:
-    """MiB by which the process grew at most in a request of so many queries, all recorded or counted."""
+    """Return the MiB by which the process grows in a request of ``queries`` queries, recorded or counted."""
     one("/books/100/")
     gc.collect()
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,4 +1,4 @@
-"""How many instructions of Python recording takes: what no load of the machine changes."""
+"""Count the instructions of Python that recording takes, which no load of the machine changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ TIMES = 50
 
 
 def counted() -> dict[str, float]:
-    """Of a query of a view with its decision: ``recording``; ``django``, those of Django and the project."""
+    """
+    Count those of a view's query with its decision: ``recording``; ``django``, of Django and the project.
+    """
     request = RequestFactory().get(f"/books/{TIMES}/")
 
     def view() -> None:

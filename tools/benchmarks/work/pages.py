@@ -1,4 +1,4 @@
-"""What a browser asks of us: a trace's page, more of its rows, the content of a panel."""
+"""Open pages as a browser does: a trace, more of its rows, a panel of the toolbar."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def _got(path: str, **headers: str) -> tuple[bytes, dict[str, float]]:
 
 
 def trace(events: int) -> dict[str, float]:
-    """The page of a trace, as it is opened first."""
+    """Open the page of a trace."""
     return _got(_stored(events))[1]
 
 
 def rows(events: int) -> dict[str, float]:
-    """The second hundred of its rows, as htmx asks for them."""
+    """Open the second hundred of its rows, as htmx does."""
     return _got(f"{_stored(events)}?page=2", **{"HX-Request-Type": "partial"})[1]
 
 
@@ -46,7 +46,7 @@ def _stored(events: int) -> str:
 
 
 def panel(name: str, queries: int) -> dict[str, float]:
-    """The content of a panel of the toolbar for a request just made."""
+    """Open the content of a toolbar's panel for a request that was just made."""
     headers, _, _ = one(f"/books/{queries}/")
     content, figures = _got(
         f"/__debug__/render_panel/?request_id={headers['djdt-request-id']}&panel_id={name}"

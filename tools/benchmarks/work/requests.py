@@ -1,4 +1,4 @@
-"""Requests through WSGI, as a server makes them."""
+"""Make requests through WSGI, as a server does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ application = cache(get_wsgi_application)
 
 
 def one(path: str) -> tuple[dict[str, str], float, float]:
-    """One request: (headers, processor seconds until the client has its answer, seconds of closing it)."""
+    """
+    Make one request: (headers, processor seconds until the client has its answer, seconds of closing it).
+    """
     environ: dict[str, Any] = {"PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1"}
     setup_testing_defaults(environ)
     answered: list[Any] = []
@@ -32,7 +34,9 @@ def one(path: str) -> tuple[dict[str, str], float, float]:
 
 
 def round_of(variant: str, queries: int, requests: int) -> dict[str, float]:
-    """Processor microseconds a query, while the client waits (``request``) and later (``after``)."""
+    """
+    Return the processor microseconds a query, while the client waits (``request``) and later (``after``).
+    """
     gc.collect()
     waited = after = 0.0
     for _ in range(requests):

@@ -1,4 +1,4 @@
-"""Processor time of one piece of work, without what others left for the collector."""
+"""Measure the processor time of a piece of work, after a garbage collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """(its result, seconds)"""
+    """Return (result, seconds)."""
     gc.collect()
     start = process_time()
     result = work()
@@ -19,5 +19,5 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 def quickest(work: Callable[[], object], rounds: int = 3) -> float:
-    """Milliseconds of the quickest of some rounds."""
+    """Return the milliseconds of the quickest round."""
     return min(timed(work)[1] for _ in range(rounds)) * 1000
