@@ -39,13 +39,13 @@ class TraceAdmin(Admin):
         """Only our own pages: a trace is never added or changed by hand, and has no history."""
         pages: list[tuple[str, str, View, *tuple[str, ...]]] = [
             ("", "changelist", views.trace_list, "view_trace"),
-            ("sandbox/", "sandbox", views.sandbox, "use_sandbox"),
+            ("sandbox/", "sandbox", views.sandbox_page, "use_sandbox"),
             ("sandbox/models/", "models", views.model_labels, "use_sandbox"),
             ("import/", "import", views.import_traces, "add_trace"),
             ("compare/", "compare", views.compare_traces, "view_trace"),
             ("finding/<str:code>/", "finding", views.finding_page, "view_trace"),
-            ("map/", "map", views.routing_map, "view_trace"),
-            ("routers/", "routers", views.routers, "view_trace"),
+            ("map/", "map", views.map_page, "view_trace"),
+            ("routers/", "routers", views.routers_page, "view_trace"),
             ("<str:trace_id>/change/", "change", views.trace_page, "view_trace"),
             ("<str:trace_id>/delete/", "delete", views.delete_trace, "delete_trace"),
             ("<str:trace_id>/export/<str:format_name>/", "export", views.export_trace, "view_trace"),

@@ -34,7 +34,7 @@ from dbroute_panel.inspection.isolation import run_isolated
 from dbroute_panel.stores import sqlite_file
 from dbroute_panel.stores.database import store as database_store
 from dbroute_panel.stores.database.connection import StoreConnection
-from dbroute_panel.views import router_chain as routers_page
+from dbroute_panel.views import routers as routers_page
 from example_site import replication
 from example_site.scenarios import running
 from tests import forking

@@ -13,7 +13,7 @@ from django.urls import reverse
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import StoreError
-from dbroute_panel.views import imports
+from dbroute_panel.views import transfer
 from tests.test_admin_pages import text
 from tests.traces import a_long_trace, a_trace
 
@@ -130,7 +130,7 @@ def test_a_large_file_goes_over_the_disk_and_is_never_whole_in_memory(admin, sto
     body = dumps(a_long_trace(0, events=1000))
     many = b"\n".join(body.replace(b"0" * 32, b"%032x" % number, 1) for number in range(1, 9))
     seen = []
-    import_traces = imports.importer.import_traces
+    import_traces = transfer.importer.import_traces
 
     def watched(file, store, **options):
         assert isinstance(file, TemporaryUploadedFile)
@@ -138,7 +138,7 @@ def test_a_large_file_goes_over_the_disk_and_is_never_whole_in_memory(admin, sto
         file.file.read = lambda size=-1: seen.append(size) or read(size)
         return import_traces(file, store, **options)
 
-    monkeypatch.setattr(imports.importer, "import_traces", watched)
+    monkeypatch.setattr(transfer.importer, "import_traces", watched)
     response = admin.post(URL, {"file": SimpleUploadedFile("many.ndjson", many)}, follow=True)
     assert "8 traces imported." in text(response)
     assert len(many) > 4_000_000

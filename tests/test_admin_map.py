@@ -16,8 +16,7 @@ from dbroute_panel.inspection.map import ModelRoutes, RoutingMap
 from dbroute_panel.records import Level
 from dbroute_panel.stores import StoreError
 from dbroute_panel.views.databases import project_palette
-from dbroute_panel.views.kept_map import MAP_DOCUMENT, SavedMap, ask_map, load_map, save_map
-from dbroute_panel.views.map_rows import MapFilter, MapTable
+from dbroute_panel.views.map import MAP_DOCUMENT, MapFilter, MapTable, SavedMap, ask_map, load_map, save_map
 from example_site.library.models import Book
 from example_site.variants import swapped
 from tests.test_admin_pages import PARTIAL, text, url

@@ -275,11 +275,11 @@ class TestOneTrace:
 
     def test_htmx_gets_the_detail_alone_and_only_there_is_sql_formatted(self, admin, store, monkeypatch):
         store.save(a_trace(1, aliases=["replica1"] * 20))
-        from dbroute_panel.presentation import sql
+        from dbroute_panel.presentation import highlight
 
         formatted = []
-        real = sql.format_sql
-        monkeypatch.setattr(sql, "format_sql", lambda text: formatted.append(text) or real(text))
+        real = highlight.format_sql
+        monkeypatch.setattr(highlight, "format_sql", lambda text: formatted.append(text) or real(text))
         page_of(admin, a_trace(1))
         assert formatted == []
         response = admin.get(url("change", a_trace(1).id) + "?event=5", headers=PARTIAL)

@@ -14,7 +14,7 @@ from django.test import Client
 from dbroute_panel import trace
 from dbroute_panel.presentation import RouterStats, ShortNames, highlight_source
 from dbroute_panel.records import Action, DecidedBy, Outcome, Step
-from dbroute_panel.views import router_chain as page
+from dbroute_panel.views import routers as page
 from dbroute_panel.views.databases import MASK, mask_credentials, public_settings
 from example_site.library.models import Book
 from example_site.routers import AuthRouter, EverythingRouter, PrimaryReplicaRouter

@@ -19,9 +19,8 @@ from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.explain import Question
 from dbroute_panel.records import Action
 from dbroute_panel.suggestions import MAX_LABELS
-from dbroute_panel.views import offers
-from dbroute_panel.views.offers import build_examples
-from dbroute_panel.views.snippets import as_command, as_python
+from dbroute_panel.views import sandbox
+from dbroute_panel.views.sandbox import as_command, as_python, build_examples
 from example_site.library.models import Book
 from tests.test_admin_map import Failing
 from tests.test_admin_pages import PARTIAL, text, url
@@ -244,11 +243,11 @@ class TestExamples:
 
     def test_without_replicas_models_or_databases(self, site, settings, monkeypatch):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"REPLICAS": {}}
-        monkeypatch.setattr(offers, "replicas", dict)
+        monkeypatch.setattr(sandbox, "replicas", dict)
         assert "new_users" in build_examples()[1].text
-        monkeypatch.setattr(offers, "list_models", lambda: [User])
+        monkeypatch.setattr(sandbox, "list_models", lambda: [User])
         assert "one of auth.User from" in build_examples()[2].text
-        monkeypatch.setattr(offers, "list_models", list)
+        monkeypatch.setattr(sandbox, "list_models", list)
         assert build_examples() == []
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dbroute_panel.presentation import highlight, plain_sql
-from dbroute_panel.presentation import sql as sql_report
 from tests.waiting import no_trap
 from tools.benchmarks.counting import calls
 
@@ -88,13 +87,13 @@ def test_every_mixed_colour_can_be_read_light_and_dark(fg, bg):
 def test_a_statement_of_a_megabyte_is_not_taken_apart():
     sql = "SELECT " + ", ".join(f"'{n}'" for n in range(150_000))
     assert len(sql) > 2**20
-    assert sql_report.format_sql(sql) == plain_sql(sql)
-    assert calls(lambda: sql_report.format_sql(sql)) < 50
+    assert highlight.format_sql(sql) == plain_sql(sql)
+    assert calls(lambda: highlight.format_sql(sql)) < 50
 
 
 @pytest.mark.parametrize("unit", ["'", "`", "/*", "%(", "(", "$", "-"])
 def test_the_longest_that_is_coloured_is_no_trap_for_the_lexer(unit):
-    sql = (unit * sql_report.MAX_FORMATTED_LENGTH)[: sql_report.MAX_FORMATTED_LENGTH]
+    sql = (unit * highlight.MAX_FORMATTED_LENGTH)[: highlight.MAX_FORMATTED_LENGTH]
     with no_trap():
         assert "".join(piece.text for piece in highlight.highlight_sql(sql)) == sql
     assert calls(lambda: highlight.highlight_sql(sql)) < 30 * len(sql)

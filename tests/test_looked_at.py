@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dbroute_panel.presentation import EventFilter
-from dbroute_panel.views.trace_cache import MAX_LISTINGS, get_viewed_trace
+from dbroute_panel.views.trace import MAX_LISTINGS, get_viewed_trace
 from tests.traces import a_trace
 
 

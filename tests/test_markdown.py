@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dbroute_panel import findings
 from dbroute_panel.inspection.lints import LINTS
 from dbroute_panel.presentation import documented_codes, read_finding_doc
-from dbroute_panel.presentation.markdown import Block, TextSpan, parse_blocks, parse_inline
+from dbroute_panel.presentation.finding_docs import Block, TextSpan, parse_blocks, parse_inline
 
 SIGNS = st.text("ab`*[]()#- \n<>&.", max_size=60)
 

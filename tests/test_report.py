@@ -18,8 +18,8 @@ from dbroute_panel.presentation import (
     build_detail,
     compute_totals,
     formatting,
+    highlight,
 )
-from dbroute_panel.presentation import sql as sql_report
 from dbroute_panel.presentation.rows import FOLD_SIZE, ROWS_PER_PAGE, summarize_statement
 from dbroute_panel.records import (
     Action,
@@ -521,7 +521,7 @@ class TestDetail:
 
 class TestSQL:
     def test_formatted_over_lines_with_keywords_marked(self):
-        pieces = sql_report.format_sql('SELECT "a", 5 FROM "b" WHERE "c" = \'x\' -- why')
+        pieces = highlight.format_sql('SELECT "a", 5 FROM "b" WHERE "c" = \'x\' -- why')
         assert "\n" in "".join(piece.text for piece in pieces)
         css = {piece.text.strip(): piece.css for piece in pieces}
         assert css["SELECT"] == css["WHERE"] == "dbroute-hl-keyword"
@@ -530,17 +530,17 @@ class TestSQL:
 
     def test_nothing_is_lost(self):
         sql = 'SELECT "a"."b", %s FROM "a" WHERE "a"."b" IN (1, 2)'
-        text = "".join(piece.text for piece in sql_report.format_sql(sql))
+        text = "".join(piece.text for piece in highlight.format_sql(sql))
         assert re.sub(r"\s", "", text) == re.sub(r"\s", "", sql)
 
     def test_a_very_long_statement_is_shown_as_it_is_and_cut(self):
         sql = "SELECT " + ", ".join(["1"] * 40_000)
-        (piece,) = sql_report.format_sql(sql)
-        assert piece.text == sql[: sql_report.MAX_SHOWN_LENGTH] + "…"
+        (piece,) = highlight.format_sql(sql)
+        assert piece.text == sql[: highlight.MAX_SHOWN_LENGTH] + "…"
 
     def test_a_very_deep_statement_does_not_fail(self):
         sql = "(" * 4_000 + "SELECT 1" + ")" * 4_000
-        assert "".join(piece.text for piece in sql_report.format_sql(sql)).replace("\n", "").replace(" ", "")
+        assert "".join(piece.text for piece in highlight.format_sql(sql)).replace("\n", "").replace(" ", "")
 
 
 class TestTotals:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbroute_panel.presentation import Palette, build_usage_bar
-from dbroute_panel.presentation.usage_bar import BAR_WIDTH, MIN_SEGMENT_WIDTH
+from dbroute_panel.presentation.totals import BAR_WIDTH, MIN_SEGMENT_WIDTH
 from tests.traces import a_trace
 
 PALETTE = Palette(a_trace().databases)

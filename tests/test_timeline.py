@@ -14,13 +14,13 @@ from msgspec import structs
 
 from dbroute_panel.presentation import EventFilter, Index, Listing, build_timeline
 from dbroute_panel.presentation.brackets import MAX_LEVELS
-from dbroute_panel.presentation.columns import Columns
 from dbroute_panel.presentation.timeline import (
     BAR_HEIGHT_PX,
     MAX_CELLS,
     MAX_COLUMNS,
     MAX_LANES,
     MIN_BAR_HEIGHT_PX,
+    Columns,
 )
 from dbroute_panel.records import DecidedBy, Operation, Query, Transaction
 

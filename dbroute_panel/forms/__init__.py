@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from .filters import EventFilterForm, TraceFilterForm
-from .replay import ReplayForm
-from .routing_map import MapFilterForm
-from .sandbox import SandboxForm
-from .upload import ImportForm
+from .filters import EventFilterForm, MapFilterForm, TraceFilterForm
+from .questions import ImportForm, ReplayForm, SandboxForm
 
 __all__ = ["EventFilterForm", "ImportForm", "MapFilterForm", "ReplayForm", "SandboxForm", "TraceFilterForm"]

@@ -23,9 +23,7 @@ from dbroute_panel.presentation import (
 from dbroute_panel.records import Action, Query, RouteKind
 from dbroute_panel.stores import Filter
 
-from .choice import OptionalChoiceField, refuse_unknown, set_choices
-from .text import OptionalTextField
-from .tick import YesNoField
+from .fields import OptionalChoiceField, OptionalTextField, YesNoField, refuse_unknown, set_choices
 
 KIND_LABELS = {
     "request": gettext_lazy("request"),
@@ -260,3 +258,30 @@ class EventFilterForm(forms.Form):
             or any(name not in HIDDEN_FIELDS for name in self.changed_data)
             or bool(self.data.get("like") and not self.data.get("group"))
         )
+
+
+class MapFilterForm(forms.Form):
+    """The filter of the map."""
+
+    q = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Model"),
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    app = OptionalChoiceField(label=gettext_lazy("App"))
+    db = OptionalChoiceField(label=gettext_lazy("Database"))
+    finding = OptionalChoiceField(label=gettext_lazy("Finding"))
+
+    def __init__(
+        self,
+        *args: Any,
+        apps: Iterable[str],
+        aliases: Iterable[str],
+        findings: Iterable[str],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        set_choices(self, "app", apps)
+        set_choices(self, "db", aliases)
+        set_choices(self, "finding", findings)

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 from . import formatting, grouping
 from .comparison import Comparison, build_comparison
-from .deciders import DECIDER_LABELS, DeciderCount, count_deciders
 from .detail import Chain, Detail, build_chain, build_detail
 from .editor import Editor
-from .filters import KIND_DECISIONS, KIND_QUERIES, SORT_BY_DURATION, EventFilter
+from .filters import (
+    DECIDER_LABELS,
+    KIND_DECISIONS,
+    KIND_QUERIES,
+    SORT_BY_DURATION,
+    DeciderCount,
+    EventFilter,
+    count_deciders,
+)
 from .finding_docs import documented_codes, read_finding_doc
-from .highlight import CodeSpan
+from .grouping import StatementGroup, StatementPage, format_statement, paginate_statements
+from .highlight import CodeSpan, highlight_source, plain_sql
 from .index import Index, ShortNames
 from .palette import Palette, Swatch
-from .python_source import highlight_source
 from .router_stats import MethodStats, RouterStats
 from .rows import Fold, Listing, Row, RowPage
-from .sql import plain_sql
-from .statements import StatementGroup, StatementPage, format_statement, paginate_statements
 from .timeline import Timeline, build_timeline
-from .totals import DatabaseTotals, Totals, compute_totals
-from .usage_bar import BarSegment, build_usage_bar
+from .totals import BarSegment, DatabaseTotals, Totals, build_usage_bar, compute_totals
 
 __all__ = [
     "DECIDER_LABELS",

@@ -7,7 +7,7 @@ begins and ends in one column is one bracket, however much of it there is.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from django.utils.translation import gettext as _
@@ -15,7 +15,8 @@ from django.utils.translation import ngettext
 
 from dbroute_panel.records import Operation, Transaction
 
-from .columns import Columns
+if TYPE_CHECKING:
+    from .timeline import Columns
 
 MAX_LEVELS: Final = 3
 """So many are drawn one below the other: the transaction and two savepoints. Deeper ones are in the last."""

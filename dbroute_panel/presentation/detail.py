@@ -23,7 +23,7 @@ from dbroute_panel.records import (
     Transaction,
 )
 
-from . import explain_text, formatting, sql
+from . import explain_text, formatting, highlight
 from .highlight import CodeSpan
 from .index import Index, ShortNames
 from .palette import Swatch
@@ -193,8 +193,8 @@ def _build_query_detail(
         chain=build_chain(decision, index.routers, index) if decision else None,
         about_other=decision is not None and asked_about(query, decision) is not Asked.SAME_MODEL,
         database=index.palette[query.alias],
-        sql=sql.format_sql(query.sql) if format_sql else sql.plain_sql(query.sql, 600),
-        statement=query.sql if len(query.sql) <= sql.MAX_SHOWN_LENGTH else "",
+        sql=highlight.format_sql(query.sql) if format_sql else highlight.plain_sql(query.sql, 600),
+        statement=query.sql if len(query.sql) <= highlight.MAX_SHOWN_LENGTH else "",
         params=_format_params(query.params, query.many),
         params_kept=query.params is not None,
         many=query.many,

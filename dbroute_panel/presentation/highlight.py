@@ -11,7 +11,9 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
+import sqlparse
 from pygments.token import Comment, Keyword, Name, Number, String, _TokenType
+from sqlparse.exceptions import SQLParseError
 
 
 class CodeSpan(msgspec.Struct, frozen=True):
@@ -89,3 +91,33 @@ def _merge_tokens(stream: Iterable[tuple[int, _TokenType, str]]) -> tuple[CodeSp
         else:
             pieces.append((css, [text]))
     return tuple(CodeSpan("".join(texts), css) for css, texts in pieces)
+
+
+MAX_FORMATTED_LENGTH: Final = 10_000
+MAX_SHOWN_LENGTH: Final = 50_000
+
+
+def plain_sql(sql: str, longest: int = MAX_SHOWN_LENGTH) -> tuple[CodeSpan, ...]:
+    """The statement as it was sent, cut at ``longest`` characters."""
+    return (CodeSpan(sql[:longest] + ("…" if len(sql) > longest else "")),)
+
+
+def format_sql(sql: str) -> tuple[CodeSpan, ...]:
+    """The statement over several lines, in pieces; as it was sent where it is too long or too deep."""
+    if len(sql) > MAX_FORMATTED_LENGTH:
+        return plain_sql(sql)
+    try:
+        lines = sqlparse.format(sql, reindent=True)
+    except (SQLParseError, RecursionError):
+        return plain_sql(sql)
+    return highlight_sql(lines)
+
+
+MAX_SOURCE_LENGTH: Final = 50_000
+
+
+def highlight_source(source: str) -> tuple[CodeSpan, ...]:
+    """The whole source, cut at ``MAX_SOURCE_LENGTH`` characters, in pieces."""
+    if len(source) > MAX_SOURCE_LENGTH:
+        return (CodeSpan(source[:MAX_SOURCE_LENGTH] + "…"),)
+    return highlight_python(source)

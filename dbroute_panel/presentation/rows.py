@@ -19,8 +19,7 @@ from dbroute_panel.asked import is_passed_on
 from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
 
 from . import explain_text, formatting
-from .deciders import DeciderGroup
-from .filters import SORT_BY_DURATION, EventFilter, EventMatcher
+from .filters import SORT_BY_DURATION, DeciderGroup, EventFilter, EventMatcher
 from .index import Index
 from .palette import Swatch
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ModelAdmin
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 from dbroute_panel.models import Trace
+from dbroute_panel.presentation import documented_codes, read_finding_doc
+from dbroute_panel.suggestions import did_you_mean
 
 # The class a view's ``admin`` is of. Django's own has no type parameter at run time.
 if TYPE_CHECKING:
@@ -97,3 +100,16 @@ def query_without(given: QueryDict, *names: str) -> str:
 def parse_int(text: str | None) -> int | None:
     """The number that a parameter of a URL is; None where it is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def finding_page(admin: Admin, request: HttpRequest, code: str) -> HttpResponseBase:
+    """The page about the finding ``code``."""
+    blocks = read_finding_doc(code)
+    if blocks is None:
+        text = _("There is no page about a finding “%(code)s”. %(hint)s") % {
+            "code": code,
+            "hint": did_you_mean(code, documented_codes()),
+        }
+        return render_message(admin, request, title=_("No such finding"), text=text, status=404)
+    # The admin's title is the page's first heading already.
+    return render_page(admin, request, "finding.html", {"code": code, "blocks": blocks[1:]}, title=code)

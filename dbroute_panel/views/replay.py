@@ -19,7 +19,7 @@ from dbroute_panel.presentation import Palette, ShortNames, Swatch, formatting
 from dbroute_panel.records import Action, Trace
 
 from .databases import project_palette
-from .kept_map import list_routers
+from .map import list_routers
 from .rendering import Admin, render_page, render_partial, wants_partial
 from .trace import find_trace, render_unknown_trace
 

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import msgspec
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext as _
 
-from dbroute_panel import recording
+from dbroute_panel import environment, recording
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.environment import base_dir, installed_folders
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.forms import EventFilterForm
 from dbroute_panel.forms.filters import GROUP_BY_STATEMENT
 from dbroute_panel.presentation import (
+    SORT_BY_DURATION,
+    DeciderCount,
     Detail,
     Editor,
+    EventFilter,
     Index,
+    Listing,
+    Timeline,
+    Totals,
     build_detail,
+    build_timeline,
+    compute_totals,
+    count_deciders,
     format_statement,
     paginate_statements,
 )
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.stores import StoreError, get_store
 
-from .download import download, render_unknown_format
 from .rendering import (
     Admin,
     parse_int,
@@ -37,8 +46,6 @@ from .rendering import (
     reverse_page,
     wants_partial,
 )
-from .trace_cache import ViewedTrace, get_viewed_trace
-from .ways import build_list_links
 
 MAX_LINK_LENGTH = 150
 """So many characters of filter are in each row's link; with more, it leads to the event among all others."""
@@ -182,21 +189,6 @@ def _shorten(links: str, otherwise: str = "?") -> str:
     return links if len(links) <= MAX_LINK_LENGTH else otherwise
 
 
-def export_trace(admin: Admin, request: HttpRequest, trace_id: str, format_name: str) -> HttpResponseBase:
-    """The trace as a file."""
-    chosen = FORMATS.get(format_name)
-    if chosen is None:
-        return render_unknown_format(admin, request, format_name)
-    redact = request.GET.get("redact", "0")
-    if redact not in ("0", "1"):  # better no file than one with what was to be left out
-        text = _("redact is “%(value)s”; valid are 1 and 0.") % {"value": redact}
-        return render_message(admin, request, title=_("Not redacted"), text=text, status=400)
-    trace = find_trace(trace_id)
-    if trace is None:
-        return render_unknown_trace(admin, request, trace_id)
-    return download(request, [trace], into=chosen, redact=redact == "1", name=f"dbroute-{trace.id}")
-
-
 def delete_trace(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
     """GET asks, POST deletes."""
     trace = find_trace(trace_id)
@@ -237,3 +229,99 @@ def _find_opened(index: Index, given: str | None) -> tuple[int | None, Detail | 
     if event is None:
         return None, None
     return event.id, build_detail(index, event)
+
+
+MAX_LISTINGS = 8
+"""So many filters of it are remembered."""
+
+
+class ViewedTrace:
+    """A trace's index, and its listings by what was wanted."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.index = Index(trace, environment.databases())
+        self._listings: dict[EventFilter, Listing] = {}
+
+    @cached_property
+    def totals(self) -> Totals:
+        return compute_totals(self.index.trace, self.index.palette)
+
+    @cached_property
+    def decided(self) -> tuple[DeciderCount, ...]:
+        return count_deciders(self.index)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return build_timeline(self.index.trace, self.index.palette)
+
+    def listing(self, wanted: EventFilter) -> Listing:
+        found = self._listings.get(wanted)
+        if found is None:
+            if len(self._listings) >= MAX_LISTINGS:
+                self._listings = {}
+            found = self._listings[wanted] = Listing(self.index, wanted)
+        return found
+
+
+_last: ViewedTrace | None = None
+
+
+def get_viewed_trace(trace: Trace) -> ViewedTrace:
+    """What is known of this very object, which a store gives out again while it has it."""
+    global _last
+    last = _last
+    if last is None or last.index.trace is not trace:
+        last = _last = ViewedTrace(trace)
+    return last
+
+
+_OPEN = EventFilterForm.BESIDE
+
+
+class ListLink(NamedTuple):
+    """One link; ``current``: what it leads to is what is shown."""
+
+    text: str
+    href: str
+    current: bool
+
+
+class ListLinks(NamedTuple):
+    """``like``: the link that shows all statements again, or "" where all are shown."""
+
+    shown: list[ListLink]
+    order: list[ListLink]
+    like: str
+
+
+def build_list_links(given: QueryDict, form: EventFilterForm) -> ListLinks:
+    """All of them, for a form that is valid or not."""
+    grouped = form.data.get("group") == GROUP_BY_STATEMENT
+    sorted_by = form.data.get("sort") or ""
+    ungrouped = query_without(given, *_OPEN, "group", "sort", "like")
+    unsorted = query_without(given, *_OPEN, "sort")
+    whole = query_without(given, *_OPEN, "like")
+    return ListLinks(
+        shown=[
+            ListLink(_("events"), _strip_ampersand(ungrouped), not grouped),
+            ListLink(
+                _("identical statements"),
+                f"{ungrouped}group={GROUP_BY_STATEMENT}&sort={SORT_BY_DURATION}",
+                grouped,
+            ),
+        ],
+        order=[
+            ListLink(_("as it happened"), _strip_ampersand(unsorted), not sorted_by),
+            ListLink(
+                _("most time first") if grouped else _("longest first"),
+                f"{unsorted}sort={SORT_BY_DURATION}",
+                sorted_by == SORT_BY_DURATION,
+            ),
+        ],
+        like=_strip_ampersand(whole) if form.data.get("like") and not grouped else "",
+    )
+
+
+def _strip_ampersand(query: str) -> str:
+    """Without the mark for one more parameter."""
+    return query.removesuffix("&")

@@ -16,7 +16,7 @@ from dbroute_panel.cli.explain import build_question
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.explain import Question
 from dbroute_panel.management.commands.dbroute import Command
-from dbroute_panel.views.snippets import as_command
+from dbroute_panel.views.sandbox import as_command
 from example_site.library.models import Book
 
 

@@ -10,7 +10,7 @@ from django.db import router
 from django.test import Client
 from django.urls import reverse
 
-from dbroute_panel.views.kept_map import MAP_DOCUMENT
+from dbroute_panel.views.map import MAP_DOCUMENT
 from tests.security.pages import HERE, PAGES, PEOPLE, permissions_of, person, posted, served, url
 
 pytestmark = pytest.mark.unmeasured

@@ -1,24 +1,145 @@
-"""
-What does the table of the map show? Models by app, one cell a question, findings where they belong.
-
-Pure functions of a kept map: nobody is asked.
-"""
+"""The map: where every model is read, written and has its table, as the routers said when asked last."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from django.http import QueryDict
+from django.core.exceptions import PermissionDenied
+from django.db import router
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.utils.translation import gettext as _
 
-from dbroute_panel.inspection.lints import StaticFinding
-from dbroute_panel.inspection.map import ModelMark, ModelRoutes
+from dbroute_panel.environment import dotted_path
+from dbroute_panel.forms import MapFilterForm
+from dbroute_panel.inspection.isolation import RouterTimeoutError, run_isolated
+from dbroute_panel.inspection.lints import StaticFinding, run_lints
+from dbroute_panel.inspection.map import ModelMark, ModelRoutes, RoutingMap, build_map, find_marks
 from dbroute_panel.presentation import Palette, Swatch
 from dbroute_panel.records import Action, Level
+from dbroute_panel.stores import Store, StoreError, get_store
+from dbroute_panel.text import DECODE_ERRORS
 
-from .kept_map import SavedMap
+from .databases import project_palette
+from .rendering import (
+    Admin,
+    has_perm,
+    parse_int,
+    query_without,
+    render_page,
+    render_partial,
+    reverse_page,
+    wants_partial,
+)
+
+
+def map_page(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+    """GET shows the last answer and asks nothing. POST asks the routers, and keeps what they said."""
+    if request.method != "POST":
+        return _respond(admin, request, load_map(get_store()))
+    if not has_perm(request, "use_sandbox"):
+        raise PermissionDenied
+    try:
+        kept = run_isolated(ask_map)
+    except RouterTimeoutError as error:
+        return _respond(admin, request, load_map(get_store()), problem=str(error))
+    try:
+        save_map(get_store(), kept)
+    except StoreError as error:
+        text = _("This map could not be kept, so it is gone with this page: %(error)s") % {"error": error}
+        return _respond(admin, request, kept, problem=text)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def _respond(
+    admin: Admin, request: HttpRequest, kept: SavedMap | None, *, problem: str | None = None
+) -> HttpResponseBase:
+    form = MapFilterForm(
+        request.GET,
+        apps=list_apps(kept.routes.models) if kept else [],
+        aliases=kept.routes.databases if kept else [],
+        findings=sorted({finding.code for finding in kept.findings}) if kept else [],
+    )
+    # With no map there is nothing that a filter could be wrong about.
+    valid = kept is None or form.is_valid()
+    context: dict[str, Any] = {
+        "form": form,
+        "kept": kept,
+        "table": None,
+        "sandbox": reverse_page(admin, "sandbox") if has_perm(request, "use_sandbox") else "",
+        "links": query_without(request.GET, "page"),
+        "unfiltered": request.path,
+    }
+    if kept is not None and valid:
+        given = form.cleaned_data
+        wanted = MapFilter(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
+        table = MapTable(kept, project_palette(), wanted)
+        number = min(max(parse_int(request.GET.get("page")) or 1, 1), table.pages)
+        context |= {
+            "table": table,
+            "apps": table.apps(number),
+            "groups": table.groups(),
+            "number": number,
+            "filtered": wanted != MapFilter(),
+        }
+    status = 200 if valid else 400
+    if wants_partial(request):
+        return render_partial(request, "_map.html", context, status=status)
+    context |= {
+        "problem": problem,
+        "here": request.get_full_path(),
+        "others": kept is not None and kept.routers != list_routers(),
+    }
+    return render_page(admin, request, "map.html", context, title=_("Routing map"), status=status)
+
+
+MAP_DOCUMENT: Final = "routing-map/1"
+
+
+class SavedMap(msgspec.Struct, frozen=True, kw_only=True):
+    """The routers' answers, when they were given (RFC 3339, UTC), by whom, and what is wrong with them."""
+
+    asked_at: str
+    routers: list[str]
+    routes: RoutingMap
+    marks: dict[str, list[ModelMark]]
+    findings: list[StaticFinding]
+
+
+def ask_map() -> SavedMap:
+    """Ask the routers about every model."""
+    asked_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    routes = build_map()
+    return SavedMap(
+        asked_at=asked_at,
+        routers=list_routers(),
+        routes=routes,
+        marks=find_marks(),
+        findings=run_lints(routes),
+    )
+
+
+def list_routers() -> list[str]:
+    """The dotted paths of the routers, in the order in which they are asked. Asks none of them."""
+    return [dotted_path(each) for each in router.routers]
+
+
+def save_map(store: Store, kept: SavedMap) -> None:
+    """Raises ``StoreError``."""
+    store.remember(MAP_DOCUMENT, msgspec.json.encode(kept))
+
+
+def load_map(store: Store) -> SavedMap | None:
+    """The last map; None where none was asked for yet, or another version of this package kept it."""
+    document = store.recall(MAP_DOCUMENT)
+    try:
+        return None if document is None else msgspec.json.decode(document, type=SavedMap)
+    except DECODE_ERRORS:
+        return None
+
 
 CELLS_PER_PAGE: Final = 400
 """A page has about so many cells: the more databases, the fewer models."""

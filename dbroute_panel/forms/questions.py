@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
@@ -16,7 +18,7 @@ from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.explain import Question
 from dbroute_panel.records import Action
 
-from .choice import OptionalChoiceField, set_choices
+from .fields import OptionalChoiceField, set_choices
 
 ACTION_LABELS = {
     Action.READ: gettext_lazy("db_for_read: where is it read?"),
@@ -157,3 +159,80 @@ class SandboxForm(forms.Form):
             return ObjectSpec(source)
         pk = given[f"{name}_pk"].strip() if source is ObjectSource.ROW else ""
         return ObjectSpec(source, given[f"{name}_db"], pk)
+
+
+REPEAT_MESSAGE = gettext_lazy("Ask N times: a number from 1 to 1000.")
+MAX_ROUTERS = 50
+
+
+class ReplayForm(forms.Form):
+    """Today's routers or others, and how often each of them is asked."""
+
+    routers = forms.CharField(
+        required=False,
+        max_length=10_000,
+        label=gettext_lazy("Routers"),
+        help_text=gettext_lazy("Dotted paths, one a line, in the order in which they are asked."),
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+    )
+    repeat = forms.IntegerField(
+        min_value=1,
+        max_value=1000,
+        initial=1,
+        label=gettext_lazy("Ask N times"),
+        help_text=gettext_lazy("A router that answers at random is then compared by all of its answers."),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), REPEAT_MESSAGE),
+    )
+
+    def __init__(self, *args: Any, today: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.today = list(today)
+        self.fields["routers"].initial = "\n".join(self.today)
+        self.fields["routers"].widget.attrs["rows"] = min(max(len(self.today) + 1, 3), 12)
+
+    def clean_routers(self) -> list[str] | None:
+        """The dotted paths; None where they are today's."""
+        paths: list[str] = self.cleaned_data["routers"].split()
+        if paths == self.today or not paths:
+            return None
+        if len(paths) > MAX_ROUTERS:
+            raise ValidationError(
+                _("Routers: %(count)d are too many, %(most)d at most.")
+                % {"count": len(paths), "most": MAX_ROUTERS}
+            )
+        packages = self._packages()
+        for path in paths:
+            if path.partition(".")[0] not in packages:
+                raise ValidationError(
+                    _(
+                        "Routers: “%(path)s” is not from this project. This page imports routers from "
+                        "%(packages)s only; manage.py dbroute replay takes any."
+                    )
+                    % {"path": path, "packages": ", ".join(packages)}
+                )
+        return paths
+
+    def _packages(self) -> list[str]:
+        """
+        The packages of the project and its apps. Importing runs code, and not everybody who may ask the
+        project's routers shall choose what.
+        """
+        names = [*self.today, str(settings.ROOT_URLCONF), *(config.name for config in apps.get_app_configs())]
+        return sorted({name.partition(".")[0] for name in names})
+
+
+class ImportForm(forms.Form):
+    """One file with exported traces."""
+
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy(
+            "Traces that a page or “manage.py dbroute export” wrote as json or ndjson, of any size."
+        ),
+        error_messages={
+            "required": gettext_lazy("Choose a file."),
+            "missing": gettext_lazy("Choose a file."),
+            "empty": gettext_lazy("The file is empty."),
+        },
+        widget=forms.FileInput(attrs={"accept": ".json,.ndjson,application/json,application/x-ndjson"}),
+    )

@@ -72,7 +72,7 @@ class ChainRouter(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[ClassSource, ...]
 
 
-def routers(admin: Admin, request: HttpRequest) -> HttpResponseBase:
+def routers_page(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET: the chain. No router is asked."""
     store = get_store()
     experience = read_stats(store)

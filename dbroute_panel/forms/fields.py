@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -64,3 +64,54 @@ def set_choices(form: forms.Form, name: str, values: Iterable[str]) -> None:
     """Let the field ``name`` of this form offer ``values``, each called by its own name."""
     field = cast("OptionalChoiceField", form.fields[name])
     field.offer((value, value) for value in values)
+
+
+class OptionalTextField(forms.CharField):
+    """Text, or nothing; Django's message about it begins with the field's name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return super().clean(value)
+        except ValidationError as error:
+            raise ValidationError(
+                [
+                    _("%(field)s: %(problem)s") % {"field": self.label, "problem": problem}
+                    for problem in error.messages
+                ]
+            ) from None
+
+
+BOX_VALUES: Final = {"on": True, "1": True, "true": True, "0": False, "false": False, "": False}
+
+
+class YesNoInput(forms.CheckboxInput):
+    """Django takes any text for a tick, also ``0``; what is neither yes nor no stays here as it was given."""
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
+        given = data.get(name, "")
+        return BOX_VALUES.get(given.lower(), given)
+
+    def format_value(self, value: Any) -> None:
+        """No value: a browser sends ``on`` for it, also after something wrong was given."""
+
+
+class YesNoField(forms.BooleanField):
+    """Yes or no."""
+
+    widget = YesNoInput
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, label_suffix="", **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """As the widget has read it."""
+        return value or False
+
+    def validate(self, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise ValidationError(
+                _("%(field)s: “%(value)s” is neither on nor 0.") % {"field": self.label, "value": value}
+            )
