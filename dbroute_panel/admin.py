@@ -1,5 +1,5 @@
 """
-Which pages are there below ``dbroute_panel/trace/``, and who may see them?
+The URLs below ``dbroute_panel/trace/``, and the permissions they need.
 
 ``TraceAdmin`` gives the admin its list of URLs; the pages themselves are in ``views``. It can be
 registered on any ``AdminSite``: ``admin_site.register(dbroute_panel.models.Trace, TraceAdmin)``.
@@ -23,7 +23,7 @@ from dbroute_panel.views.rendering import Admin, has_perm
 View = Callable[..., HttpResponseBase]
 
 METHODS = ["GET", "HEAD", "POST"]
-"""A page with nothing to do answers a POST as it does a GET."""
+"""A page without an action answers a POST as it does a GET."""
 
 
 @admin.register(Trace)
@@ -60,11 +60,11 @@ class TraceAdmin(Admin):
         return has_perm(request, "view_trace")
 
     def has_change_permission(self, request: HttpRequest, obj: Trace | None = None) -> bool:
-        """What was recorded cannot be changed, by nobody."""
+        """A record is never changed."""
         return False
 
     def _page(self, view: View, permissions: Sequence[str]) -> View:
-        """``view`` for staff who have ``permissions``; everybody else is sent to the login or refused."""
+        """``view`` for staff who have ``permissions``; others are sent to the login or refused."""
 
         def page(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             if not all(has_perm(request, permission) for permission in permissions):
@@ -74,7 +74,7 @@ class TraceAdmin(Admin):
             # Django's {% url %} takes it from here, so that links stay on this admin site.
             request.current_app = self.admin_site.name
             response = view(self, request, **kwargs)
-            # A download has what somebody's queries held; no browser is to take it for anything else.
+            # A download has data of queries; a browser must not take it for anything else.
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
             return response
 

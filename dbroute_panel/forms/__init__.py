@@ -1,4 +1,4 @@
-"""What may a person ask for on our pages? The filters of the lists, and the questions to the routers."""
+"""The forms of the pages: filters of the lists, questions to the routers, and the import."""
 
 from __future__ import annotations
 

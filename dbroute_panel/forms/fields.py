@@ -1,4 +1,4 @@
-"""How is a wrong choice refused? By naming what would have been right, and keeping what was given."""
+"""Form fields that say what would have been valid, and keep what was given."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def refuse_unknown(form: forms.Form, beside: Iterable[str]) -> None:
     """
     Raise ``ValidationError`` for a name in the URL that is neither a field's nor in ``beside``.
 
-    A filter that is mistyped would show everything as if it were what somebody looks for.
+    A mistyped filter would show everything as if it were the result.
     """
     valid = (*form.fields, *beside)
     for name in form.data:

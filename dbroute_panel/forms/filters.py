@@ -1,4 +1,4 @@
-"""Which traces, which events? Filters are GET forms: what they say is in the URL and can be shared."""
+"""Filters of traces, events and the map. They are GET forms, so that a URL can be shared."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ ROUTE_LABELS = {
 
 GROUP_BY_STATEMENT: Final = "statements"
 HIDDEN_FIELDS: Final = ("sort", "group", "like")
-"""What links set, and not the fields of the form."""
+"""Fields that links set, not people."""
 MAX_NUMBER = 10**9
-"""More is no time and no number of queries that there can be."""
+"""Maximum of milliseconds and numbers of queries."""
 
 
 def _integer_field(message: Any, *, min_value: int = 0, **options: Any) -> forms.IntegerField:
@@ -129,7 +129,7 @@ DURATION_MESSAGE = gettext_lazy("At least (ms): a number from 0, such as 5 or 0.
 
 
 def _time_field() -> forms.IntegerField:
-    """Microseconds from the trace's start: nobody types them, the timeline's links have them."""
+    """Return a field for microseconds from the trace's start, which the timeline's links set."""
     return _integer_field(
         gettext_lazy("from_us and to_us: whole microseconds from the start of the trace."),
         max_value=10**15,

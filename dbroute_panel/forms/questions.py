@@ -1,4 +1,4 @@
-"""Which question shall the routers be asked? The form checks its shape; ``asking`` knows what makes sense."""
+"""Questions to the routers, and the file to import. ``inspection`` checks whether a question makes sense."""
 
 from __future__ import annotations
 
@@ -214,8 +214,8 @@ class ReplayForm(forms.Form):
 
     def _packages(self) -> list[str]:
         """
-        The packages of the project and its apps. Importing runs code, and not everybody who may ask the
-        project's routers shall choose what.
+        The packages of the project and its apps. Importing runs code, and who may ask the project's
+        routers may not choose which.
         """
         names = [*self.today, str(settings.ROOT_URLCONF), *(config.name for config in apps.get_app_configs())]
         return sorted({name.partition(".")[0] for name in names})

@@ -2,7 +2,7 @@
 The panel of django-debug-toolbar: ``DEBUG_TOOLBAR_PANELS += ["dbroute_panel.panel.RoutingPanel"]``.
 
 It records by itself; with the middleware there is one trace for both. The toolbar keeps the trace's
-id and a few numbers; what the panel shows is drawn from our own store when somebody looks.
+id and a few numbers; what the panel shows is read from the store when it is opened.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-From records to what a template shows: rows, lanes, totals, sentences.
+Turn records into what a template shows: rows, lanes, totals, sentences.
 
-Everything here is a pure function of a trace (or of one decision): nothing is stored, asked or
-changed, and nothing is formatted for a row that nobody opened. ``Index`` is built once a page.
+Everything here is a pure function of a trace or of one decision. Details are built only for rows that
+are open.
 """
 
 from __future__ import annotations

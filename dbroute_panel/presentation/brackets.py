@@ -1,5 +1,5 @@
 """
-From when to when was a transaction open? Brackets under a lane, a savepoint's below its transaction's.
+Brackets under a lane of the timeline: when transactions were open, and savepoints below them.
 
 A savepoint that was rolled back stays open until it is released or its transaction ends, as in SQL. What
 begins and ends in one column is one bracket, however much of it there is.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .timeline import Columns
 
 MAX_LEVELS: Final = 3
-"""So many are drawn one below the other: the transaction and two savepoints. Deeper ones are in the last."""
+"""The transaction and two savepoints below it; deeper savepoints share the last level."""
 
 
 class Bracket(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _OpenBlock(msgspec.Struct):
-    """A transaction or savepoint that was begun. ``at_us``: None for one from before the trace."""
+    """A transaction or savepoint that is open. ``at_us``: None for one from before the trace."""
 
     level: int
     at_us: int | None
@@ -105,7 +105,7 @@ class BracketBuilder:
             self._end(number, event.at_us)
 
     def _end(self, number: int | None, at_us: int | None) -> None:
-        """The transaction is over, and its savepoints; if it was rolled back, so were they."""
+        """Close a transaction and its savepoints; a rollback is theirs, too."""
         stack = self._open.pop(number)
         for one in stack:
             one.rolled_back |= stack[0].rolled_back
@@ -129,14 +129,14 @@ class BracketBuilder:
         self._made[level, first] = made if known is None else _merge(known, made)
 
     def all(self) -> tuple[Bracket, ...]:
-        """All of them; those that are open now last until the trace's end."""
+        """Return all brackets; those that are still open last until the trace's end."""
         for number in list(self._open):
             self._end(number, None)
         return tuple(self._made[key] for key in sorted(self._made))
 
 
 def _merge(one: Bracket, other: Bracket) -> Bracket:
-    """Two that begin in the same column, as one."""
+    """Merge two brackets that begin in the same column."""
     return Bracket(
         level=one.level,
         x=one.x,

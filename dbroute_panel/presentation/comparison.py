@@ -1,5 +1,5 @@
 """
-What was routed differently in two traces?
+Compare two traces: what was routed differently.
 
 ``build_comparison()`` takes what belongs together (``matching.py``), says of each in which way it differs,
 and puts the numbers of both traces side by side. Differences are exact; nothing is weighed, nothing is
@@ -25,7 +25,7 @@ from .totals import DatabaseTotals, Totals, compute_totals
 
 
 class Difference(enum.StrEnum):
-    """In which way the two sides of a pair differ, the weightiest first; each has exactly one."""
+    """How the two sides of a pair differ, the weightiest first; each pair has exactly one."""
 
     ELSEWHERE = "elsewhere"
     SHARES = "shares"
@@ -39,7 +39,7 @@ class Difference(enum.StrEnum):
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """So many uses of one side went to one place, decided by one. ``event`` is the first of them."""
+    """Uses of one side that went to one place, decided by one. ``event`` is the first of them."""
 
     place: str
     database: Swatch | None
@@ -121,7 +121,7 @@ def build_comparison(a: Trace, b: Trace, site: Mapping[str, Database] | None = N
 
 
 def find_difference(pair: Pair, palette: Palette) -> Difference:
-    """In which way the sides of a pair differ. The order of its uses is not compared: replicas take turns."""
+    """Return how the sides of a pair differ. The order of its uses is not compared: replicas take turns."""
     if not pair.b:
         return Difference.ONLY_A
     if not pair.a:
@@ -150,7 +150,7 @@ def find_difference(pair: Pair, palette: Palette) -> Difference:
 
 
 def _proportions_differ(a: Counter[tuple[str, bool]], b: Counter[tuple[str, bool]]) -> bool:
-    """Whether a database has more of one side's uses than of the other's, in proportion: in whole numbers."""
+    """Return whether the proportions differ, computed in whole numbers."""
     return any(count * b.total() != b[group] * a.total() for group, count in a.items())
 
 
@@ -197,7 +197,7 @@ def _names_database(use: Use) -> bool:
 
 
 def describe_decider(by: tuple[str, str | None, str | None], routers: ShortNames) -> str:
-    """Who decided, in words that name no object: another key is no other reason."""
+    """Describe who decided without naming an object: another key is not another reason."""
     kind, router, model = by
     if model is not None:
         return _("an answer about %(model)s") % {"model": model}
@@ -231,7 +231,7 @@ def _pair_databases(a: Totals, b: Totals, palette: Palette) -> tuple[DatabasePai
 
 
 def _count_findings(a: list[Finding], b: list[Finding]) -> tuple[FindingCounts, ...]:
-    """By code: their messages name objects, and may differ where the finding does not."""
+    """Count by code: messages name objects, and may differ where the finding does not."""
     counts = Counter(finding.code for finding in a), Counter(finding.code for finding in b)
     first = {finding.code: finding for finding in reversed([*a, *b])}
     found = [

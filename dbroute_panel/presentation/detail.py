@@ -1,9 +1,10 @@
 """
-What does a row show once it is opened? Chain, hints, SQL, parameters and place of one event.
+Build what an opened row shows: chain, hints, SQL, parameters and place of one event.
 """
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any, Final
 
 import msgspec
@@ -133,85 +134,95 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_detail(index: Index, event: Event, *, format_sql: bool = True) -> Detail:
-    """The detail of ``event``; with ``format_sql`` off, its SQL is as sent, and cut sooner."""
-    findings = tuple(index.findings_in_row(event.id))
-    if isinstance(event, Query):
-        return _build_query_detail(index, event, findings, format_sql)
-    if isinstance(event, Transaction):
-        return Detail(
-            id=event.id,
-            kind="transaction",
-            database=index.palette[event.alias],
-            transaction_number=event.transaction_number,
-            site=event.callsite,
-            findings=findings,
-        )
-    if isinstance(event, CommitHook):
-        return Detail(
-            id=event.id,
-            kind="on_commit",
-            sentence=explain_text.explain_hook(event),
-            database=index.palette[event.alias],
-            atomic=event.atomic,
-            transaction_number=event.transaction_number,
-            site=event.callsite,
-            findings=findings,
-        )
-    if isinstance(event, ExceptionRaised):
-        return Detail(
-            id=event.id,
-            kind="exception",
-            sentence=explain_text.explain_exception(event),
-            database=index.palette[event.alias] if event.alias is not None else None,
-            atomic=event.alias is not None,
-            transaction_number=event.transaction_number,
-            error=event.error,
-            site=event.callsite,
-            raised_at=event.raised_at,
-            findings=findings,
-        )
+    """Build the detail of ``event``; with ``format_sql`` off, its SQL is as sent, and cut sooner."""
+    return _build_event_detail(event, index, format_sql)
+
+
+@singledispatch
+def _build_event_detail(event: Event, index: Index, format_sql: bool) -> Detail:
+    """Build the detail of one event. A kind of event is added by registering one function."""
+    raise TypeError(type(event))
+
+
+def _common_fields(event: Event, index: Index) -> dict[str, Any]:
+    return {"id": event.id, "site": event.callsite, "findings": tuple(index.findings_in_row(event.id))}
+
+
+@_build_event_detail.register
+def _build_query_detail(event: Query, index: Index, format_sql: bool) -> Detail:
+    decision = index.decision_of(event)
     return Detail(
-        id=event.id,
+        kind="query",
+        sentence=explain_text.explain_query(event, decision),
+        chain=build_chain(decision, index.routers, index) if decision else None,
+        about_other=decision is not None and asked_about(event, decision) is not Asked.SAME_MODEL,
+        database=index.palette[event.alias],
+        sql=highlight.format_sql(event.sql) if format_sql else highlight.plain_sql(event.sql, 600),
+        statement=event.sql if len(event.sql) <= highlight.MAX_SHOWN_LENGTH else "",
+        params=_format_params(event.params, event.many),
+        params_kept=event.params is not None,
+        many=event.many,
+        instance=_build_item("", event.instance, index) if event.instance else None,
+        atomic=event.atomic,
+        transaction_number=event.transaction_number,
+        # A driver counts the rows of RETURNING as they are fetched: at the time of the record, none were.
+        rowcount=event.rowcount if "RETURNING" not in event.sql[-200:].upper() else None,
+        error=formatting.error(event),
+        parent=_link_event(index, event.parent_id) if event.parent_id is not None else None,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_detail.register
+def _build_transaction_detail(event: Transaction, index: Index, format_sql: bool) -> Detail:
+    return Detail(
+        kind="transaction",
+        database=index.palette[event.alias],
+        transaction_number=event.transaction_number,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_detail.register
+def _build_hook_detail(event: CommitHook, index: Index, format_sql: bool) -> Detail:
+    return Detail(
+        kind="on_commit",
+        sentence=explain_text.explain_hook(event),
+        database=index.palette[event.alias],
+        atomic=event.atomic,
+        transaction_number=event.transaction_number,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_detail.register
+def _build_exception_detail(event: ExceptionRaised, index: Index, format_sql: bool) -> Detail:
+    return Detail(
+        kind="exception",
+        sentence=explain_text.explain_exception(event),
+        database=index.palette[event.alias] if event.alias is not None else None,
+        atomic=event.alias is not None,
+        transaction_number=event.transaction_number,
+        error=event.error,
+        raised_at=event.raised_at,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_detail.register
+def _build_decision_detail(event: Decision, index: Index, format_sql: bool) -> Detail:
+    return Detail(
         kind="decision",
         chain=build_chain(event, index.routers, index),
         queries=tuple(
             _link_event(index, number) for number in index.queries_of.get(event.id, ())[:MAX_LISTED]
         ),
-        site=event.callsite,
-        findings=findings,
-    )
-
-
-def _build_query_detail(
-    index: Index, query: Query, findings: tuple[Finding, ...], format_sql: bool
-) -> Detail:
-    decision = index.decision_of(query)
-    return Detail(
-        id=query.id,
-        kind="query",
-        sentence=explain_text.explain_query(query, decision),
-        chain=build_chain(decision, index.routers, index) if decision else None,
-        about_other=decision is not None and asked_about(query, decision) is not Asked.SAME_MODEL,
-        database=index.palette[query.alias],
-        sql=highlight.format_sql(query.sql) if format_sql else highlight.plain_sql(query.sql, 600),
-        statement=query.sql if len(query.sql) <= highlight.MAX_SHOWN_LENGTH else "",
-        params=_format_params(query.params, query.many),
-        params_kept=query.params is not None,
-        many=query.many,
-        instance=_build_item("", query.instance, index) if query.instance else None,
-        atomic=query.atomic,
-        transaction_number=query.transaction_number,
-        # A driver counts the rows of RETURNING as they are fetched: at the time of the record, none were.
-        rowcount=query.rowcount if "RETURNING" not in query.sql[-200:].upper() else None,
-        error=formatting.error(query),
-        parent=_link_event(index, query.parent_id) if query.parent_id is not None else None,
-        site=query.callsite,
-        findings=findings,
+        **_common_fields(event, index),
     )
 
 
 def build_chain(decision: Decision, routers: ShortNames, index: Index | None = None) -> Chain:
-    """A decision in full; without ``index`` (the sandbox) nothing links to other events."""
+    """Build a decision in full; without ``index`` (the sandbox) nothing links to other events."""
     arguments = decision.args or {}
     return Chain(
         id=decision.id if index else 0,

@@ -1,4 +1,4 @@
-"""Where is a line of code opened? In the editor that the setting ``EDITOR_URL`` names."""
+"""Link lines of code to the editor that the setting ``EDITOR_URL`` names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from dbroute_panel.records import Callsite
 
 SAFE_CHARACTERS: Final = "/:"
-"""A colon stands behind a drive, and before the line; whatever else means something in a URL is quoted."""
+"""Not quoted: a colon follows a drive, and precedes the line."""
 
 
 class Editor:
@@ -29,11 +29,11 @@ class Editor:
 
     @classmethod
     def of(cls, template: str | None, base: str | None, installed: Iterable[str] = ()) -> Editor | None:
-        """None without a template: then nothing is a link."""
+        """Return None without a template: then nothing is a link."""
         return cls(template, base, installed) if template else None
 
     def url(self, site: Callsite) -> str:
-        """The link that opens this line; "" for what is no file (``<console>``), or nobody knows where."""
+        """Return the link that opens this line; "" for what is no file (``<console>``) or is not found."""
         file = self._absolute(site.file)
         return self.template.format(file=quote(file, safe=SAFE_CHARACTERS), line=site.line) if file else ""
 

@@ -1,5 +1,5 @@
 """
-Why did it go there? The sentences that explain a decision, a query and an object's ``_state.db``.
+Explain in sentences why a query went where it did: decisions, queries, and an object's ``_state.db``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def join_names(routers: list[str]) -> str:
 
 
 def explain_decision(decision: Decision, routers: ShortNames) -> str:
-    """One sentence: what decided it, and what the routers before it said."""
+    """Explain in one sentence what decided it, and what the routers before it said."""
     by = decision.decided_by
     if by is DecidedBy.ROUTER:
         said = _("%(router)s answered %(answer)s.") % {
@@ -45,7 +45,7 @@ def explain_decision(decision: Decision, routers: ShortNames) -> str:
 
 
 def _explain_fallback(decision: Decision) -> str:
-    """What Django itself did when no router had an opinion."""
+    """Explain what Django did when no router had an opinion."""
     by = decision.decided_by
     if by is DecidedBy.INSTANCE:
         instance = decision.hints.get("instance")
@@ -136,7 +136,7 @@ def summarize_query(query: Query, decision: Decision | None, routers: ShortNames
 
 
 def summarize_decision(decision: Decision, routers: ShortNames) -> str:
-    """Who decided, in a few words."""
+    """Summarize who decided, in a few words."""
     by = decision.decided_by
     if by is DecidedBy.ROUTER:
         return routers(decision.router or "?")
@@ -153,7 +153,7 @@ def summarize_decision(decision: Decision, routers: ShortNames) -> str:
 
 
 def explain_query(query: Query, decision: Decision | None) -> str:
-    """One sentence before the chain: whether a router was asked at all."""
+    """Explain in one sentence whether a router was asked at all."""
     if query.route is RouteKind.EXPLICIT:
         return _(
             "The code named “%(alias)s” itself, with using(), save(using=) or db_manager() or alike. "
@@ -204,7 +204,7 @@ def explain_query(query: Query, decision: Decision | None) -> str:
 
 
 def summarize_hook(event: CommitHook) -> str:
-    """What became of a function that was given to ``on_commit()``, in a few words."""
+    """Summarize what became of a function given to ``on_commit()``, in a few words."""
     return {
         HookOutcome.RAN_AT_ONCE: _("ran at once"),
         HookOutcome.RAN: _("ran after the commit"),
@@ -214,7 +214,7 @@ def summarize_hook(event: CommitHook) -> str:
 
 
 def explain_hook(event: CommitHook) -> str:
-    """One sentence: what became of a function that was given to ``on_commit()``, and why."""
+    """Explain in one sentence what became of a function given to ``on_commit()``, and why."""
     names = {"function": event.function, "alias": event.alias}
     if event.outcome is HookOutcome.RAN_AT_ONCE:
         return _("%(function)s ran at once: no transaction was open on “%(alias)s”.") % names
@@ -234,14 +234,14 @@ def explain_hook(event: CommitHook) -> str:
 
 
 def summarize_exception(event: ExceptionRaised) -> str:
-    """What an exception ended, in a few words."""
+    """Summarize what an exception ended, in a few words."""
     if event.ended == "trace":
         return _("ended the trace")
     return _("left atomic()") if event.ended == "atomic" else _("caught inside")
 
 
 def explain_exception(event: ExceptionRaised) -> str:
-    """What an exception ended; and what it is about, where Django refused what does not fit to a database."""
+    """Explain what an exception ended, and what Django refused if that is what it is about."""
     names = {"alias": event.alias, "model": event.model, "using": event.using, "other": event.other}
     if event.ended is None:
         said = _("The code caught this exception before it left an atomic() block or ended the trace.")
@@ -261,7 +261,7 @@ def explain_exception(event: ExceptionRaised) -> str:
 
 
 def explain_state_db(ref: InstanceRef, index: Index | None = None) -> str:
-    """Where the object's ``_state.db`` comes from: a clause that ends without a full stop."""
+    """Explain where the object's ``_state.db`` comes from, in a clause without a full stop."""
     if ref.state_db is None:
         return _("_state.db is not set: no database yet")
     if index is None:

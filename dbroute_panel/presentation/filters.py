@@ -1,4 +1,4 @@
-"""Who decided where a query goes? One router, or one of the words of ``DeciderGroup``."""
+"""Filter the events of a trace, also by who decided: a router, or one of ``DeciderGroup``."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ _BY_ROUTE: Final = {
 
 def find_decider(event: Event, decision: Decision | None) -> str | None:
     """
-    A router's dotted path, or a word of ``DeciderGroup``; None for what nobody decides (a transaction).
+    Return a router's dotted path, or a ``DeciderGroup``; None for what is not decided (a transaction).
 
     ``decision`` is the event itself, or the one that led to it. Where that was not kept, the query's
-    route still tells, unless it was a router. Nobody has decided about a query's model where its alias is the
-    answer to a question about another one.
+    route still tells, unless it was a router. A query whose alias is the answer to a
+    question about another model was not decided about.
     """
     if isinstance(event, Query) and is_passed_on(event, decision):
         return DeciderGroup.OTHER_MODEL
@@ -86,7 +86,7 @@ def find_decider(event: Event, decision: Decision | None) -> str | None:
 
 class DeciderCount(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Where so many ``queries`` go was decided ``by``, as ``find_decider()`` has it; ``name`` is for people.
+    How many ``queries`` one decider sent. ``by`` is as in ``find_decider()``; ``name`` is for people.
 
     ``by`` is "" for a router whose decision the trace has not kept.
     """
@@ -97,7 +97,7 @@ class DeciderCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_deciders(index: Index) -> tuple[DeciderCount, ...]:
-    """Who decided where the queries of a trace go; who decided most often is first."""
+    """Count who decided where the queries of a trace go, the most frequent first."""
     queries = index.trace.queries
     counts = Counter(find_decider(query, index.decision_of(query)) or "" for query in queries)
     names: dict[str, Any] = {str(by): name for by, name in DECIDER_LABELS.items()}
@@ -109,12 +109,12 @@ def count_deciders(index: Index) -> tuple[DeciderCount, ...]:
 
 
 SORT_BY_DURATION: Final = "duration"
-"""The order in which what took longest is first."""
+"""The order with the longest event first."""
 
 
 KIND_QUERIES: Final = "queries"
 KIND_DECISIONS: Final = "decisions"
-"""The kinds of events that may be wanted alone, as a bar of the timeline counts them."""
+"""The kinds of events that can be shown alone, as a bar of the timeline counts them."""
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class EventMatcher:
         return str((event.args or {}).get("db", "")) == self.wanted.alias
 
     def _meanwhile(self, event: Event, decision: Decision | None) -> bool:
-        """Whether it went on in the wanted time; with ``questions``, so may the decision in a query's row."""
+        """It went on in the given time; with ``questions``, so may the decision in a query's row."""
         shown: list[Event] = [event]
         if isinstance(event, Query) and decision is not None:
             if self.wanted.kind == KIND_DECISIONS:
@@ -230,7 +230,7 @@ class EventMatcher:
         return decision is not None and decision.action == self.wanted.action
 
     def _model(self, event: Event, decision: Decision | None) -> bool:
-        """Whether it is about the model; a query's row shows its decision, which may be about another one."""
+        """Match the model; a query's row also shows its decision, which may be about another."""
         if not isinstance(event, (Decision, Query, ExceptionRaised)):
             return False
         if event.model == self.wanted.model or decision is None:
@@ -263,7 +263,7 @@ class EventMatcher:
 
 
 def _searchable_texts(event: Event, decision: Decision | None) -> Iterator[str]:
-    """What the free text filter looks at, beside the place in the code."""
+    """Yield what the free text filter searches, beside the place in the code."""
     if isinstance(event, Query):
         yield from (event.sql, event.model or "", event.alias, event.error or "")
     elif isinstance(event, Transaction):

@@ -1,5 +1,5 @@
 """
-What does the documentation say about a finding?
+Read what the documentation says about a finding, without trusting it to be HTML.
 
 ``docs/findings/<code>.md`` of the repository, which the package has as ``dbroute_panel/docs/findings``.
 """
@@ -20,13 +20,13 @@ INDEX_NAME: Final = "README"
 
 @cache
 def documented_codes() -> frozenset[str]:
-    """The codes that have a page; none where somebody has packed the tool without its documents."""
+    """Return the codes that have a page; none if the package was built without its documents."""
     names = [file.name for file in DOCS_FOLDER.iterdir()] if DOCS_FOLDER.is_dir() else []
     return frozenset(name.removesuffix(".md") for name in names if name.endswith(".md")) - {INDEX_NAME}
 
 
 def read_finding_doc(code: str) -> list[Block] | None:
-    """The page about ``code``, or None. A link to the page of another code has that code as its target."""
+    """Return the page about ``code``, or None. The target of a link to another page is that page's code."""
     if code not in documented_codes():
         return None
     source = (DOCS_FOLDER / f"{code}.md").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def _resolve_links(block: Block) -> Block:
 
 
 def _resolve_link(piece: TextSpan) -> TextSpan:
-    """Of the links, those to other codes; the rest is text."""
+    """Keep links to other codes; turn other links into text."""
     code = piece.target.removesuffix(".md")
     return TextSpan(piece.text, piece.kind, code if code in documented_codes() else "")
 
@@ -80,7 +80,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_blocks(source: str) -> Iterator[Block]:
-    """The blocks of a document, in order."""
+    """Yield the blocks of a document: headings, paragraphs, lists, fenced code; the rest stays text."""
     lines = iter([*source.splitlines(), ""])
     pending: list[str] = []
     items: list[str] = []
@@ -106,7 +106,7 @@ def parse_blocks(source: str) -> Iterator[Block]:
 
 
 def _read_fenced(lines: Iterator[str]) -> Iterator[str]:
-    """The lines up to the closing fence; where there is none, up to the end."""
+    """Yield the lines up to the closing fence, or to the end."""
     for line in lines:
         if line.startswith(FENCE):
             return
@@ -114,7 +114,7 @@ def _read_fenced(lines: Iterator[str]) -> Iterator[str]:
 
 
 def parse_inline(text: str) -> tuple[TextSpan, ...]:
-    """One paragraph in pieces."""
+    """Split a paragraph into ``code``, **strong**, links and text, which a template escapes."""
     return tuple(_iter_spans(text))
 
 

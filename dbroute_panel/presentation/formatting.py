@@ -1,7 +1,7 @@
 """
-How is a fact of the record called on a page: an object, an answer, a question, a place in the code?
+Short texts for what a record holds: an object, an answer, a question, a place in the code.
 
-Short texts without markup; ``why`` makes sentences of them.
+They have no markup; ``explain_text`` makes sentences of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from dbroute_panel.records import Action, Callsite, CommitHook, Decision, InstanceRef, Query, TypeRef
 
 SQLITE_GENERIC_ERROR_CODE = 1
-"""The code of SQLite that says nothing but that the statement has an error."""
+"""SQLite's code for any error in a statement."""
 
 MAX_VALUE_LENGTH = 300
-"""Values longer than this are cut on the page; the export has them whole."""
+"""In characters. Longer values are cut on the page; the export has them whole."""
 
 
 def truncate(text: str, longest: int = MAX_VALUE_LENGTH) -> str:

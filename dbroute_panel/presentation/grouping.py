@@ -1,5 +1,5 @@
 """
-Which events of a trace are alike, so that one can stand for the others? And what has each of its own?
+Group events that are alike, so that one can stand for the others, and queries by statement.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 import msgspec
+from django.core.paginator import Paginator
 
 from dbroute_panel.records import CommitHook, Decision, Event, ExceptionRaised, InstanceRef, Query
 
@@ -20,7 +21,7 @@ from .rows import Listing, Row, summarize_statement
 
 
 def group_key(index: Index, row: Row) -> Hashable:
-    """The same for events of the same line of code, SQL, answers and steps; ``row`` is the event's."""
+    """Return a key that events of the same line, SQL, answers and steps share; ``row`` is the event's."""
     event = index.events[row.id]
     if isinstance(event, Query):
         decision = index.decision_of(event)
@@ -64,12 +65,12 @@ def _question_key(decision: Decision) -> Hashable:
 
 
 def _instance_key(value: Any) -> Any:
-    """An object by all but its key; of what ``values()`` shows the name alone would do, too."""
+    """Return an object without its key, which ``own_values()`` shows."""
     return (value.model, value.state_db, value.adding) if isinstance(value, InstanceRef) else value
 
 
 def own_values(index: Index, event: Event) -> str:
-    """What an event has of its own: parameters, and the keys of the objects in question."""
+    """Return what differs between events that are alike: parameters, and the keys of objects."""
     asked = event if isinstance(event, Decision) else None
     if isinstance(event, Query):
         asked = index.decision_of(event)
@@ -151,16 +152,15 @@ def paginate_statements(listing: Listing, number: int = 1) -> StatementPage:
     keys = list(found)
     if listing.wanted.sort == SORT_BY_DURATION:
         keys.sort(key=lambda key: times[key], reverse=True)
-    pages = max(1, -(-len(keys) // GROUPS_PER_PAGE))
-    number = min(max(number, 1), pages)
+    paginator = Paginator(keys, GROUPS_PER_PAGE)
+    page = paginator.get_page(max(number, 1))
     whole_us = sum(times.values())
     most = max(map(len, found.values()), default=1)
-    shown = keys[(number - 1) * GROUPS_PER_PAGE : number * GROUPS_PER_PAGE]
     return StatementPage(
-        rows=tuple(_build_group(listing.index, found[key], times[key], whole_us, most) for key in shown),
-        number=number,
-        pages=pages,
-        groups=len(keys),
+        rows=tuple(_build_group(listing.index, found[key], times[key], whole_us, most) for key in page),
+        number=page.number,
+        pages=paginator.num_pages,
+        groups=paginator.count,
         queries=sum(map(len, found.values())),
         duration_us=whole_us,
     )

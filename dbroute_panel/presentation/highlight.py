@@ -1,5 +1,5 @@
 """
-How is code coloured? Pygments cuts it into pieces; each kind of piece has one of a few CSS classes of ours.
+Format and colour SQL and Python: Pygments cuts code into spans, each with one of a few CSS classes.
 
 The template makes the markup, so that no HTML is made here and no page needs an inline style.
 """
@@ -34,7 +34,7 @@ CSS_CLASSES: Final[tuple[tuple[_TokenType, str], ...]] = (
     (Number, "dbroute-hl-literal"),
     (Comment, "dbroute-hl-comment"),
 )
-"""The first that a token is of is taken."""
+"""The first entry that includes a token's type holds."""
 
 
 def highlight_sql(text: str) -> tuple[CodeSpan, ...]:

@@ -1,5 +1,5 @@
 """
-Which events of two traces belong together?
+Match the events of two traces that belong together.
 
 Queries are matched, and decisions that led to none; a decision that led to queries is seen in theirs.
 First what is the same statement from the same line of code; of what is left over, the same line with another
@@ -59,7 +59,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_uses(index: Index) -> list[Use]:
-    """All that can be compared in a trace, in order."""
+    """Return all that can be compared in a trace, in order."""
     return [
         _build_use(index, event)
         for event in index.trace.events
@@ -68,7 +68,7 @@ def list_uses(index: Index) -> list[Use]:
 
 
 def match_uses(a: list[Use], b: list[Use]) -> Iterator[Pair]:
-    """Every use of both lists, in exactly one pair."""
+    """Yield pairs; every use of both lists is in exactly one."""
     for matched, key in MATCH_PASSES:
         groups_a, groups_b = _group(a, key), _group(b, key)
         both = [found for found in groups_a if found is not None and found in groups_b]
@@ -96,7 +96,7 @@ MATCH_PASSES: list[tuple[MatchKind, Callable[[Use], Hashable]]] = [
 def _group(
     uses: Iterable[Use], key: Callable[[Use], Hashable], *, alone: bool = False
 ) -> dict[Hashable, list[Use]]:
-    """By key; what has none is one group, or if ``alone`` a group for each statement."""
+    """Group by key; uses without one form a group, or if ``alone`` one for each statement."""
     groups: dict[Hashable, list[Use]] = {}
     for use in uses:
         found = key(use)
@@ -127,7 +127,7 @@ def _build_use(index: Index, event: Query | Decision) -> Use:
 
 
 def _describe_question(decision: Decision) -> str:
-    """What was asked about, without the keys of objects: they differ from one trace to the next."""
+    """Describe the question without the keys of objects, which differ between traces."""
     arguments = decision.args or {}
     if decision.action is Action.RELATION:
         both = (arguments.get("obj1"), arguments.get("obj2"))

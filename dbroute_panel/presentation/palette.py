@@ -1,5 +1,5 @@
 """
-Which colour is which database?
+Give each database a colour.
 
 Colours are CSS classes, ``dbroute-db-0`` to ``dbroute-db-7`` in colours.css, given to the primaries in
 order of ``DATABASES``; a replica has its primary's class and ``dbroute-db-replica``. So no page needs an
@@ -32,7 +32,7 @@ class Swatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Palette:
-    """The swatch of every alias. An alias that is not configured gets a hatched one of its own."""
+    """The swatch of every alias. One that is not configured is hatched."""
 
     def __init__(self, databases: Mapping[str, Database], site: Mapping[str, Database] | None = None) -> None:
         """``databases`` are those of a trace, ``site`` those of the site that shows it."""
@@ -68,7 +68,7 @@ class Palette:
 
 
 def _find_primary(alias: str, databases: Mapping[str, Database]) -> str:
-    """The end of the chain of ``replica_of``; ``alias`` itself where the chain leads nowhere or round."""
+    """Follow ``replica_of`` to its end; return ``alias`` if the chain leads nowhere or round."""
     seen, here = {alias}, alias
     while (above := databases[here].replica_of) is not None and above in databases:
         if above in seen:

@@ -1,5 +1,5 @@
 """
-What is known of the routers from traces: who was asked how often, what came of it, and how long it took?
+Count from traces how often each router was asked, what came of it, and how long it took.
 
 Counts alone are kept, so that memory does not grow with the number of traces.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from dbroute_panel.records import Action, Decision, InstanceRef, Outcome, Trace
 
 MAX_MODELS: Final = 1000
-"""Of so many models it is known that a router answered for them; more are only counted as answers."""
+"""Maximum models counted for each router and question; further ones count as answers only."""
 
 
 class MethodStats:

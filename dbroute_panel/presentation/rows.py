@@ -1,8 +1,8 @@
 """
-Which lines does the list of events have, and which of them are on this page?
+Build the list of events, and the rows of one page.
 
 A query is a row, so is a transaction event. Decisions that led to no query come in between; two or
-more in a row are folded into one line, unless somebody asks for questions. First the events are
+more in a row are folded into one line, unless the filter asks for questions. First the events are
 cut into units (cheap, all of them), then only the units of one page become ``Row``.
 """
 
@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from functools import singledispatch
+from typing import Any, Final
 
 import msgspec
+from django.core.paginator import Paginator
 
 from dbroute_panel.asked import is_passed_on
 from dbroute_panel.records import Callsite, CommitHook, Decision, Event, ExceptionRaised, Query, Transaction
@@ -25,7 +27,7 @@ from .palette import Swatch
 
 ROWS_PER_PAGE: Final = 100
 FOLD_SIZE: Final = 100
-"""So many questions of one fold are shown when it is opened."""
+"""Questions that an opened fold shows at a time."""
 
 _TABLE_PATTERN = re.compile(
     r"""\b(?:FROM|INTO|UPDATE|TABLE)\s+(?:ONLY\s+|IF\s+(?:NOT\s+)?EXISTS\s+)?((?:["`\[]?[\w$-]+["`\]]?\.)*["`\[]?[\w$-]+)""",
@@ -112,15 +114,14 @@ class Listing:
         return None
 
     def page(self, number: int = 1) -> RowPage:
-        """The rows of page ``number``, from 1; one that is too low or too high is the first or last."""
-        pages = max(1, -(-len(self.units) // ROWS_PER_PAGE))
-        number = min(max(number, 1), pages)
-        shown = self.units[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]
+        """Return page ``number``, from 1; the first or last one for a number that is too low or too high."""
+        paginator = Paginator(self.units, ROWS_PER_PAGE)
+        page = paginator.get_page(max(number, 1))
         return RowPage(
-            rows=tuple(_build_row(self.index, unit) for unit in shown),
-            number=number,
-            pages=pages,
-            units=len(self.units),
+            rows=tuple(_build_row(self.index, unit) for unit in page),
+            number=page.number,
+            pages=paginator.num_pages,
+            units=paginator.count,
             matched=sum(map(len, self.units)),
         )
 
@@ -150,7 +151,7 @@ class Listing:
 
 
 def _iter_units(index: Index, wanted: EventFilter) -> Iterator[Unit]:
-    """In the order that is wanted; by duration, the questions that are folded come at the end."""
+    """Yield units in the order of the filter; by duration, folded questions come last."""
     matches = EventMatcher(index, wanted)
     events: Iterable[Event] = index.trace.events
     if wanted.sort == SORT_BY_DURATION:
@@ -178,94 +179,95 @@ def _event_duration(event: Event) -> float:
 
 
 def _build_row(index: Index, unit: Unit) -> Row:
-    event = unit[0]
-    if len(unit) > 1:
-        return _build_fold_row(index, unit)
-    level = index.level_of(event.id)
+    return _build_event_row(unit[0], index) if len(unit) == 1 else _build_fold_row(index, unit)
+
+
+@singledispatch
+def _build_event_row(event: Event, index: Index) -> Row:
+    """Build the row of one event. A kind of event is added by registering one function."""
+    raise TypeError(type(event))
+
+
+def _common_fields(event: Event, index: Index) -> dict[str, Any]:
     site = event.callsite
-    where, full = (
-        formatting.place(site),
-        formatting.truncate_start(formatting.full_place(site)) if site else "",
+    return {
+        "id": event.id,
+        "at_us": event.at_us,
+        "where": formatting.place(site),
+        "site": formatting.truncate_start(formatting.full_place(site)) if site else "",
+        "callsite": site,
+        "level": index.level_of(event.id) or "",
+    }
+
+
+@_build_event_row.register
+def _build_query_row(event: Query, index: Index) -> Row:
+    decision = index.decision_of(event)
+    return Row(
+        kind="query",
+        database=index.palette[event.alias],
+        why=explain_text.summarize_query(event, decision, index.routers),
+        by=DeciderGroup.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
+        what=summarize_statement(event),
+        duration_us=event.duration_us,
+        transaction_number=event.transaction_number,
+        parent_id=event.parent_id,
+        error=event.error is not None,
+        anchors=(decision.id,) if decision and index.row_of(decision.id) == event.id else (),
+        **_common_fields(event, index),
     )
-    if isinstance(event, Query):
-        decision = index.decision_of(event)
-        return Row(
-            id=event.id,
-            kind="query",
-            at_us=event.at_us,
-            database=index.palette[event.alias],
-            why=explain_text.summarize_query(event, decision, index.routers),
-            by=DeciderGroup.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
-            what=summarize_statement(event),
-            duration_us=event.duration_us,
-            where=where,
-            site=full,
-            callsite=site,
-            transaction_number=event.transaction_number,
-            parent_id=event.parent_id,
-            error=event.error is not None,
-            level=level or "",
-            anchors=(decision.id,) if decision and index.row_of(decision.id) == event.id else (),
-        )
-    if isinstance(event, Transaction):
-        return Row(
-            id=event.id,
-            kind="transaction",
-            at_us=event.at_us,
-            database=index.palette[event.alias],
-            what=str(event.operation).upper().replace("_", " "),
-            where=where,
-            site=full,
-            callsite=site,
-            transaction_number=event.transaction_number,
-            level=level or "",
-        )
-    if isinstance(event, CommitHook):
-        return Row(
-            id=event.id,
-            kind="on_commit",
-            at_us=event.at_us,
-            database=index.palette[event.alias],
-            why=explain_text.summarize_hook(event),
-            what=formatting.hook(event),
-            where=where,
-            site=full,
-            callsite=site,
-            transaction_number=event.transaction_number,
-            level=level or "",
-        )
-    if isinstance(event, ExceptionRaised):
-        return Row(
-            id=event.id,
-            kind="exception",
-            at_us=event.at_us,
-            database=index.palette[event.alias] if event.alias is not None else None,
-            why=explain_text.summarize_exception(event),
-            what=formatting.truncate(event.error, 120),
-            where=where,
-            site=full,
-            callsite=site,
-            transaction_number=event.transaction_number,
-            error=True,
-            level=level or "",
-        )
+
+
+@_build_event_row.register
+def _build_transaction_row(event: Transaction, index: Index) -> Row:
+    return Row(
+        kind="transaction",
+        database=index.palette[event.alias],
+        what=str(event.operation).upper().replace("_", " "),
+        transaction_number=event.transaction_number,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_row.register
+def _build_hook_row(event: CommitHook, index: Index) -> Row:
+    return Row(
+        kind="on_commit",
+        database=index.palette[event.alias],
+        why=explain_text.summarize_hook(event),
+        what=formatting.hook(event),
+        transaction_number=event.transaction_number,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_row.register
+def _build_exception_row(event: ExceptionRaised, index: Index) -> Row:
+    return Row(
+        kind="exception",
+        database=index.palette[event.alias] if event.alias is not None else None,
+        why=explain_text.summarize_exception(event),
+        what=formatting.truncate(event.error, 120),
+        transaction_number=event.transaction_number,
+        error=True,
+        **_common_fields(event, index),
+    )
+
+
+@_build_event_row.register
+def _build_decision_row(event: Decision, index: Index) -> Row:
     alias = event.answer if event.action.names_alias and isinstance(event.answer, str) else None
     return Row(
-        id=event.id,
         kind="decision",
-        at_us=event.at_us,
         database=index.palette[alias] if alias else None,
         outcome=formatting.outcome(event),
         why=explain_text.summarize_decision(event, index.routers),
         by=str(event.decided_by),
         what=formatting.question(event),
         duration_us=event.duration_us,
-        where=where,
-        site=full,
-        callsite=site,
         parent_id=event.parent_id,
         error=event.decided_by == "error",
-        level=level or "",
+        **_common_fields(event, index),
     )
 
 

@@ -1,4 +1,10 @@
-"""How is the time of a trace cut into the columns of its picture, and written below it?"""
+"""
+Draw where the time went: one lane a database and one for the routers, as columns.
+
+The trace's time is cut into equal columns, so that a picture of ten thousand events is no larger than one
+of a few hundred. A bar is as high as the share of its time that was spent; where anything happened at all
+it has at least ``MIN_BAR_HEIGHT_PX``. One long query is one bar over all its columns.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +26,7 @@ from .index import end_of
 from .palette import Palette, Swatch
 
 MAX_TICKS: Final = 6
-"""The axis has fewer marks than this between its ends."""
+"""The axis has fewer marks between its ends."""
 
 
 class AxisTick(msgspec.Struct, frozen=True):
@@ -54,7 +60,7 @@ class Columns:
 
     @property
     def grid(self) -> str:
-        """An SVG path: a line of length 1 down at every round time, in columns."""
+        """Return an SVG path: a line of length 1 down at every round time, in columns."""
         return "".join(f"M{at * self.number / self.end_us:.2f} 0v1" for at in self._round())
 
     def _round(self) -> Iterator[int]:
@@ -68,16 +74,16 @@ class Columns:
 
 
 MAX_CELLS: Final = 80
-"""So many columns all lanes have together; none has more than ``MAX_COLUMNS``."""
+"""Columns of all lanes together; one lane has at most ``MAX_COLUMNS``."""
 MAX_COLUMNS: Final = 60
 
 MAX_LANES: Final = 8
-"""So many databases have a lane. Of more, those with the most events have one, and the others are counted."""
+"""Lanes of databases. Of more databases, those with the most events have one."""
 
 BAR_HEIGHT_PX: Final = 16
 MIN_BAR_HEIGHT_PX: Final = 4
 BARS_TOP_PX: Final = 7
-"""In pixels; above the bars is room for the mark of what failed."""
+"""Above the bars is room for the mark of what failed."""
 BRACKETS_TOP_PX: Final = BARS_TOP_PX + BAR_HEIGHT_PX + 3
 
 
@@ -150,7 +156,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """
     The lanes of the databases that were used, in order of DATABASES, and the routers' last.
 
-    ``others``: so many more databases were used, and have no lane.
+    ``others``: how many more databases were used, and have no lane.
     """
 
     lanes: tuple[Lane, ...]
@@ -231,7 +237,7 @@ class _Track:
             cell.spent_us += max(0.0, within)
 
     def bars(self) -> tuple[Bar, ...]:
-        """A column is a bar, together with the next ones as long as nothing else begins in them."""
+        """Build bars: a column, with the next ones as long as nothing else begins in them."""
         runs: list[list[int]] = []
         for column, cell in sorted(self.cells.items()):
             if runs and runs[-1][-1] == column - 1 and cell.earlier == cell.count == 1:

@@ -1,4 +1,4 @@
-"""How much of what is in a trace: the numbers of its headline and of each database."""
+"""Count what is in a trace, in all and for each database, and divide a bar by database."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def compute_totals(trace: Trace, palette: Palette | None = None) -> Totals:
 
 BAR_WIDTH: Final = 200
 MIN_SEGMENT_WIDTH: Final = 4
-"""So wide is a database with one query of thousands: it can be seen, and pointed at."""
+"""Wide enough to be seen and pointed at, for one query of thousands."""
 
 
 class BarSegment(msgspec.Struct, frozen=True, kw_only=True):

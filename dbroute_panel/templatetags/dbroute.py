@@ -1,4 +1,4 @@
-"""How are times written on our pages (``{{ row.duration_us|duration }}``), and what has a page of its own?"""
+"""Write times (``{{ row.duration_us|duration }}``), link code and documents, and render partials once."""
 
 from __future__ import annotations
 

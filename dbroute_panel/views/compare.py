@@ -18,7 +18,7 @@ from .rendering import Admin, render_message, render_page
 from .trace import find_trace, render_unknown_trace
 
 MAX_SECTION_ROWS: Final = 100
-"""So many rows of each section are shown, so that the page does not grow with the traces."""
+"""Maximum rows of each section, so that the page does not grow with the traces."""
 
 SECTION_TITLES: Final = {
     Difference.ELSEWHERE: gettext_lazy("Went to other databases"),

@@ -1,7 +1,7 @@
 """
-The project's databases as a page shows them: their colours, and what can be told without a secret.
+Show the project's databases: their colours, and the settings that hold no secret.
 
-Only what is on a list of our own is shown, never USER, PASSWORD or OPTIONS; and of a NAME or HOST that
+Only settings on a fixed list are shown, never USER, PASSWORD or OPTIONS; and of a NAME or HOST that
 holds more than a name (a URL, a connection string) only the parts that cannot be credentials.
 """
 
@@ -123,7 +123,7 @@ def find_vendor(engine: str) -> str:
         return ""
     try:
         return str(load_backend(engine).DatabaseWrapper.vendor)
-    except Exception:  # noqa: BLE001 - importing a backend runs somebody's module
+    except Exception:  # noqa: BLE001 - importing a backend runs its code
         return ""
 
 

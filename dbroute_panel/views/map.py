@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import router
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext as _
@@ -77,7 +80,7 @@ def _respond(
         given = form.cleaned_data
         wanted = MapFilter(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
         table = MapTable(kept, project_palette(), wanted)
-        number = min(max(parse_int(request.GET.get("page")) or 1, 1), table.pages)
+        number = min(parse_int(request.GET.get("page")) or 1, table.pages)
         context |= {
             "table": table,
             "apps": table.apps(number),
@@ -128,12 +131,12 @@ def list_routers() -> list[str]:
 
 
 def save_map(store: Store, kept: SavedMap) -> None:
-    """Raises ``StoreError``."""
+    """Save the map. Raises ``StoreError``."""
     store.remember(MAP_DOCUMENT, msgspec.json.encode(kept))
 
 
 def load_map(store: Store) -> SavedMap | None:
-    """The last map; None where none was asked for yet, or another version of this package kept it."""
+    """Return the last map; None if there is none, or another version of this package saved it."""
     document = store.recall(MAP_DOCUMENT)
     try:
         return None if document is None else msgspec.json.decode(document, type=SavedMap)
@@ -142,11 +145,11 @@ def load_map(store: Store) -> SavedMap | None:
 
 
 CELLS_PER_PAGE: Final = 400
-"""A page has about so many cells: the more databases, the fewer models."""
+"""Approximate size of a page: the more databases, the fewer models."""
 MAX_MESSAGES: Final = 5
-"""So many messages of one code are listed above the table; the filter shows the rest in place."""
+"""Messages of one code above the table; the filter shows the rest in place."""
 REPEAT_COUNT: Final = 100
-"""A cell with several answers opens the sandbox with this many times to ask."""
+"""How often the sandbox asks when opened from a cell with several answers."""
 
 
 class MapFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,22 +222,22 @@ class MapTable:
         )
 
     @property
-    def page(self) -> int:
+    def page_size(self) -> int:
         """How many models a page has: 10 at least, 100 at most."""
         return max(10, min(100, CELLS_PER_PAGE // (len(self.columns) + 2)))
 
+    @cached_property
+    def paginator(self) -> Paginator[str]:
+        return Paginator(self.labels, self.page_size)
+
     @property
     def pages(self) -> int:
-        return max(1, -(-len(self.labels) // self.page))
+        return self.paginator.num_pages
 
     def apps(self, number: int) -> list[tuple[str, list[MapRow]]]:
-        """The rows of page ``number`` (from 1), by app."""
-        labels = self.labels[(number - 1) * self.page : number * self.page]
-        return [
-            (app, rows)
-            for app, made in groupby(map(self.row, labels), lambda row: row.app)
-            if (rows := list(made))
-        ]
+        """Return the rows of page ``number`` (from 1) by app."""
+        rows = map(self.row, self.paginator.get_page(number))
+        return [(app, list(group)) for app, group in groupby(rows, attrgetter("app"))]
 
     def row(self, label: str) -> MapRow:
         routes = self.kept.routes.models[label]

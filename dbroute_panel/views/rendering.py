@@ -1,4 +1,4 @@
-"""What do all pages share? The admin's context, one clear message instead of an error, parts for htmx."""
+"""Render pages in the admin's context, partials for htmx, and one clear message instead of an error."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ else:
     Admin = ModelAdmin
 
 HTMX_HEADER = "HX-Request-Type"
-"""htmx says ``partial`` here when it wants a part; also its history asks for the page, with ``full``."""
+"""Is ``partial`` when htmx wants a part; its history asks for the page, with ``full``."""
 
 
 PERMISSIONS = ("view_trace", "add_trace", "delete_trace", "use_sandbox")
 
 
 def has_perm(request: HttpRequest, permission: str) -> bool:
-    """Whether the user has this permission of ours."""
+    """Return whether the user has this permission of the package."""
     return request.user.has_perm(f"dbroute_panel.{permission}")
 
 
@@ -43,7 +43,7 @@ def render_page(
     title: str,
     status: int = 200,
 ) -> TemplateResponse:
-    """A page that extends the admin's."""
+    """Render a page that extends the admin's."""
     response = TemplateResponse(
         request,
         f"dbroute_panel/{template}",
@@ -61,14 +61,14 @@ def render_page(
 
 
 def wants_partial(request: HttpRequest) -> bool:
-    """Whether htmx asked, and for a part of the page."""
+    """Return whether htmx asked for a part of the page."""
     return request.headers.get(HTMX_HEADER) == "partial"
 
 
 def render_partial(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200
 ) -> TemplateResponse:
-    """A part of a page, from the template that the page includes."""
+    """Render a part of a page from the template that the page includes."""
     response = TemplateResponse(request, f"dbroute_panel/{template}", dict(context), status=status)
     patch_vary_headers(response, [HTMX_HEADER])
     return response
@@ -77,7 +77,7 @@ def render_partial(
 def render_message(
     admin: Admin, request: HttpRequest, *, title: str, text: str, status: int
 ) -> TemplateResponse:
-    """A page with one message that says what is wrong; as a part, that message alone."""
+    """Render a page with one message; for htmx, the message alone."""
     context = {"text": text}
     if wants_partial(request):
         return render_partial(request, "_message.html", context, status=status)
@@ -85,7 +85,7 @@ def render_message(
 
 
 def reverse_page(admin: Admin, name: str, *args: str) -> str:
-    """The path of one of our pages, on the admin site that ``admin`` is registered on."""
+    """Return the path of a page on the admin site that ``admin`` is registered on."""
     return reverse(f"admin:dbroute_panel_trace_{name}", args=args, current_app=admin.admin_site.name)
 
 
@@ -98,7 +98,7 @@ def query_without(given: QueryDict, *names: str) -> str:
 
 
 def parse_int(text: str | None) -> int | None:
-    """The number that a parameter of a URL is; None where it is none."""
+    """Parse a number from a parameter of a URL; None if it is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

@@ -1,4 +1,4 @@
-"""Replay: the questions of one trace, asked again of today's routers or of others. What would change?"""
+"""Replay: ask the questions of one trace again, of today's routers or of others, and show what changes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from .rendering import Admin, render_page, render_partial, wants_partial
 from .trace import find_trace, render_unknown_trace
 
 SHOWN_CALLSITES: Final = 5
-"""So many callsites of a change are shown at once; the others unfold."""
+"""Callsites of a change that are shown at once; the others unfold."""
 MAX_CHANGES: Final = 200
-"""So many changes are shown; the command has them all."""
+"""Maximum changes on the page; the command has them all."""
 
 
 class ReplayAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ def check_router(path: str) -> None:
         found = getattr(import_module(module), name) if module else None
     except SystemExit as error:  # it would end this worker
         raise AskError(_("Importing “%(path)s” ends the program.") % {"path": path}) from error
-    except Exception:  # noqa: BLE001 - somebody's module; replay() imports it again, and says why not
+    except Exception:  # noqa: BLE001 - any code may run; replay() imports it again, and says why not
         return
     if found is not None and not (
         isinstance(found, type) and any(hasattr(found, action.value) for action in Action)

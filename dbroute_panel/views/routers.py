@@ -28,13 +28,13 @@ from .databases import list_databases
 from .rendering import Admin, render_page
 
 MAX_TRACES: Final = 200
-"""So many traces are read, the newest ones,"""
+"""Maximum traces that are read, the newest ones."""
 TIME_BUDGET_SECONDS: Final = 1.0
-"""as long as that takes no longer."""
+"""Time limit for reading traces."""
 SHOWN_MODELS: Final = 8
-"""So many of the models that a router answered for are shown at once;"""
+"""Models a router answered for that are shown at once."""
 FOLDED_MODELS: Final = 92
-"""so many others unfold, and of the rest only the number is told."""
+"""Further models that unfold; of the rest only the number is shown."""
 
 
 class RouterMethod(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ def routers_page(admin: Admin, request: HttpRequest) -> HttpResponseBase:
 
 
 def read_stats(store: Store) -> RouterStats:
-    """What the newest traces say, one at a time in memory."""
+    """Read the newest traces, one at a time in memory."""
     experience, end = RouterStats(), time.monotonic() + TIME_BUDGET_SECONDS
     for summary in store.summaries(limit=MAX_TRACES):
         if (trace := store.get(summary.id)) is not None:
@@ -127,7 +127,7 @@ def describe_method(asked: Any, action: Action, tally: MethodStats) -> RouterMet
 
 
 def has_method(asked: Any, action: Action) -> bool | None:
-    """Whether the router has this method, found out without running anything of its own."""
+    """Return whether the router has this method, without running its code."""
     if inspect.getattr_static(asked, action.value, None) is not None:
         return True
     return None if inspect.getattr_static(asked, "__getattr__", None) is not None else False
@@ -142,7 +142,7 @@ def list_classes(asked: Any) -> list[Any]:
 
 
 def read_source(cls: Any) -> ClassSource | None:
-    """Its source as it is in the file now; None where there is none to be found."""
+    """Return its source as it is in the file now; None if there is none."""
     try:
         lines, first = inspect.getsourcelines(cls)
         file = inspect.getsourcefile(cls) or ""

@@ -90,7 +90,7 @@ def sandbox_page(admin: Admin, request: HttpRequest) -> HttpResponseBase:
 
 
 def _check_permission(request: HttpRequest, question: Question) -> str | None:
-    """A real row is somebody's data: who asks about one must be allowed to view its model."""
+    """Return why a real row may not be asked about: that needs the permission to view its model."""
     for label, subject in (
         (question.model, question.instance),
         (question.other_model or question.model, question.other),

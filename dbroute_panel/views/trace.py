@@ -1,4 +1,4 @@
-"""One trace: its page, the parts of it that open in place, its export, and the end of it."""
+"""One trace: its page, the parts of it that open in place, and its deletion."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ from .rendering import (
 )
 
 MAX_LINK_LENGTH = 150
-"""So many characters of filter are in each row's link; with more, it leads to the event among all others."""
+"""Characters of a filter in each row's link; with more, it leads to the event in the unfiltered list."""
 
 LIST_PARAMETERS = EventFilterForm.BESIDE
-"""What a URL says of the place in the list of events, and not of which events are listed."""
+"""Parameters for the place in the list of events, which do not select events."""
 
 TIME_PARAMETERS = ("kind", "from_us", "to_us")
 LANE_PARAMETERS = ("db", "questions", *TIME_PARAMETERS)
-"""What the timeline's own links say, a bar's and a lane's; the rest of the filter they keep."""
+"""Parameters that the timeline's links set; they keep the rest of the filter."""
 
 
 def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpResponseBase:
@@ -232,7 +232,7 @@ def _find_opened(index: Index, given: str | None) -> tuple[int | None, Detail | 
 
 
 MAX_LISTINGS = 8
-"""So many filters of it are remembered."""
+"""Filters of the viewed trace that are remembered."""
 
 
 class ViewedTrace:

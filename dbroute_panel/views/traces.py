@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -54,11 +55,9 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     total = store.count(wanted) if valid else 0
     if valid and "seen" in request.GET and request.GET["seen"] == _read_state(store, wanted, total):
         return HttpResponse(status=204)
-    pages = max(1, -(-total // TRACES_PER_PAGE))
-    number = min(max(parse_int(request.GET.get("page")) or 1, 1), pages)
-    summaries = (
-        store.summaries(wanted, offset=(number - 1) * TRACES_PER_PAGE, limit=TRACES_PER_PAGE) if valid else []
-    )
+    page = Paginator(range(total), TRACES_PER_PAGE).get_page(parse_int(request.GET.get("page")) or 1)
+    offset = max(page.start_index() - 1, 0)
+    summaries = store.summaries(wanted, offset=offset, limit=TRACES_PER_PAGE) if valid else []
     since, new = _count_new(store, summaries, request.GET.get("since"))
     links = query_without(request.GET, *TraceFilterForm.BESIDE)
     site = environment.databases()
@@ -67,13 +66,13 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
         "lines": [TraceLine.of(summary, site, new=place < new) for place, summary in enumerate(summaries)],
         "new": new,
         "total": total,
-        "number": number,
-        "pages": pages,
+        "number": page.number,
+        "pages": page.paginator.num_pages,
         "filtered": not valid or wanted != Filter(),
         "links": links,
-        # Further pages stay as they are: what somebody reads there would move with every new trace.
+        # Further pages stay as they are: what is read there would move with every new trace.
         "again": f"{links}since={since}&seen={_format_state(summaries, total)}"
-        if valid and number == 1
+        if valid and page.number == 1
         else "",
         "formats": FORMATS.values(),
         "may": {"delete_trace": has_perm(request, "delete_trace")},
@@ -104,13 +103,13 @@ def _count_new(store: Store, summaries: list[Summary], since: str | None) -> tup
     for place, summary in enumerate(summaries):
         if summary.id == since:
             return since, place
-    # It is further down, or the list was empty; else it was deleted, and nobody knows what is new.
+    # It is further down, or the list was empty; else it was deleted, and what is new is unknown.
     known = not since or store.summary(since) is not None
     return (since, len(summaries)) if known else (newest, 0)
 
 
 SHOWN_DATABASES: Final = 3
-"""So many databases are named in a line; the others in the title of the bar, and to a screen reader."""
+"""Databases named in a line; the others are in the title of the bar, and read by screen readers."""
 
 
 class LevelCount(msgspec.Struct, frozen=True):

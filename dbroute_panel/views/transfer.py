@@ -1,4 +1,4 @@
-"""Import: exported traces from a file into this project's store."""
+"""Export a trace to a file, and import exported traces into this project's store."""
 
 from __future__ import annotations
 
