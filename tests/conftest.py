@@ -49,7 +49,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 TOOLBAR = find_spec("debug_toolbar") is not None
-collect_ignore = [] if TOOLBAR else ["test_panel.py"]
+collect_ignore = [] if TOOLBAR else ["panel/test_panel.py"]
 """Nothing of the panel can be imported without django-debug-toolbar."""
 
 
@@ -83,7 +83,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_report_header() -> str | None:
-    return None if TOOLBAR else "without django-debug-toolbar: test_panel.py and -m toolbar are left out"
+    return (
+        None if TOOLBAR else "without django-debug-toolbar: panel/test_panel.py and -m toolbar are left out"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,8 +7,8 @@ from django.core.management import call_command
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.presentation import Index, formatting
-from tests.test_admin_pages import text, url
 from tests.traces import a_query, a_trace
+from tests.views.test_trace import text, url
 
 REFUSED = a_query(1, error="InternalError: cannot execute CALL", error_code="25006")
 SHOWN = "InternalError: cannot execute CALL (SQLSTATE 25006)"

@@ -28,8 +28,8 @@ from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.records import Dropped, HookOutcome, dumps, loads
 from dbroute_panel.redaction import redact_trace
 from dbroute_panel.stores.base import Summary
-from tests.test_admin_pages import page_of, text
 from tests.traces import a_decision, a_finding, a_hook, a_query, a_trace, a_transaction, an_exception
+from tests.views.test_trace import page_of, text
 
 TRACE = a_trace(
     events=[

@@ -23,8 +23,8 @@ from dbroute_panel.presentation import Editor, Index, build_detail, formatting
 from dbroute_panel.pytest_plugin.route_trace import RouteTrace
 from dbroute_panel.records import Callsite, dumps, loads
 from dbroute_panel.redaction import redact_trace
-from tests.test_trace_filters import PARTIAL, get, parsed, with_class
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
+from tests.views.test_trace_filters import PARTIAL, get, parsed, with_class
 
 LIBRARYS = Callsite(
     file="wagtail/admin/views/generic.py", line=120, function="get", entry="GET wagtailadmin_home"

@@ -14,8 +14,8 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.panel.rows import build_lines
 from dbroute_panel.presentation import Editor, Index
 from dbroute_panel.records import Callsite
-from tests.test_trace_filters import PARTIAL, get, parsed, with_class
 from tests.traces import a_decision, a_query, a_trace
+from tests.views.test_trace_filters import PARTIAL, get, parsed, with_class
 
 VSCODE = "vscode://file/{file}:{line}"
 

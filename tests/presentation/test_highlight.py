@@ -11,7 +11,7 @@ from dbroute_panel.presentation import highlight, plain_sql
 from tests.waiting import no_trap
 from tools.benchmarks.counting import calls
 
-STATIC = Path(__file__).parent.parent / "static" / "dbroute_panel"
+STATIC = Path(__file__).parents[2] / "static" / "dbroute_panel"
 
 
 def css_of(pieces):

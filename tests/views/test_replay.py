@@ -21,8 +21,8 @@ from dbroute_panel.records import Action, Callsite, DecidedBy, InstanceRef
 from example_site.library.models import Book, Person
 from example_site.users.models import User as Reader
 from example_site.variants import in_order, swapped
-from tests.test_admin_pages import HOSTILE, PARTIAL, text, url
 from tests.traces import a_decision, a_trace, a_transaction
+from tests.views.test_trace import HOSTILE, PARTIAL, text, url
 
 AUTH, USERS, LIBRARY, EVERYTHING, NOWHERE = (
     f"example_site.routers.{name}Router"
@@ -123,7 +123,7 @@ class TestAsking:
         response = ask(admin, recorded, LIBRARY)
         lines = [decision.callsite.line for decision in recorded.decisions[2:]]
         assert "3 of 4 decisions would change. 4 asked 1 the same 3 changed" in text(response)
-        file = "tests/test_admin_replay.py"
+        file = "tests/views/test_replay.py"
         assert changes(response) == [
             [
                 *("users.User", "3", "db_for_read", "legacy_users", "default"),
@@ -143,7 +143,7 @@ class TestAsking:
         ((model, count, action, was, now, place),) = changes(response)
         assert (model, count, action, was) == ("auth.Group", "1", "db_for_read", "auth_db")
         assert re.sub("↦ replica of primary ?", "", now).split() == ["replica1", "replica2"]
-        assert place.startswith("tests/test_admin_replay.py:")
+        assert place.startswith("tests/views/test_replay.py:")
 
     def test_the_command_line_is_the_same_replay(self, admin, recorded, capsys):
         response = ask(admin, recorded, LIBRARY, repeat="3")

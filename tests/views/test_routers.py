@@ -19,8 +19,8 @@ from dbroute_panel.views.databases import MASK, mask_credentials, public_setting
 from example_site.library.models import Book
 from example_site.routers import AuthRouter, EverythingRouter, PrimaryReplicaRouter
 from example_site.users.models import User as Reader
-from tests.test_admin_pages import text, url
 from tests.traces import a_decision, a_trace
+from tests.views.test_trace import text, url
 
 SECRETS = ("s3cret", "bob", "t0ken")
 

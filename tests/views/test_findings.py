@@ -11,8 +11,8 @@ from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import Filter, MemoryStore
 from example_site.scenarios import SCENARIOS
 from example_site.scenarios.running import run
-from tests.test_admin_pages import url, words
 from tests.traces import a_decision, a_finding, a_query, a_trace
+from tests.views.test_trace import url, words
 
 PARTIAL = {"HX-Request-Type": "partial"}
 HOSTILE = "<script>alert(1)</script>"

@@ -8,8 +8,8 @@ import pytest
 
 from dbroute_panel.records import Dropped
 from dbroute_panel.views.compare import MAX_SECTION_ROWS
-from tests.test_admin_pages import text
 from tests.traces import a_decision, a_finding, a_query, a_trace
+from tests.views.test_trace import text
 
 PAGE = "/admin/dbroute_panel/trace/compare/"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"

@@ -51,7 +51,7 @@ def test_it_is_an_error_of_the_checks_and_no_failure_of_a_request(apps, said, tm
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parents[1],
-        env={"PYTHONPATH": str(Path(__file__).parents[1])},
+        cwd=Path(__file__).parents[2],
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.stdout.splitlines() == said, done.stderr

@@ -20,8 +20,8 @@ from dbroute_panel.stores import StoreError
 from dbroute_panel.templatetags.dbroute import moment, short_moment
 from dbroute_panel.views.databases import project_palette
 from tests.security.pages import person
-from tests.test_admin_pages import words
 from tests.traces import a_decision, a_finding, a_trace
+from tests.views.test_trace import words
 
 PARTIAL = {"HX-Request-Type": "partial"}
 LIST = "/admin/dbroute_panel/trace/"

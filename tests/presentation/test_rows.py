@@ -35,7 +35,7 @@ from dbroute_panel.records import (
 from dbroute_panel.templatetags.dbroute import at, duration, moment, span
 from tests.traces import a_decision, a_finding, a_long_trace, a_query, a_trace, a_transaction
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def a_database(replica_of=None):

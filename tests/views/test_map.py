@@ -19,8 +19,8 @@ from dbroute_panel.views.databases import project_palette
 from dbroute_panel.views.map import MAP_DOCUMENT, MapFilter, MapTable, SavedMap, ask_map, load_map, save_map
 from example_site.library.models import Book
 from example_site.variants import swapped
-from tests.test_admin_pages import PARTIAL, text, url
 from tests.traces import a_trace
+from tests.views.test_trace import PARTIAL, text, url
 from tools.benchmarks.counting import calls
 
 asked: list[str] = []
@@ -307,7 +307,7 @@ class TestEveryPage:
     @pytest.mark.parametrize("page", PAGES)
     def test_on_another_admin_site_its_links_stay_there(self, asked_map, store, settings, page):
         store.save(a_trace(1))
-        settings.ROOT_URLCONF, settings.DEBUG = "tests.test_admin_access", False
+        settings.ROOT_URLCONF, settings.DEBUG = "tests.views.test_access", False
         body = asked_map.get(f"/operations/dbroute_panel/trace/{page}").content.decode()
         assert "/operations/dbroute_panel/trace/" in body
         assert "/admin/" not in body.replace("/static/admin/", "")

@@ -22,8 +22,8 @@ from dbroute_panel.suggestions import MAX_LABELS
 from dbroute_panel.views import sandbox
 from dbroute_panel.views.sandbox import as_command, as_python, build_examples
 from example_site.library.models import Book
-from tests.test_admin_map import Failing
-from tests.test_admin_pages import PARTIAL, text, url
+from tests.views.test_map import Failing
+from tests.views.test_trace import PARTIAL, text, url
 from tools.benchmarks.counting import calls
 
 BOOK = {"model": "library.Book", "action": "db_for_write", "repeat": "1"}

@@ -14,8 +14,8 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.records import dumps
 from dbroute_panel.stores import StoreError
 from dbroute_panel.views import transfer
-from tests.test_admin_pages import text
 from tests.traces import a_long_trace, a_trace
+from tests.views.test_trace import text
 
 URL = "/admin/dbroute_panel/trace/import/"
 

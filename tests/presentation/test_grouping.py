@@ -6,8 +6,8 @@ import pytest
 
 from dbroute_panel.presentation import EventFilter, Index, Listing, paginate_statements
 from dbroute_panel.presentation.grouping import GROUPS_PER_PAGE
-from tests.test_trace_filters import PARTIAL, get, links, parsed, rows, with_class
 from tests.traces import a_decision, a_finding, a_query, a_trace, a_transaction
+from tests.views.test_trace_filters import PARTIAL, get, links, parsed, rows, with_class
 
 LONG = "SELECT x FROM archive"
 EVENTS = [
