@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -17,113 +17,17 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports.base import Format
 from dbroute_panel.records import (
-    Callsite,
     CommitHook,
     Decision,
     Event,
     ExceptionRaised,
     Query,
     Trace,
-    Transaction,
 )
 from dbroute_panel.text import escape_formula
 
 CHUNK_ROWS: Final = 200
 """The number of rows in a piece of the file."""
-
-Column = Callable[[Any], Any]
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
-
-
-def _answer(decision: Decision) -> Any:
-    said = decision.answer
-    return said if said is None or isinstance(said, str) else _json(said)
-
-
-def _site(read: Callable[[Callsite], Any]) -> Column:
-    return lambda event: None if event.callsite is None else read(event.callsite)
-
-
-_EVENT: Final[Mapping[str, Column]] = {
-    "id": lambda event: event.id,
-    "at_us": lambda event: event.at_us,
-    "file": _site(lambda site: site.file),
-    "line": _site(lambda site: site.line),
-    "function": _site(lambda site: site.function),
-    "template": _site(lambda site: site.template and f"{site.template[0]}:{site.template[1]}"),
-    "entry": _site(lambda site: site.entry),
-}
-
-_COLUMNS: Final[Mapping[type, Mapping[str, Column]]] = {
-    Query: {
-        **_EVENT,
-        "type": lambda query: "query",
-        "duration_us": lambda query: query.duration_us,
-        "alias": lambda query: query.alias,
-        "operation": lambda query: query.operation,
-        "model": lambda query: query.model,
-        "route": lambda query: query.route,
-        "decision_id": lambda query: query.decision_id,
-        "parent_id": lambda query: query.parent_id,
-        "writes": lambda query: _json(query.writes),
-        "many": lambda query: _json(query.many),
-        "atomic": lambda query: _json(query.atomic),
-        "transaction_number": lambda query: query.transaction_number,
-        "rowcount": lambda query: query.rowcount,
-        "error": lambda query: query.error,
-        "error_code": lambda query: query.error_code,
-        "sql": lambda query: query.sql,
-        "params": lambda query: _json(query.params),
-        "instance": lambda query: _json(query.instance),
-    },
-    Decision: {
-        **_EVENT,
-        "type": lambda decision: "decision",
-        "duration_us": lambda decision: decision.duration_us,
-        "operation": lambda decision: decision.action,
-        "model": lambda decision: decision.model,
-        "route": lambda decision: decision.decided_by,
-        "router": lambda decision: decision.router,
-        "answer": _answer,
-        "parent_id": lambda decision: decision.parent_id,
-        "error": lambda decision: next((step.error for step in decision.steps if step.error), None),
-        "args": lambda decision: _json(decision.args),
-        "hints": lambda decision: _json(decision.hints or None),
-        "steps": lambda decision: _json(decision.steps),
-    },
-    Transaction: {
-        **_EVENT,
-        "type": lambda event: "transaction",
-        "alias": lambda event: event.alias,
-        "operation": lambda event: event.operation,
-        "transaction_number": lambda event: event.transaction_number,
-    },
-    CommitHook: {
-        **_EVENT,
-        "type": lambda event: "on_commit",
-        "alias": lambda event: event.alias,
-        "operation": lambda event: "on_commit",
-        "atomic": lambda event: _json(event.atomic),
-        "transaction_number": lambda event: event.transaction_number,
-        "hook": lambda event: event.function,
-        "robust": lambda event: _json(event.robust),
-        "outcome": lambda event: event.outcome,
-        "ended_at_us": lambda event: event.ended_at_us,
-    },
-    ExceptionRaised: {
-        **_EVENT,
-        "type": lambda event: "exception",
-        "alias": lambda event: event.alias,
-        "transaction_number": lambda event: event.transaction_number,
-        "model": lambda event: event.model,
-        "error": lambda event: event.error,
-        "ended": lambda event: event.ended,
-        "raised_at": lambda event: event.raised_at and f"{event.raised_at.file}:{event.raised_at.line}",
-    },
-}
 
 COLUMNS: Final = (
     *("trace", "started_at", "name", "id", "type", "at_us", "duration_us", "alias", "operation", "model"),
@@ -155,8 +59,31 @@ def write(traces: Iterable[Trace]) -> Iterator[bytes]:
 
 
 def _make_row(whole: Mapping[str, Any], event: Event) -> list[Any]:
-    cells = {**whole, **{name: read(event) for name, read in _COLUMNS[type(event)].items()}}
-    return [escape_formula(cells.get(name)) for name in COLUMNS]
+    cells = {name: _to_cell(getattr(event, name, None)) for name in COLUMNS}
+    cells.update(whole)
+    site = event.callsite
+    cells |= {name: getattr(site, name, None) for name in ("file", "line", "function", "entry")}
+    cells["template"] = site and site.template and f"{site.template[0]}:{site.template[1]}"
+    cells["type"] = event.__struct_config__.tag
+    if isinstance(event, Decision):
+        cells["operation"], cells["route"] = event.action, event.decided_by
+        cells["answer"] = event.answer if isinstance(event.answer, str) else _to_json(event.answer)
+        cells["error"] = next((step.error for step in event.steps if step.error), None)
+        cells["hints"] = _to_json(event.hints or None)
+    elif isinstance(event, CommitHook):
+        cells["operation"], cells["hook"] = "on_commit", event.function
+    elif isinstance(event, ExceptionRaised):
+        cells["raised_at"] = event.raised_at and f"{event.raised_at.file}:{event.raised_at.line}"
+    return [escape_formula(cells[name]) for name in COLUMNS]
+
+
+def _to_cell(value: Any) -> Any:
+    """Return texts and numbers as they are, and anything else as JSON."""
+    return value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else _to_json(value)
+
+
+def _to_json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _take(buffer: io.StringIO) -> bytes:

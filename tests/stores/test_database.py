@@ -326,11 +326,13 @@ class TestWhereItWorks:
         for number in (1, 2):
             store.save(a_trace(number))
         with connections[traces].cursor() as cursor:
+            cursor.execute("SELECT min(n) FROM dbroute_panel_store_trace")
+            (n,) = cursor.fetchone()
             for table, column, which in (("trace", "summary", "n"), ("part", "body", "trace_id")):
-                cursor.execute(f"SELECT {column} FROM dbroute_panel_store_{table} WHERE {which} = 1")
+                cursor.execute(f"SELECT {column} FROM dbroute_panel_store_{table} WHERE {which} = %s", [n])
                 old = zlib.compress(zlib.decompress(cursor.fetchone()[0]).replace(b"trace/2", b"trace/1"))
                 cursor.execute(
-                    f"UPDATE dbroute_panel_store_{table} SET {column} = %s WHERE {which} = 1", [old]
+                    f"UPDATE dbroute_panel_store_{table} SET {column} = %s WHERE {which} = %s", [old, n]
                 )
         with caplog.at_level(logging.WARNING, "dbroute_panel"):
             assert (store.get(a_trace(1).id), store.summary(a_trace(1).id)) == (None, None)

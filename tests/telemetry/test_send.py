@@ -373,7 +373,7 @@ def test_an_error_of_ours_is_counted_and_reaches_nobody(send_to, monkeypatch, ca
         raise LookupError("on purpose")
 
     send_to(f"http://127.0.0.1:{dead_port()}/v1/traces")
-    monkeypatch.setattr(sender, "redacted", broken)
+    monkeypatch.setattr(sender, "redact_trace", broken)
     assert request().content == b"fine"
     telemetry.close()
     assert telemetry.lost > 1
