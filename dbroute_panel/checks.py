@@ -1,11 +1,10 @@
 """
-What is wrong with ``settings.DBROUTE_PANEL``, before it is noticed by a trace that is missing?
+Django's system checks of ``settings.DBROUTE_PANEL``, of the store and of the routing.
 
-Cheap, and run with all checks: nothing of that asks a router, or opens a database. Whether traces can be
-kept in a database is one of Django's database checks, which run where somebody names it (``check
---database``). The numbers are those of ``conf.MistakeKind``, one a kind of mistake; ``W001``: traces cannot
-be kept; ``W002``: they cannot be sent. The static findings are checks too, but only where they are asked for:
-``check --tag dbroute`` and ``check --deploy``.
+The checks of the settings ask no router and open no database. Whether traces can be kept in a database is one
+of Django's database checks, which run for the databases that are named (``check --database``). The numbers
+are those of ``conf.MistakeKind``; ``W001``: traces cannot be kept; ``W002``: they cannot be sent. The static
+findings are checks too, but run only when they are asked for: ``check --tag dbroute``, ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ FILE_HINT = "Name a file that may be written in DBROUTE_PANEL['STORE']['OPTIONS'
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Every mistake in ``DBROUTE_PANEL``, as errors; and a store that cannot be written, as a warning."""
+    """Return the mistakes in ``DBROUTE_PANEL`` as errors; a store that cannot be written as a warning."""
     mistakes = list(all_mistakes(getattr(settings, "DBROUTE_PANEL", {})))
     return [
         *map(build_error, mistakes),
@@ -45,10 +44,10 @@ def check_database_store(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    A store in one of ``databases`` that cannot be written, as a warning. It is opened.
+    Open the store, and return a warning if it is in one of ``databases`` and cannot be written.
 
     A check for ``Tags.database``: Django runs these for the databases that ``check --database`` names, and
-    ``migrate`` for its own. Of the other checks 6.1 is no longer told which of them may be opened.
+    ``migrate`` for its database. Since Django 6.1 other checks are not told which may be opened.
     """
     try:
         store = _build_store()
@@ -66,9 +65,9 @@ def build_error(mistake: Mistake) -> checks.Error:
 
 def find_unknown_codes() -> Iterator[Mistake]:
     """
-    Codes in ``SILENCED_FINDINGS`` that no finding has, of a trace, of the routing or of the project's own.
+    Yield codes in ``SILENCED_FINDINGS`` that no finding of a trace, of the routing or of the project has.
 
-    A function of the project's that does not tell its code may yield any.
+    None if a function of the project does not declare its code, because it may yield any.
     """
     if any(getattr(function, "code", None) is None for function in panel_settings.FINDINGS):
         return
@@ -80,7 +79,7 @@ def find_unknown_codes() -> Iterator[Mistake]:
 
 
 def check_store() -> Iterator[checks.CheckMessage]:
-    """Of the store that will be used: a wrong shape of ``STORE`` is reported by its key's rule."""
+    """Check the store that will be used. The shape of ``STORE`` is checked with the settings."""
     try:
         store = _build_store()
     except InvalidStoreError as error:
@@ -91,11 +90,11 @@ def check_store() -> Iterator[checks.CheckMessage]:
 
 
 def check_problem(store: Store, hint: str) -> Iterator[checks.CheckMessage]:
-    """Whether ``store`` can keep traces, as it says itself."""
+    """Yield a warning if ``store`` reports that it cannot keep traces."""
     try:
         problem = store.problem()
         store.close()
-    except Exception as error:  # noqa: BLE001 - a store of somebody else's
+    except Exception as error:  # noqa: BLE001 - a third-party store
         problem = f"{panel_settings.STORE['BACKEND']} does not say why: {error}"
     if problem is not None:
         yield checks.Warning(f"No trace can be kept: {problem}", hint=hint, id="dbroute_panel.W001")
@@ -106,7 +105,7 @@ def _build_store() -> Store:
 
 
 def check_telemetry() -> Iterator[checks.CheckMessage]:
-    """Where traces are to be sent, and what sends them is not there."""
+    """Yield a warning if traces are to be sent, but OpenTelemetry is not installed."""
     if panel_settings.OTLP_ENDPOINT is not None and not is_installed():
         yield checks.Warning(
             "No trace can be sent to DBROUTE_PANEL['OTLP_ENDPOINT']: OpenTelemetry is not installed.",
@@ -121,7 +120,7 @@ MESSAGE_CLASSES = {Level.INFO: checks.Info, Level.WARNING: checks.Warning, Level
 
 
 def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """The static findings, where somebody asked for them: asking the routers can have effects."""
+    """Return the static findings if they were asked for, because asking the routers can have effects."""
     if not _is_asked_for(sys._getframe(1)):
         return []
     return [
@@ -134,10 +133,10 @@ def check_routing(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 def _is_asked_for(runner: FrameType) -> bool:
     """
-    Whether ``CheckRegistry.run_checks()`` was given our tag, or the deployment checks.
+    Return whether ``CheckRegistry.run_checks()`` was given our tag, or the deployment checks.
 
-    Django has no way to register a check for a tag alone (one with ``deploy=True`` is left out of
-    ``check --tag``), and does not tell a check why it is run; so this reads the runner's own arguments.
+    Django cannot register a check for a tag alone (one with ``deploy=True`` is left out of ``check --tag``),
+    and does not tell a check why it is run, so this reads the arguments of the runner.
     """
     arguments = runner.f_locals
     return ROUTING_TAG in (arguments.get("tags") or ()) or bool(arguments.get("include_deployment_checks"))

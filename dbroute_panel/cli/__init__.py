@@ -1,4 +1,4 @@
-"""Which subcommands has ``manage.py dbroute``? A new one is a module with a ``SUBCOMMAND``, named below."""
+"""The subcommands of ``manage.py dbroute``. A new one is a module with a ``SUBCOMMAND``, listed below."""
 
 from __future__ import annotations
 

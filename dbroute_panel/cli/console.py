@@ -1,8 +1,9 @@
 """
-Where does a subcommand write to? Its answer to ``stdout``, everything else to ``stderr``.
+Write the output of a subcommand: its answer to ``stdout``, everything else to ``stderr``.
 
-Aligned and cut to its width on a terminal, whole in a pipe; coloured only on a terminal or by
-``--force-color``.
+On a terminal, columns are cut to its width; in a pipe they are whole. Colours are for terminals and
+``--force-color``. Recorded text is untrusted: control characters in it are escaped, so that no name and no
+SQL can send a sequence to the terminal.
 """
 
 from __future__ import annotations
@@ -13,20 +14,35 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from django.core.management import BaseCommand
-from django.core.management.color import no_style
-
-from dbroute_panel.cli.text import Piece, align_columns, fit_encoding, get_width, paint
+from django.core.management.color import Style, no_style
 
 CLOSED_PIPE_EXIT_CODE: Final = 141
-"""The exit code of a program whose reader has gone (128 + SIGPIPE), as the shell knows it."""
+"""The exit code of a program whose reader has gone (128 + SIGPIPE), as shells report it."""
 
 PROGRESS_DELAY_SECONDS: Final = 0.5
-"""Progress is shown of what takes longer, in seconds."""
+"""Progress is shown of work that takes longer."""
+
+MIN_COLUMN_WIDTH: Final = 12
+"""Minimum width of a column that is cut to fit the terminal."""
+
+ASCII_SUBSTITUTES: Final = str.maketrans({"…": "...", "→": "->", "×": "x", "·": "-", "“": '"', "”": '"'})
+"""Characters of our own texts that an encoding may lack."""
+
+
+class Styled(NamedTuple):
+    """``text`` in the colours of ``role``, one of Django's (``SUCCESS``, ``WARNING`` ...)."""
+
+    text: str
+    role: str
+
+
+Piece = str | Styled
 
 
 class Console:
@@ -46,37 +62,40 @@ class Console:
         self._next = time.monotonic() + PROGRESS_DELAY_SECONDS
 
     def print(self, *pieces: Piece) -> None:
-        """One line, which begins and ends nothing else."""
+        """Print one line."""
         text = "".join(paint(piece, self.style) for piece in pieces)
         self._write(fit_encoding(text.rstrip(), self._encoding) + "\n")
 
     def print_lines(self, text: str, indent: str = "") -> None:
-        """A text of several lines, such as a traceback."""
+        """Print a text of several lines, such as a traceback."""
         for line in text.splitlines():
             self.print(f"{indent}{line}")
 
     def print_table(
         self,
-        rows: Sequence[Sequence[Piece]],
+        rows: Iterable[Sequence[Piece]],
         *,
+        heads: Iterable[str] = (),
         right: Sequence[int] = (),
         flexible: Sequence[int] = (),
         indent: str = "",
     ) -> None:
-        """``rows`` as aligned columns; see ``columns()``."""
+        """Print ``rows`` as aligned columns, below ``heads`` if there are any; see ``align_columns()``."""
         width = None if self.width is None else self.width - len(indent)
-        for line in align_columns(rows, right=right, flexible=flexible, width=width):
+        head = [Styled(name, "MIGRATE_LABEL") for name in heads]
+        table = [head, *rows] if head else [*rows]
+        for line in align_columns(table, right=right, flexible=flexible, width=width):
             self.print(indent, *line)
 
     def print_json(self, value: Any) -> None:
-        """``value`` as JSON that can be read by a person: valid in any encoding, harmless to a terminal."""
+        """Print ``value`` as indented JSON that is valid in any encoding and harmless to a terminal."""
         text = json.dumps(value, indent=2, ensure_ascii=False)
         if fit_encoding(text, self._encoding) != text or not all(map(str.isprintable, text.split("\n"))):
             text = json.dumps(value, indent=2)
         self._write(text + "\n")
 
     def write_bytes(self, pieces: Iterable[bytes]) -> None:
-        """UTF-8 as it is, whatever the terminal's own encoding."""
+        """Write UTF-8 unchanged, whatever the encoding of the terminal."""
         self.clear()
         raw = getattr(self.stdout, "buffer", None)
         decode = codecs.getincrementaldecoder("utf-8")().decode
@@ -92,42 +111,41 @@ class Console:
             self.exit_on_closed_pipe()
 
     def note(self, text: str, *, always: bool = False) -> None:
-        """One line beside the answer, on ``stderr``; with ``-v 0`` only what is said ``always``."""
+        """Print one line to ``stderr``; with ``-v 0`` only if ``always``."""
         if self.verbosity or always:
             self.clear()
             note = fit_encoding(paint(text, no_style()), self._stderr_encoding)
             self.stderr.write(note, style_func=str)
 
     def show_progress(self, done: int, total: int | None, what: str) -> None:
-        """Say how far long work has come: on a terminal only, on one line that is cleared at the end."""
+        """Show the progress of long work, on a terminal only, on one line that is cleared at the end."""
         now = time.monotonic()
         if not self.verbosity or now < self._next or not self.stderr.isatty():
             return
         self._next = now + 0.1
         share = f" {100 * done // total}%" if total else ""
-        text = fit_encoding(
-            f"{done:,}{f' / {total:,}' if total else ''} {what}{share}", self._stderr_encoding
-        )
+        text = f"{done:,}{f' / {total:,}' if total else ''} {what}{share}"
+        text = fit_encoding(text, self._stderr_encoding)
         self._write_stderr(f"\r{text}{' ' * (self._shown - get_width(text))}")
         self._shown = get_width(text)
 
     def clear(self) -> None:
-        """Take the progress off the terminal."""
+        """Remove the progress from the terminal."""
         if self._shown:
             self._write_stderr(f"\r{' ' * self._shown}\r")
             self._shown = 0
 
     def flush(self) -> None:
-        """Hand over what is still buffered, while a closed pipe can be told from an error."""
+        """Write what is still buffered, while a closed pipe can be told from an error."""
         self.clear()
-        with suppress(ValueError):  # somebody has closed the stream himself
+        with suppress(ValueError):  # the stream has been closed
             try:
                 self.stdout.flush()
             except BrokenPipeError:
                 self.exit_on_closed_pipe()
 
     def exit_on_closed_pipe(self) -> NoReturn:
-        """The reader has seen enough: end, without a traceback and without more work."""
+        """Exit without a traceback, because the reader has closed the pipe."""
         out: Any = self.stdout
         if out._out is sys.stdout:
             # Python flushes it once more at exit, and would complain.
@@ -144,3 +162,103 @@ class Console:
     def _write_stderr(self, text: str) -> None:
         self.stderr.write(text, style_func=str, ending="")
         self.stderr.flush()
+
+
+def escape_control(text: str) -> str:
+    """Return ``text`` on one line, with what a terminal might obey as an escape sequence."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() and char != "\x85" else ascii(char)[1:-1]
+        for char in text
+    )
+
+
+def fit_encoding(text: str, encoding: str | None) -> str:
+    """Replace what ``encoding`` lacks by other characters or an escape sequence."""
+    if not encoding:
+        return text
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(ASCII_SUBSTITUTES).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def get_width(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def truncate(text: str, width: int) -> str:
+    """Cut ``text`` to at most ``width`` columns."""
+    if get_width(text) <= width:
+        return text
+    kept, room = "", width - 1
+    for char in text:
+        room -= get_width(char)
+        if room < 0:
+            break
+        kept += char
+    return f"{kept}…"
+
+
+def paint(piece: Piece, style: Style) -> str:
+    """Return ``piece`` as it is written, with its colours."""
+    if isinstance(piece, Styled):
+        text = escape_control(piece.text)
+        return str(getattr(style, piece.role)(text)) if text else ""
+    return escape_control(piece)
+
+
+def get_text(piece: Piece) -> str:
+    """Return ``piece`` without its role."""
+    return piece.text if isinstance(piece, Styled) else piece
+
+
+def align_columns(
+    rows: Sequence[Sequence[Piece]],
+    *,
+    right: Sequence[int] = (),
+    flexible: Sequence[int] = (),
+    width: int | None = None,
+) -> Iterator[list[Piece]]:
+    """
+    Pad the cells of ``rows`` to columns with two spaces between them, and none behind the last.
+
+    Args:
+        rows: The cells; rows may differ in length.
+        right: The numbers of the columns that are aligned to the right.
+        flexible: The numbers of the columns that are cut to fit ``width``, the widest first.
+        width: Columns of the terminal; None (a pipe) cuts nothing.
+    """
+    texts = [[escape_control(get_text(piece)) for piece in row] for row in rows]
+    count = max(map(len, texts), default=0)
+    widths = [max(get_width(row[n]) for row in texts if n < len(row)) for n in range(count)]
+    if width is not None:
+        _shrink_columns(widths, [n for n in flexible if n < count], width - 2 * (count - 1))
+    for row, shown in zip(rows, texts, strict=True):
+        line: list[Piece] = []
+        for n, (piece, whole) in enumerate(zip(row, shown, strict=True)):
+            text = truncate(whole, widths[n])
+            space = " " * (widths[n] - get_width(text))
+            last = n == len(row) - 1
+            line += [
+                space if n in right else "",
+                Styled(text, piece.role) if isinstance(piece, Styled) else text,
+                "" if last else f"  {space}" if n not in right else "  ",
+            ]
+        yield line
+
+
+def _shrink_columns(widths: list[int], flexible: list[int], room: int) -> None:
+    while sum(widths) > room and flexible:
+        widest = max(flexible, key=lambda n: widths[n])
+        if widths[widest] <= MIN_COLUMN_WIDTH:
+            return
+        widths[widest] -= 1

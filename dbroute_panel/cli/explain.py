@@ -1,4 +1,4 @@
-"""``dbroute explain``: where would this model be read, written or migrated, and who says so?"""
+"""``dbroute explain``: ask the routers one question, and show the chain of their answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.subcommand import Subcommand, UsageError, add_format, parse_integer, validate_choice
-from dbroute_panel.cli.text import Piece, Styled
+from dbroute_panel.cli.console import Console, Piece, Styled
+from dbroute_panel.cli.subcommand import Subcommand, UsageError, parse_integer, validate_choice
 from dbroute_panel.inspection.arguments import ObjectSource, ObjectSpec
 from dbroute_panel.inspection.explain import Answers, Question, ask
 from dbroute_panel.presentation import Chain, ShortNames, build_chain, formatting
@@ -45,22 +44,20 @@ def add_arguments(parser: CommandParser) -> None:
         "--hint", metavar="K=JSON", action="append", default=[], help=_("Another hint; can be repeated.")
     )
     parser.add_argument("--repeat", metavar="N", default=1, help=_("Ask 1 to 1000 times, count the answers."))
-    add_format(parser, "text", "json")
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = validate_choice(options["format"], ["text", "json"], _("format"))
     validate_choice(options["action"], [action.value for action in Action], _("question"))
     question = build_question(options)
     answers = ask(question)
-    if output == "json":
+    if options["format"] == "json":
         console.print_json(build_json(answers, question.repeat))
     else:
         show(console, question, answers)
 
 
 def build_question(options: dict[str, Any]) -> Question:
-    """The question that the options put. Raises ``UsageError``."""
+    """Build the question of the options. Raises ``UsageError``."""
     relation = options["action"] == Action.RELATION
     if options["pk"] is not None and options["instance_db"] is None:
         raise UsageError(_("--pk needs --instance-db: the database that has the row."))
@@ -88,7 +85,7 @@ def build_question(options: dict[str, Any]) -> Question:
 
 
 def build_object_spec(alias: str | None, pk: str | None, *, needed: bool) -> ObjectSpec:
-    """The object of a hint; a new one where one is needed and no database was named."""
+    """Build the object of a hint: a new one if it is ``needed`` and no database was named."""
     if alias is None:
         return ObjectSpec(ObjectSource.NEW if needed else ObjectSource.NONE)
     return (
@@ -97,7 +94,7 @@ def build_object_spec(alias: str | None, pk: str | None, *, needed: bool) -> Obj
 
 
 def parse_hints(given: list[str]) -> dict[str, Any]:
-    """What ``--hint K=JSON`` says, each time it was given. Raises ``UsageError``."""
+    """Parse the values of ``--hint K=JSON``. Raises ``UsageError``."""
     found: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
@@ -174,14 +171,14 @@ def format_sentence(question: Question, decision: Decision) -> str:
 
 
 def get_outcome_role(decision: Decision) -> str:
-    """Green for a database and for yes, yellow for no, red where there is no answer."""
+    """Return green for a database and for yes, yellow for no, red for an error."""
     if decision.decided_by is DecidedBy.ERROR:
         return "ERROR"
     return "SUCCESS" if decision.answer else "WARNING"
 
 
 def build_chain_rows(chain: Chain) -> list[list[Piece]]:
-    """Router, what became of it, its answer or error, its time, its line."""
+    """Return a row for each router: name, outcome, answer or error, time, line."""
     return [
         [
             step.router,
@@ -199,4 +196,5 @@ SUBCOMMAND = Subcommand(
     help=gettext_lazy("Ask the routers one question: who says what, and what settles it."),
     arguments=add_arguments,
     run=run,
+    formats=("text", "json"),
 )

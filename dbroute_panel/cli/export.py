@@ -1,4 +1,4 @@
-"""``dbroute export``: traces as a file that somebody else can read."""
+"""``dbroute export``: write traces to a file."""
 
 from __future__ import annotations
 

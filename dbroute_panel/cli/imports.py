@@ -1,4 +1,4 @@
-"""``dbroute import``: put exported traces into this store, losslessly."""
+"""``dbroute import``: add exported traces to this store, without loss."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 @contextmanager
 def open_file(name: str) -> Iterator[IO[bytes]]:
-    """The file, as one that can be read twice. Raises ``UsageError``."""
+    """Open the file so that it can be read twice. Raises ``UsageError``."""
     try:
         with sys.stdin.buffer if name == "-" else Path(name).expanduser().open("rb") as file:
             if file.seekable():

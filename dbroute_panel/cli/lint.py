@@ -1,4 +1,4 @@
-"""``dbroute lint``: what is wrong with the routing, before anything went wrong?"""
+"""``dbroute lint``: ask the routers, and report what is wrong with the routing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, add_format, validate_choice
-from dbroute_panel.cli.text import Styled
+from dbroute_panel.cli.console import Console, Styled
+from dbroute_panel.cli.subcommand import CheckFailed, Subcommand, validate_choice
 from dbroute_panel.cli.traces import LEVEL_ROLES
 from dbroute_panel.inspection.lints import StaticFinding, run_lints
 from dbroute_panel.records import Level
@@ -21,7 +20,6 @@ LEVELS: Final = [level.value for level in Level]
 
 
 def add_arguments(parser: CommandParser) -> None:
-    add_format(parser, "text", "json")
     parser.add_argument(
         "--fail-level",
         metavar="|".join(LEVELS),
@@ -31,10 +29,9 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = validate_choice(options["format"], ["text", "json"], _("format"))
     limit = Level(validate_choice(options["fail_level"], LEVELS, _("level")))
     found = run_lints()
-    if output == "json":
+    if options["format"] == "json":
         console.print_json(msgspec.to_builtins(found))
     else:
         show(console, found)
@@ -42,7 +39,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 
 def show(console: Console, found: Sequence[StaticFinding]) -> None:
-    """What it is and about what, and below it the sentence that says what to do."""
+    """Print each finding: level, code and subject, and below it the message."""
     for finding in found:
         console.print(
             Styled(finding.level.value, LEVEL_ROLES[finding.level]), f" {finding.code}: {finding.subject}"
@@ -53,7 +50,7 @@ def show(console: Console, found: Sequence[StaticFinding]) -> None:
 
 
 def check_level(found: Sequence[StaticFinding], limit: Level) -> None:
-    """Raise ``DoesNotHold`` where there are findings of level ``limit`` and above."""
+    """Raise ``CheckFailed`` if there are findings of level ``limit`` and above."""
     count = sum(finding.level.rank >= limit.rank for finding in found)
     if count:
         text = ngettext(
@@ -69,4 +66,5 @@ SUBCOMMAND = Subcommand(
     help=gettext_lazy("Ask the routers, and say what is wrong with the routing."),
     arguments=add_arguments,
     run=run,
+    formats=("text", "json"),
 )

@@ -1,8 +1,8 @@
 """
-How does a command find a trace, and how does it notice that the store cannot be read?
+Open the store, and find traces in it.
 
-A store never raises while it is read, because a page would break: it logs, and has no traces. A
-command has to say so and fail.
+A store that cannot be read never raises, because a page would break: it logs, and has no traces. A command
+reports the first logged message and fails.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from dbroute_panel.stores import Filter, Store, Summary, get_store
 from dbroute_panel.stores.base import EVERYTHING
 
 PAGE_SIZE: Final = 1000
+"""Number of summaries that are in memory at once."""
+
 MIN_ID_DIGITS: Final = 4
-"""So many digits of an id are enough to name a trace, if no other begins with them."""
+"""Minimum number of digits that name a trace, if no other id begins with them."""
 
 LOGGER: Final = logging.getLogger("dbroute_panel.stores")
 
 
 class ComplaintHandler(logging.Handler):
-    """Collects what the stores log, which would be on ``stderr`` with a traceback otherwise."""
+    """Collects what the stores log, which would otherwise be on ``stderr`` with a traceback."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -40,7 +42,7 @@ class ComplaintHandler(logging.Handler):
 
 @contextmanager
 def collect_complaints() -> Iterator[list[str]]:
-    """The messages of the stores inside the block, as a list that grows."""
+    """Yield a list to which the messages of the stores are appended inside the block."""
     heard = ComplaintHandler()
     propagate, LOGGER.propagate = LOGGER.propagate, False
     LOGGER.addHandler(heard)
@@ -53,7 +55,7 @@ def collect_complaints() -> Iterator[list[str]]:
 
 @contextmanager
 def open_store() -> Iterator[Store]:
-    """The configured store. Raises ``DoesNotHold`` before or after the block where it cannot be read."""
+    """Yield the configured store. Raises ``CheckFailed`` before or after the block if it cannot be read."""
     with collect_complaints() as heard:
         store = get_store()
         store.count()
@@ -68,7 +70,7 @@ def raise_complaint(heard: list[str]) -> None:
 
 
 def iterate_summaries(store: Store, query: Filter = EVERYTHING) -> Iterator[Summary]:
-    """The summaries that ``query`` selects, newest first, a page at a time in memory."""
+    """Yield the summaries that ``query`` selects, newest first."""
     offset = 0
     while page := store.summaries(query, offset=offset, limit=PAGE_SIZE):
         yield from page
@@ -76,7 +78,7 @@ def iterate_summaries(store: Store, query: Filter = EVERYTHING) -> Iterator[Summ
 
 
 def find_trace(store: Store, trace_id: str) -> Trace:
-    """The trace with this id, or the only one whose id begins so. Raises ``UsageError``."""
+    """Return the trace with this id, or the only one whose id begins with it. Raises ``UsageError``."""
     trace_id = trace_id.strip().lower()
     if (trace := store.get(trace_id)) is not None:
         return trace

@@ -1,4 +1,4 @@
-"""``dbroute map``: where is every model read, written and migrated, and is it still so?"""
+"""``dbroute map``: write or check where every model is read, written and migrated."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel.cli import output
-from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.console import Console, Piece, Styled, align_columns, escape_control, get_text
 from dbroute_panel.cli.subcommand import (
     CheckFailed,
     Subcommand,
     UsageError,
-    add_format,
     join_lines,
-    validate_choice,
 )
-from dbroute_panel.cli.text import Piece, Styled, align_columns, escape_control, get_text
 from dbroute_panel.inspection.arguments import AskError
 from dbroute_panel.inspection.map import RoutingMap, build_map, dump_csv, dump_map, find_marks, load_map
 from dbroute_panel.inspection.map_diff import diff_maps
@@ -28,7 +25,6 @@ from dbroute_panel.records import Action
 
 
 def add_arguments(parser: CommandParser) -> None:
-    add_format(parser, "text", "json", "csv")
     parser.add_argument(
         "--output", metavar="F", help=_("Write to this file; '-' is the standard output, as without it.")
     )
@@ -38,7 +34,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    format_name = validate_choice(options["format"], WRITERS, _("format"))
+    format_name = options["format"]
     path = output.parse_output(options["output"])
     expected = None if options["check"] is None else load_expected(options["check"])
     routes = build_map()
@@ -58,7 +54,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 
 def load_expected(name: str) -> RoutingMap:
-    """The map in the file ``name``. Raises ``UsageError``."""
+    """Return the map in the file ``name``. Raises ``UsageError``."""
     try:
         return load_map(Path(name).expanduser().read_bytes())
     except OSError as error:
@@ -71,7 +67,7 @@ def load_expected(name: str) -> RoutingMap:
 
 
 def check_map(console: Console, name: str, expected: RoutingMap, routes: RoutingMap) -> None:
-    """Print how the map differs from the file ``name``. Raises ``DoesNotHold`` if it does."""
+    """Print how the map differs from the file ``name``. Raises ``CheckFailed`` if it does."""
     lines = diff_maps(expected, routes)
     for line in lines:
         console.print(line)
@@ -88,14 +84,14 @@ def check_map(console: Console, name: str, expected: RoutingMap, routes: Routing
 
 
 def show(console: Console, routes: RoutingMap) -> None:
-    """One model a line; what raised is said below."""
+    """Print one model a line, and the errors below."""
     console.print_table(build_rows(routes), flexible=range(4))
     for line in format_errors(routes):
         console.print(Styled(line, "ERROR"))
 
 
 def dump_text(routes: RoutingMap) -> str:
-    """The same for a file."""
+    """Return what ``show()`` prints, for a file."""
     lines = ["".join(map(get_text, line)).rstrip() for line in align_columns(build_rows(routes))]
     return "\n".join([*lines, *map(escape_control, format_errors(routes)), ""])
 
@@ -119,7 +115,7 @@ def build_rows(routes: RoutingMap) -> list[list[Piece]]:
 
 
 def format_errors(routes: RoutingMap) -> Iterator[str]:
-    """One line for each question that ended in an exception."""
+    """Yield one line for each question that ended in an exception."""
     for label, model in routes.models.items():
         for action, error in model.errors.items():
             yield _("%(model)s: %(action)s raised %(error)s") % {
@@ -143,4 +139,5 @@ SUBCOMMAND = Subcommand(
     help=gettext_lazy("Ask the routers where every model is read, written and migrated."),
     arguments=add_arguments,
     run=run,
+    formats=tuple(WRITERS),
 )

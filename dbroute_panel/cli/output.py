@@ -1,4 +1,4 @@
-"""How is a file written so that it is there as a whole, or as it was before?"""
+"""Write a file atomically: afterwards it is complete, or as it was before."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dbroute_panel.suggestions import did_you_mean
 
 
 def parse_output(name: str | None) -> Path | None:
-    """Where ``--output`` says to write; None is the standard output. Raises ``UsageError``."""
+    """Return the path of ``--output``; None is the standard output. Raises ``UsageError``."""
     return None if name in (None, "-") else check_writable(str(name))
 
 
 def check_writable(name: str) -> Path:
-    """``name`` as a path where a file can be written. Raises ``UsageError``."""
+    """Return ``name`` as a path where a file can be written. Raises ``UsageError``."""
     path = Path(name).expanduser()
     if not name or path.is_dir():
         raise UsageError(_("%(name)r is no file.") % {"name": name})
@@ -36,9 +36,9 @@ def check_writable(name: str) -> Path:
 
 def write_file(path: Path, pieces: Iterable[bytes]) -> None:
     """
-    Write ``pieces`` to ``path``; an error on the way leaves what was there. Raises ``UsageError``.
+    Write ``pieces`` to ``path``; an error leaves the previous content. Raises ``UsageError``.
 
-    A pipe or a device is written to as it is.
+    A pipe or a device is written to directly.
     """
     try:
         if path.exists() and not path.is_file():
@@ -64,12 +64,12 @@ def write_file(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def find_format(name: str) -> Format:
-    """The export format with this name. Raises ``UsageError``."""
+    """Return the export format with this name. Raises ``UsageError``."""
     return FORMATS[validate_choice(name, FORMATS, _("export format"))]
 
 
 def guess_format(path: Path) -> Format:
-    """The export format that the end of a file's name asks for. Raises ``UsageError``."""
+    """Return the export format for the extension of ``path``. Raises ``UsageError``."""
     extensions = {f".{known.extension}": known for known in FORMATS.values()}
     ends = [extension for extension in extensions if path.name.lower().endswith(extension)]
     if ends:  # of "json" and "trace.json" the longer
@@ -81,7 +81,7 @@ def guess_format(path: Path) -> Format:
 
 
 def _read_umask() -> int:
-    """What a new file's mode lacks. It can only be read by setting it."""
+    """Return the umask, which can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

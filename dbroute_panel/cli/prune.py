@@ -1,4 +1,4 @@
-"""``dbroute prune``: let old traces go."""
+"""``dbroute prune``: delete old traces."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 
 def parse_age(text: str) -> timedelta:
-    """``7d`` as a duration. Raises ``UsageError``."""
+    """Parse a duration such as ``7d``. Raises ``UsageError``."""
     match = re.fullmatch(r"(\d{1,9})([smhdw])", str(text).strip().lower(), re.ASCII)
     if match is not None:
         try:

@@ -1,4 +1,4 @@
-"""``dbroute replay``: which recorded decisions would be others today, or with other routers?"""
+"""``dbroute replay``: count the recorded decisions that would change today, or with other routers."""
 
 from __future__ import annotations
 
@@ -12,25 +12,22 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.console import Console, Piece, Styled
 from dbroute_panel.cli.lookup import find_trace, open_store
 from dbroute_panel.cli.subcommand import (
     CheckFailed,
     Subcommand,
     UsageError,
-    add_format,
     join_lines,
     parse_integer,
-    validate_choice,
 )
-from dbroute_panel.cli.text import Piece, Styled
 from dbroute_panel.importing import reader
 from dbroute_panel.inspection.replay import Change, Replay, replay
 from dbroute_panel.presentation import formatting
 from dbroute_panel.records import Trace
 
 MAX_CALLSITES: Final = 5
-"""So many callsites of a change are listed."""
+"""Maximum callsites listed for a change."""
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -48,11 +45,9 @@ def add_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument("--repeat", metavar="N", default=1, help=_("Ask each question 1 to 1000 times."))
     parser.add_argument("--fail-on-change", action="store_true", help=_("Exit with 1 if a decision changed."))
-    add_format(parser, "text", "json")
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = validate_choice(options["format"], ["text", "json"], _("format"))
     repeat = parse_integer(options["repeat"], "--repeat", least=1)
     with open_store() as store:
         sources = [find_source(str(name), store) for name in options["sources"]]
@@ -62,7 +57,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
         repeat=repeat,
         progress=lambda asked: console.show_progress(asked, None, _("decisions")),
     )
-    if output == "json":
+    if options["format"] == "json":
         console.print_json(msgspec.to_builtins(found))
     else:
         show(console, found)
@@ -76,7 +71,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 
 def find_source(name: str, store: Any) -> Path | Trace | None:
-    """The file or the trace that ``name`` names; None for stdin. Raises ``UsageError``."""
+    """Return the file or trace that ``name`` names; None for stdin. Raises ``UsageError``."""
     if name == "-":
         return None
     path = Path(name).expanduser()
@@ -88,7 +83,7 @@ def find_source(name: str, store: Any) -> Path | Trace | None:
 
 
 def read_traces(sources: list[Path | Trace | None]) -> Iterator[Trace]:
-    """One at a time, of files of any size. Raises ``UsageError``."""
+    """Yield the traces one at a time, from files of any size. Raises ``UsageError``."""
     for found in sources:
         if isinstance(found, Trace):
             yield found
@@ -120,10 +115,8 @@ def show(console: Console, found: Replay) -> None:
     if found.changes:
         console.print()
         heads = ("", _("model"), _("question"), _("was"), _("would be"), _("where"))
-        rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
-        for change in found.changes:
-            rows += build_change_rows(change)
-        console.print_table(rows, right=[0], flexible=[1, 4, 5])
+        rows = [row for change in found.changes for row in build_change_rows(change)]
+        console.print_table(rows, heads=heads, right=[0], flexible=[1, 4, 5])
     for note in found.notes:
         console.print()
         console.print(note)
@@ -136,7 +129,7 @@ def show(console: Console, found: Replay) -> None:
 
 
 def build_change_rows(change: Change) -> Iterator[list[Piece]]:
-    """One line for the change, with its first callsite, and one for each further callsite."""
+    """Yield a row for the change, with its first callsite, and one for each further callsite."""
     to = change.to if isinstance(change.to, list) else [change.to]
     question = f"{change.action} ({change.db})" if isinstance(change.db, str) else str(change.action)
     several = len(change.callsites) > 1
@@ -161,4 +154,5 @@ SUBCOMMAND = Subcommand(
     help=gettext_lazy("Ask today's routers, or others, every recorded question again."),
     arguments=add_arguments,
     run=run,
+    formats=("text", "json"),
 )

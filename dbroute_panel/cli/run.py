@@ -1,7 +1,7 @@
 """
-``dbroute run``: what does this command ask and send, and to which database?
+``dbroute run``: run a management command under a trace.
 
-The command runs as if it had been called by itself: its output, its exit code and its errors are its own.
+The output, the exit code and the errors of the command are as if it had been run directly.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
             output.write_file(path, output.guess_format(path).write([traced.document]))
         report_trace(console, traced, heard)
     except UsageError as error:
-        # What the command says about itself comes first.
+        # An error of the command itself matters more.
         if raised is None or (isinstance(raised, SystemExit) and not raised.code):
             raise CheckFailed(str(error)) from error
         console.note(str(error), always=True)
@@ -65,7 +65,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 
 def check_command(words: list[str]) -> None:
-    """Raises ``UsageError`` where this is no command that can be run."""
+    """Raise ``UsageError`` if this is no command that can be run."""
     if not words:
         example = "dbroute run -- migrate --database=primary"
         raise UsageError(_("Which command? For example: %(example)s") % {"example": example})
@@ -90,13 +90,13 @@ def call_traced(console: Console, words: list[str]) -> None:
     try:
         command.run_from_argv([console.program, name, *rest])
     except CommandError:
-        # Its own --traceback was given. Out of here, it would be taken for an error of ours.
+        # It was given --traceback. If it were raised from here, Django would take it for our error.
         sys.excepthook(*sys.exc_info())
         sys.exit(1)
 
 
 def report_trace(console: Console, traced: trace, heard: list[str]) -> None:
-    """Say where the trace is: on a terminal, or with ``-v 2``. Say in any case that it is lost."""
+    """Print where the trace is, on a terminal or with ``-v 2``; in any case if it is lost."""
     if heard:
         console.note(heard[0], always=True)
     elif traced.joined:

@@ -1,4 +1,4 @@
-"""``dbroute show``: what happened in this trace, event by event, and why?"""
+"""``dbroute show``: print the events of a trace."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.console import Console, Piece, Styled
 from dbroute_panel.cli.explain import build_chain_rows
 from dbroute_panel.cli.lookup import find_trace, open_store
-from dbroute_panel.cli.subcommand import Subcommand, add_format, validate_choice
-from dbroute_panel.cli.text import Piece, Styled
+from dbroute_panel.cli.subcommand import Subcommand
 from dbroute_panel.cli.traces import LEVEL_ROLES, format_local_time
 from dbroute_panel.presentation import (
     Detail,
@@ -30,14 +29,12 @@ from dbroute_panel.records import Trace
 
 def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("id", metavar="ID", help=_("As 'dbroute traces' lists it."))
-    add_format(parser, "text", "json")
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = validate_choice(options["format"], ["text", "json"], _("format"))
     with open_store() as store:
         trace = find_trace(store, str(options["id"]))
-    if output == "json":
+    if options["format"] == "json":
         console.print_json(trace.to_dict())
         return
     index = Index(trace)
@@ -54,7 +51,8 @@ def run(console: Console, options: dict[str, Any]) -> None:
     rows = [row for number in range(1, pages + 1) for row in listing.page(number).rows]
     if rows and console.verbosity < 2:
         console.print()
-        console.print_table([build_heads(), *map(build_cells, rows)], right=[0, 1, 5], flexible=[2, 3, 4])
+        heads = ("#", _("at ms"), _("database"), _("why"), _("what"), _("ms"), _("where"))
+        console.print_table(map(build_cells, rows), heads=heads, right=[0, 1, 5], flexible=[2, 3, 4])
     elif rows:
         for row in rows:
             console.print()
@@ -97,15 +95,8 @@ def show_headline(console: Console, trace: Trace, totals: Totals) -> None:
         console.print_table(shares, right=[1, 2], indent="  ")
 
 
-def build_heads() -> list[Piece]:
-    return [
-        Styled(head, "MIGRATE_LABEL")
-        for head in ("#", _("at ms"), _("database"), _("why"), _("what"), _("ms"), _("where"))
-    ]
-
-
 def build_cells(row: Row) -> list[Piece]:
-    """One event. A question shows its outcome where a query shows its database."""
+    """Return the row of one event. A question has its outcome where a query has its database."""
     database = row.database.alias if row.database else row.outcome
     return [
         str(row.id),
@@ -119,7 +110,7 @@ def build_cells(row: Row) -> list[Piece]:
 
 
 def show_detail(console: Console, detail: Detail) -> None:
-    """Everything about one event, as the page shows it when it is opened."""
+    """Print everything about one event, as its opened row on the page shows it."""
     indent = " " * 6
     if detail.sentence:
         console.print(indent, detail.sentence)
@@ -145,4 +136,5 @@ SUBCOMMAND = Subcommand(
     help=gettext_lazy("Show one trace; with -v 2 every event in full."),
     arguments=add_arguments,
     run=run,
+    formats=("text", "json"),
 )

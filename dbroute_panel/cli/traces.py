@@ -1,4 +1,4 @@
-"""``dbroute traces``: what has been recorded?"""
+"""``dbroute traces``: list the recorded traces."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from dbroute_panel import findings
-from dbroute_panel.cli.console import Console
+from dbroute_panel.cli.console import Console, Piece, Styled
 from dbroute_panel.cli.lookup import describe_store, open_store
-from dbroute_panel.cli.subcommand import Subcommand, add_format, parse_integer, validate_choice
-from dbroute_panel.cli.text import Piece, Styled
+from dbroute_panel.cli.subcommand import Subcommand, parse_integer, validate_choice
 from dbroute_panel.records import Level
 from dbroute_panel.stores import Filter, Store, Summary
 
@@ -24,7 +23,7 @@ JSON_FIELDS = (
     *("schema", "id", "name", "kind", "started_at", "duration_us", "request", "databases", "routers"),
     *("findings", "dropped", "session_writes", "queries", "decisions", "aliases"),
 )
-"""The trace without its events, and the counts that stand for them."""
+"""The fields of a trace without its events, and counts in their place."""
 
 LEVEL_ROLES = {Level.INFO: "SQL_FIELD", Level.WARNING: "WARNING", Level.ERROR: "ERROR"}
 
@@ -34,11 +33,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--path", metavar="P", help=_("Whose path or name contains P."))
     parser.add_argument("--alias", metavar="A", help=_("With queries on this database."))
     parser.add_argument("--finding", metavar="CODE", help=_("With this finding."))
-    add_format(parser, "text", "json")
 
 
 def run(console: Console, options: dict[str, Any]) -> None:
-    output = validate_choice(options["format"], ["text", "json"], _("format"))
     limit = parse_integer(options["limit"], "--limit", least=1)
     query = Filter(path=options["path"], alias=options["alias"], finding=options["finding"])
     with open_store() as store:
@@ -50,7 +47,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
             validate_choice(query.finding, findings.codes() | store.codes(), _("finding"))
         empty = describe_store(store)
         others = store.count()
-    if output == "json":
+    if options["format"] == "json":
         console.print_json([build_json(summary) for summary in found])
     elif found:
         show(console, found, total)
@@ -60,7 +57,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
 
 
 def find_aliases(store: Store) -> set[str]:
-    """Those of the settings, and those of the traces: one that was imported may have others."""
+    """Return the aliases of the settings and of the traces, because imported ones may have others."""
     recorded = store.summaries(limit=1000)
     return {*settings.DATABASES, *(alias for summary in recorded for alias in summary.databases)}
 
@@ -72,18 +69,11 @@ def build_json(summary: Summary) -> Any:
 
 def show(console: Console, found: list[Summary], total: int) -> None:
     heads = (
-        _("id"),
-        _("started"),
-        _("status"),
-        _("queries"),
-        _("ms"),
-        _("findings"),
-        _("what"),
-        _("databases"),
+        *(_("id"), _("started"), _("status"), _("queries"), _("ms")),
+        *(_("findings"), _("what"), _("databases")),
     )
-    rows: list[list[Piece]] = [[Styled(head, "MIGRATE_LABEL") for head in heads]]
-    rows += [build_row(summary) for summary in found]
-    console.print_table(rows, right=[3, 4], flexible=[6, 7])
+    rows = [build_row(summary) for summary in found]
+    console.print_table(rows, heads=heads, right=[3, 4], flexible=[6, 7])
     if total > len(found):
         more = ngettext("… and %(count)d more.", "… and %(count)d more.", total - len(found))
         console.print(more % {"count": total - len(found)})
@@ -105,7 +95,7 @@ def build_row(summary: Summary) -> list[Piece]:
 
 
 def format_status(summary: Summary) -> Piece:
-    """The status of a response; what it is, where it is none."""
+    """Return the status of a response; for other traces their kind."""
     if summary.request is None:
         return summary.kind
     code = summary.request.status
@@ -113,11 +103,15 @@ def format_status(summary: Summary) -> Piece:
 
 
 def format_local_time(moment: str) -> str:
-    """An RFC 3339 time in the project's time zone, to the second."""
+    """Format an RFC 3339 time in the project's time zone, to the second."""
     started = datetime.fromisoformat(moment)
     return timezone.localtime(started).strftime("%Y-%m-%d %H:%M:%S")
 
 
 SUBCOMMAND = Subcommand(
-    name="traces", help=gettext_lazy("List the recorded traces."), arguments=add_arguments, run=run
+    name="traces",
+    help=gettext_lazy("List the recorded traces."),
+    arguments=add_arguments,
+    run=run,
+    formats=("text", "json"),
 )

@@ -1,8 +1,8 @@
 """
-The pytest plugin: the fixture ``route_trace``, which knows what a test asked and queried.
+The pytest plugin: the fixture ``route_trace``, which records the decisions and queries of a test.
 
-pytest loads this in every project of the environment, also where there is no Django: nothing of
-Django is imported before somebody uses the fixture.
+pytest loads this in every project of the environment, also without Django, so that Django is imported only
+when the fixture is used.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ TRACE_KEY = pytest.StashKey["RouteTrace"]()
 @pytest.fixture
 def route_trace(request: pytest.FixtureRequest) -> Iterator[RouteTrace]:
     """
-    Records the routing decisions, queries and transactions of the test's body, not of its fixtures.
+    Record the routing decisions, queries and transactions of the test's body, not of its fixtures.
 
-    Has what ``trace()`` has (``queries``, ``decisions`` ...), and ``assert_queries(alias, n)``,
+    It has the attributes of ``trace()`` (``queries``, ``decisions`` ...), and ``assert_queries(alias, n)``,
     ``assert_no_queries(alias)``, ``assert_finding(code)``, ``assert_no_findings(level)``,
     ``assert_route_map(path)``.
     """
@@ -41,10 +41,10 @@ def route_trace(request: pytest.FixtureRequest) -> Iterator[RouteTrace]:
     del request.node.stash[TRACE_KEY]
 
 
-# Not the new style of wrappers, which an older pluggy would refuse when it loads this.
+# An older pluggy would refuse the new style of wrappers when it loads this.
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Begin just before the body and end just after it, in the context from which the body is called."""
+    """Record the body only, in the context from which it is called."""
     recorded = item.stash.get(TRACE_KEY, None)
     if recorded is None:
         yield

@@ -1,4 +1,4 @@
-"""What a test can say about the databases it used. A failure lists the queries, each with why and where."""
+"""Assertions about the databases that a test used. A failure lists the queries, with reason and callsite."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from dbroute_panel.records import Decision, Finding, Level, Query
 from dbroute_panel.suggestions import did_you_mean
 
 MAX_LINES: Final = 30
-"""So many queries, or lines of a difference, are in a failure's message."""
+"""Maximum queries, or lines of a difference, in the message of a failure."""
 
 
 class RouteTrace(trace):
     """
-    The trace of a test's body. ``root``: what the path of a map is relative to.
+    The trace of a test's body. ``root``: the folder that the path of a map is relative to.
 
-    It is never stored. What the test does in threads of its own (a live server) is not in it.
+    It is never stored. It does not contain what other threads do, such as those of a live server.
     """
 
     def __init__(self, name: str, *, root: Path) -> None:
@@ -45,9 +45,9 @@ class RouteTrace(trace):
     @contextmanager
     def wrap_async_body(self, item: Any) -> Iterator[None]:
         """
-        Record the body of an async test, too, where its runner has a context of its own.
+        Wrap the body of an async test so that it is recorded in the context of any runner.
 
-        anyio runs tests in a task that may be older than the trace, and does not know of it.
+        anyio runs tests in a task that may be older than the trace, and does not have its context.
         """
         body = getattr(item, "obj", None)
         if not inspect.iscoroutinefunction(body):
@@ -66,7 +66,7 @@ class RouteTrace(trace):
             item.obj = body
 
     def assert_queries(self, alias: str, n: int) -> None:
-        """The test has sent exactly ``n`` queries to ``alias`` so far."""
+        """Assert that the test has sent exactly ``n`` queries to ``alias`` so far."""
         __tracebackhide__ = True
         find_alias(alias)
         queries = self.queries
@@ -99,15 +99,18 @@ class RouteTrace(trace):
         raise AssertionError("\n".join(lines))
 
     def assert_no_queries(self, alias: str) -> None:
-        """The test has sent no query to ``alias`` so far."""
+        """Assert that the test has sent no query to ``alias`` so far."""
         __tracebackhide__ = True
         self.assert_queries(alias, 0)
 
     def assert_route_map(self, path: str | PathLike[str]) -> None:
         """
-        The routers' map of all models is what the file has, as ``dbroute map --format json`` wrote it.
+        Assert that the routing map equals the file that ``dbroute map --format json`` wrote.
 
-        ``path`` is relative to pytest's root directory. Asks the routers; makes no query of its own.
+        This asks the routers about all models, and makes no query.
+
+        Args:
+            path: The file, relative to pytest's root directory.
         """
         __tracebackhide__ = True
         file = self.root / path
@@ -138,7 +141,7 @@ class RouteTrace(trace):
         )
 
     def assert_no_findings(self, level: str = "warning") -> None:
-        """So far nothing was found of ``level`` (``info``, ``warning``, ``error``) and above."""
+        """Assert that nothing was found so far of ``level`` (``info``, ``warning``, ``error``) and above."""
         __tracebackhide__ = True
         try:
             limit = Level(level)
@@ -171,7 +174,7 @@ class RouteTrace(trace):
         raise AssertionError("\n".join([*lines, *self._format_findings(found)]))
 
     def assert_finding(self, code: str) -> None:
-        """So far this was found, at least once."""
+        """Assert that the finding ``code`` was found at least once so far."""
         __tracebackhide__ = True
         found = self.findings
         if any(finding.code == code for finding in found):
@@ -187,7 +190,7 @@ class RouteTrace(trace):
         raise AssertionError("\n".join([*lines, *self._format_findings(found)]))
 
     def _format_findings(self, found: list[Finding]) -> Iterator[str]:
-        """Each finding in a line, and below it the first of its queries."""
+        """Yield a line for each finding, and below it its first queries."""
         for finding in found[:MAX_LINES]:
             yield f"  {finding.level} {finding.code}: {finding.message}"
             queries = [query for query in self.queries if query.id in finding.events]
@@ -197,7 +200,7 @@ class RouteTrace(trace):
             yield _("  and %(count)d more") % {"count": len(found) - MAX_LINES}
 
     def _format_queries(self, queries: list[Query]) -> Iterator[str]:
-        """Each query in two lines: what, why and where; its SQL."""
+        """Yield two lines for each query: what, why and where; its SQL."""
         decisions: dict[int | None, Decision] = {decision.id: decision for decision in self.decisions}
         routers = ShortNames([step.router for decision in decisions.values() for step in decision.steps])
         for query in queries[:MAX_LINES]:

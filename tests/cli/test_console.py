@@ -9,8 +9,8 @@ import pytest
 from django.core.management import BaseCommand
 from django.core.management.color import no_style
 
-from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.text import (
+from dbroute_panel.cli.console import (
+    Console,
     Styled,
     align_columns,
     escape_control,

@@ -1,9 +1,9 @@
 """
-The registry of static findings, and the facts that they judge.
+The registry of static findings, and the facts that they check.
 
-A lint is a function that takes ``Facts`` and yields ``Problem(subject, message)``; ``@lint`` gives it
-its code and level. The routers were asked once, for ``Facts``; a lint that has to ask more does it
-through ``Facts.ask()``.
+A lint is a function that takes ``RoutingFacts`` and yields ``Problem(subject, message)``; ``@lint`` gives it
+a code and a level. The routers were asked once for the facts; a lint that needs more calls
+``RoutingFacts.ask()``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dbroute_panel.records import Action, Decision, Level
 
 
 class Problem(NamedTuple):
-    """Something wrong with ``subject``: a model label, the path of a router, an alias or a migration."""
+    """A problem of ``subject``: a model label, the path of a router, an alias or a migration."""
 
     subject: str
     message: str
@@ -53,13 +53,13 @@ def lint(code: str, level: Level) -> Callable[[Callable[[RoutingFacts], Iterable
 
 @dataclass
 class RoutingFacts:
-    """The map as the routers answered it, and what else of the project a lint looks at."""
+    """The map of the routers' answers, and other facts of the project for lints."""
 
     routes: RoutingMap
 
     @cached_property
     def models(self) -> list[type[Model]]:
-        """Every model of the map, in order of their labels."""
+        """The models of the map, sorted by label."""
         return [model for model in list_models() if model._meta.label in self.routes.models]
 
     @cached_property
@@ -69,44 +69,45 @@ class RoutingFacts:
 
     @cached_property
     def databases(self) -> list[str]:
-        """The aliases that are real databases: not a ``default`` left ``{}``."""
+        """The aliases of real databases, without a ``default`` that is ``{}``."""
         return [alias for alias, options in connections.settings.items() if options["ENGINE"] != DUMMY]
 
     @cached_property
     def routers(self) -> list[Any]:
-        """The routers, in the order in which they are asked; none where Django cannot make all of them."""
+        """The routers in the order in which they are asked; none if Django cannot make all of them."""
         try:
             return list(router.routers)
-        except Exception:  # importing the user's modules may raise anything; router-signature says what
+        except Exception:  # the user's modules may raise anything; router-signature reports it
             return []
 
     def get_routes(self, model: type[Model]) -> ModelRoutes:
-        """What the routers answered about a model of the map."""
+        """Return what the routers answered about a model of the map."""
         return self.routes.models[model._meta.label]
 
     def find_model(self, label: str) -> type[Model] | None:
-        """The model with this label, if it is installed."""
+        """Return the model with this label, if it is installed."""
         return next((model for model in self.models if model._meta.label_lower == label.lower()), None)
 
     def get_primary(self, alias: str) -> str:
-        """The primary of the replica group that ``alias`` belongs to."""
+        """Return the primary of the replica group that ``alias`` belongs to."""
         return self.primaries.get(alias, alias)
 
     def get_homes(self, model: type[Model]) -> set[str]:
-        """The primaries that a model is written to, of real databases; where asking raised, the empty set."""
-        return {
-            home
-            for alias in self.get_routes(model).write
-            if (home := self.get_primary(alias)) in self.databases
-        }
+        """Return the real primaries that a model is written to; an empty set if asking raised."""
+        return {self.get_primary(alias) for alias in self.get_routes(model).write} & {*self.databases}
+
+    def get_migrate_aliases(self, model: type[Model]) -> list[str]:
+        """Return the aliases of real databases on which the model's table would be made."""
+        migrate = self.get_routes(model).migrate
+        return [alias for alias, allowed in migrate.items() if allowed and alias in self.databases]
 
     def ask(self, model: type[Model], action: Action, **arguments: Any) -> Decision:
-        """One more question, as ``explain()`` asks it."""
+        """Ask one more question, as ``explain()`` does."""
         return explain(model, action, **arguments)
 
     def foreign_keys(self) -> Iterator[tuple[type[Model], Field[Any, Any], type[Model]]]:
-        """(model, field, model pointed to) of each foreign key and one-to-one that is stored in the model."""
+        """Yield (model, field, target model) of each foreign key and one-to-one that a model stores."""
         for model in self.models:
-            for field in model._meta.local_fields:  # a proxy has none of its own
+            for field in model._meta.local_fields:  # a proxy has none
                 if isinstance(field, ForeignKey) and (to := field.related_model) in self.models:
                     yield model, field, to

@@ -20,7 +20,7 @@ RELATED_MODELS = (
     ("flatpages.FlatPage", "sites.Site", "a flat page belongs to sites"),
     ("redirects.Redirect", "sites.Site", "a redirect belongs to a site"),
 )
-"""Pairs of models that Django's documentation wants on one database, and why."""
+"""Pairs of models that Django's documentation wants on one database, and why ("Behavior of contrib apps")."""
 
 
 @lint("relation-refused-by-default", Level.ERROR)
@@ -28,8 +28,8 @@ def relation_refused_by_default(facts: RoutingFacts) -> Iterator[Problem]:
     """
     A foreign key between two objects of one primary that ``allow_relation`` would refuse as they are routed.
 
-    The object that is saved comes from the write alias, the one that it points to from the read alias.
-    Ends on different primaries are ``relation-across-databases``: there a refusal is right.
+    The object that is saved comes from the write alias, its target from the read alias. For ends on different
+    primaries a refusal is right; these are ``relation-across-databases``.
     """
     for model, field, to in facts.foreign_keys():
         if not facts.get_homes(model) & facts.get_homes(to):
@@ -77,7 +77,7 @@ def relation_across_databases(facts: RoutingFacts) -> Iterator[Problem]:
 def many_to_many_split(facts: RoutingFacts) -> Iterator[Problem]:
     """A many-to-many whose two ends and through model do not share a primary."""
     for model in facts.models:
-        for field in model._meta.local_many_to_many:  # a proxy has none of its own
+        for field in model._meta.local_many_to_many:  # a proxy has none
             ends = [
                 end for end in (model, field.related_model, field.remote_field.through) if end in facts.models
             ]
@@ -119,15 +119,11 @@ def contrib_split(facts: RoutingFacts) -> Iterator[Problem]:
 
 @lint("contenttypes-on-several", Level.ERROR)
 def contenttypes_on_several(facts: RoutingFacts) -> Iterator[Problem]:
-    """``ContentType`` is migrated to more than one primary, where the same model may get different keys."""
+    """``ContentType`` is migrated to several primaries, where one model may get different keys."""
     model = facts.find_model("contenttypes.ContentType")
     if model is None:
         return
-    homes = sorted(
-        alias
-        for alias, allowed in facts.get_routes(model).migrate.items()
-        if allowed and alias in facts.databases and alias not in facts.primaries
-    )
+    homes = sorted(set(facts.get_migrate_aliases(model)) - set(facts.primaries))
     if len(homes) > 1:
         yield Problem(
             model._meta.label,

@@ -26,7 +26,7 @@ MODEL_ACTIONS = (Action.READ, Action.WRITE, Action.MIGRATE)
 
 @lint("unreachable-router", Level.WARNING)
 def unreachable_router(facts: RoutingFacts) -> Iterator[Problem]:
-    """A router with a method that no model ever reaches, because others always answer before."""
+    """A router method that no model ever reaches, because routers before it always answer."""
     routers = facts.routers
     if not routers:
         return
@@ -58,7 +58,7 @@ def _build_arguments(facts: RoutingFacts, action: Action) -> list[dict[str, str]
 
 @lint("router-signature", Level.ERROR)
 def router_signature(facts: RoutingFacts) -> Iterator[Problem]:
-    """A router that Django cannot make or call as it does, or that is written for a Django long gone."""
+    """A router that Django cannot make or call, or that is written for an old Django."""
     if not facts.routers:
         yield from _find_broken_entries()
     for each in facts.routers:
@@ -83,7 +83,7 @@ def router_signature(facts: RoutingFacts) -> Iterator[Problem]:
 
 
 def _find_broken_entries() -> Iterator[Problem]:
-    """What of ``DATABASE_ROUTERS`` cannot be imported or made: then Django fails at every question."""
+    """Yield entries of ``DATABASE_ROUTERS`` that cannot be made, which fails every question to Django."""
     for entry in getattr(router, "_routers", None) or ():  # the setting, once it was tried
         if not isinstance(entry, str):
             continue
@@ -102,7 +102,7 @@ def _get_static(router: Any, name: str) -> Any:
 
 
 def _get_method(router: Any, name: str) -> Callable[..., Any] | None:
-    """The method, bound as Django binds it; None where there is none. A property of that name is not run."""
+    """Return the bound method, or None. A property of that name is not run."""
     found = _get_static(router, name)
     if found is None or isinstance(found, property):
         return None
@@ -111,7 +111,7 @@ def _get_method(router: Any, name: str) -> Callable[..., Any] | None:
 
 
 def _check_signature(action: Action, method: Callable[..., Any]) -> str | None:
-    """What is wrong with a router method's signature, and how it should be; or None."""
+    """Return what is wrong with a method's signature, and how it should be; or None."""
     try:
         signature = inspect.signature(method)
     except (TypeError, ValueError):  # a callable written in C: nothing to see
@@ -131,7 +131,7 @@ def _check_signature(action: Action, method: Callable[..., Any]) -> str | None:
 
 @lint("manager-ignores-db", Level.ERROR)
 def manager_ignores_db(facts: RoutingFacts) -> Iterator[Problem]:
-    """A manager whose ``get_queryset()`` forgets ``self._db``: ``db_manager(alias)`` has no effect."""
+    """A manager whose ``get_queryset()`` ignores ``self._db``: ``db_manager(alias)`` has no effect."""
     aliases = facts.databases[:2]
     for model in facts.models:
         for manager in model._meta.managers:
@@ -146,7 +146,7 @@ def manager_ignores_db(facts: RoutingFacts) -> Iterator[Problem]:
 def _forgets_db(manager: Any, alias: str) -> bool:
     try:
         return str(manager.db_manager(alias).all().db) != alias
-    except Exception:  # a manager that needs more than an alias says nothing about it
+    except Exception:  # a manager that needs more than an alias cannot be checked
         return False
 
 
@@ -186,12 +186,12 @@ def _does_nothing(operation: RunPython | RunSQL) -> bool:
 
 
 def _is_own_app(app_label: str) -> bool:
-    """Whether the app is the project's own: migrations of installed packages are not theirs to change."""
+    """Return whether the project can change the app's migrations, which are not of an installed package."""
     return classify_file(f"{apps.get_app_config(app_label).path}/migrations/__init__.py") == USER
 
 
 def _allows(alias: str, app_label: str) -> bool:
     try:
         return bool(router.allow_migrate(alias, app_label))
-    except Exception:  # router-raised tells it
+    except Exception:  # router-raised reports it
         return False

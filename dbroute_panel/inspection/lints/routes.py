@@ -43,7 +43,7 @@ def route_to_unknown_alias(facts: RoutingFacts) -> Iterator[Problem]:
 
 @lint("route-without-table", Level.WARNING)
 def route_without_table(facts: RoutingFacts) -> Iterator[Problem]:
-    """A managed model that is read or written where ``allow_migrate`` says that its table is not."""
+    """A managed model that is read or written where ``allow_migrate`` does not let its table be made."""
     for model in facts.models:
         if not model._meta.managed or model._meta.proxy:
             continue
@@ -62,7 +62,7 @@ def route_without_table(facts: RoutingFacts) -> Iterator[Problem]:
 
 @lint("replica-write-by-fallback", Level.ERROR)
 def replica_write_by_fallback(facts: RoutingFacts) -> Iterator[Problem]:
-    """An instance read from a replica that would be saved there: nobody answers ``db_for_write``."""
+    """An instance read from a replica that would be saved there, as no router answers ``db_for_write``."""
     for model in facts.models:
         for alias in facts.get_routes(model).read:
             if alias not in facts.primaries:
@@ -106,7 +106,7 @@ def random_route(facts: RoutingFacts) -> Iterator[Problem]:
     """
     Repeated questions that get different answers, with their shares.
 
-    Not where reads are divided among one declared replica group: that is what it is for. No write is.
+    Reads that are divided among the databases of one declared replica group are no problem; writes are.
     """
     for model in facts.models:
         routes = facts.get_routes(model)
@@ -128,7 +128,7 @@ def random_route(facts: RoutingFacts) -> Iterator[Problem]:
 @lint("router-raised", Level.ERROR)
 def router_raised(facts: RoutingFacts) -> Iterator[Problem]:
     """
-    Asking a router raised: once for each error, whatever the number of models that it was raised for.
+    Asking a router raised: one problem for each error, with all models that it was raised for.
 
     Errors that differ only in the name of the model that was asked about are one.
     """
@@ -154,7 +154,7 @@ def router_raised(facts: RoutingFacts) -> Iterator[Problem]:
 
 
 def _mask_names(error: str, model: type[Model]) -> str:
-    """An error, of whatever model it tells by its label, its class, its app or its table."""
+    """Replace the label, class, app and table of ``model``, to compare errors of several models."""
     meta = model._meta
     names = sorted(
         {meta.label, meta.object_name or "", meta.model_name or "", meta.app_label, meta.db_table}, key=len
@@ -164,7 +164,7 @@ def _mask_names(error: str, model: type[Model]) -> str:
 
 
 def _join_names(names: list[str]) -> str:
-    """``a``, ``a and b``, ``a, b, c and 12 more``."""
+    """Return ``a``, ``a and b`` or ``a, b, c and 12 more``."""
     shown = (
         names if len(names) <= MAX_NAMES else [*names[: MAX_NAMES - 1], f"{len(names) - MAX_NAMES + 1} more"]
     )
@@ -173,7 +173,7 @@ def _join_names(names: list[str]) -> str:
 
 @lint("session-read-from-replica", Level.WARNING)
 def session_read_from_replica(facts: RoutingFacts) -> Iterator[Problem]:
-    """The model of database sessions, read from a replica: a login may be lost to replication lag."""
+    """The model of sessions is read from a replica, so that replication lag may lose a login."""
     model = _find_session_model(facts)
     if model is None:
         return
@@ -188,7 +188,7 @@ def session_read_from_replica(facts: RoutingFacts) -> Iterator[Problem]:
 
 
 def _find_session_model(facts: RoutingFacts) -> type[Model] | None:
-    """The installed model in which ``SESSION_ENGINE`` keeps sessions, or None where it uses none."""
+    """Return the installed model in which ``SESSION_ENGINE`` keeps sessions, or None."""
     try:
         model = import_module(settings.SESSION_ENGINE).SessionStore.get_model_class()
     except Exception:  # an engine without a model (files, cookies), or one that cannot be imported
@@ -199,14 +199,14 @@ def _find_session_model(facts: RoutingFacts) -> type[Model] | None:
 @lint("table-on-several", Level.INFO)
 def table_on_several(facts: RoutingFacts) -> Iterator[Problem]:
     """
-    Tables that a router lets be made on several primaries, and that are read and written on one of them.
+    Tables that a router lets be made on several primaries, but that are read and written on one.
 
-    Only where a router says yes: by default Django makes every table everywhere. ``ContentType`` has a
-    finding of its own, and a model that is used on several databases is meant to be there.
+    Only if a router says yes, because by default Django makes every table everywhere. ``ContentType`` has a
+    separate finding. A model that is used on several databases is no problem.
     """
     placed: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
     for model in _list_migrated_models(facts):
-        aliases = [alias for alias in _list_allowed_aliases(facts, model) if alias not in facts.primaries]
+        aliases = [alias for alias in facts.get_migrate_aliases(model) if alias not in facts.primaries]
         used = {
             facts.get_primary(alias)
             for alias in (*facts.get_routes(model).read, *facts.get_routes(model).write)
@@ -229,14 +229,14 @@ def table_on_several(facts: RoutingFacts) -> Iterator[Problem]:
 
 @lint("replica-migratable", Level.INFO)
 def replica_migratable(facts: RoutingFacts) -> Iterator[Problem]:
-    """A declared replica on which ``migrate`` would make tables: replication brings those of its primary."""
+    """A declared replica on which ``migrate`` would make tables, although replication brings them."""
     for alias in sorted(facts.primaries):
         if alias not in facts.databases:
             continue
         labels = [
             model._meta.label
             for model in _list_migrated_models(facts)
-            if alias in _list_allowed_aliases(facts, model)
+            if alias in facts.get_migrate_aliases(model)
         ]
         if labels:
             yield Problem(
@@ -248,7 +248,7 @@ def replica_migratable(facts: RoutingFacts) -> Iterator[Problem]:
 
 
 def _list_migrated_models(facts: RoutingFacts) -> list[type[Model]]:
-    """The models that ``migrate`` makes tables of, but for ``ContentType``."""
+    """Return the models that ``migrate`` makes tables of, without ``ContentType``."""
     return [
         model
         for model in facts.models
@@ -259,17 +259,8 @@ def _list_migrated_models(facts: RoutingFacts) -> list[type[Model]]:
     ]
 
 
-def _list_allowed_aliases(facts: RoutingFacts, model: type[Model]) -> list[str]:
-    """The aliases, of real databases, on which the model's table would be made."""
-    return [
-        alias
-        for alias, allowed in facts.get_routes(model).migrate.items()
-        if allowed and alias in facts.databases
-    ]
-
-
 def _join_tables(labels: list[str]) -> str:
-    """``table of shop.A``, or ``tables of shop.A, shop.B, shop.C and 4 more models``."""
+    """Return ``table of shop.A``, or ``tables of shop.A, shop.B, shop.C and 4 more models``."""
     if len(labels) == 1:
         return f"table of {labels[0]}"
     more = len(labels) - MAX_TABLES

@@ -10,11 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils.connection import ConnectionDoesNotExist
+from django.utils.translation import gettext as _
 
 from dbroute_panel.cli import SUBCOMMANDS, Subcommand
 from dbroute_panel.cli.console import Console
-from dbroute_panel.cli.parser import ArgumentsError, Parser
-from dbroute_panel.cli.subcommand import CheckFailed, UsageError
+from dbroute_panel.cli.subcommand import ArgumentsError, CheckFailed, Parser, UsageError, validate_choice
 from dbroute_panel.inspection.arguments import AskError
 from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.stores import StoreError
@@ -22,7 +22,7 @@ from dbroute_panel.stores import StoreError
 
 class Command(BaseCommand):
     help = "Ask the database routers, trace commands, and look at the recorded traces."
-    # A wrong setting or a store that fails is one line where it matters, not a report before each answer.
+    # A wrong setting or a store that fails is one line if it matters, not a report before each answer.
     requires_system_checks = []
     program = "manage.py"
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         no_color: bool = False,
         force_color: bool = False,
     ) -> None:
-        # https://no-color.org/, which Django does not know: an option of the user's is stronger.
+        # https://no-color.org/, which Django does not support. An option overrides it.
         no_color = no_color or (bool(os.environ.get("NO_COLOR")) and not force_color)
         super().__init__(stdout, stderr, no_color, force_color)
 
@@ -59,19 +59,21 @@ class Command(BaseCommand):
             return
         chosen = SUBCOMMANDS[subcommand]
         try:
+            if chosen.formats:
+                validate_choice(options["format"], chosen.formats, _("format"))
             if chosen.propagates_errors:
                 chosen.run(console, options)
             else:
                 run_subcommand(chosen, console, options)
         except (UsageError, CheckFailed) as error:
-            # Django prints the name of the class.
+            # Django prints the name of the class of the error.
             raise CommandError(str(error), returncode=error.returncode) from error
         finally:
             console.flush()  # also before Django writes an error, which may go to the same pipe
 
 
 def run_subcommand(subcommand: Subcommand, console: Console, options: dict[str, Any]) -> None:
-    """Run it; what can go wrong outside of it is one line, not a traceback."""
+    """Run ``subcommand``, and turn errors from outside of it into one line without a traceback."""
     try:
         subcommand.run(console, options)
     except CommandError:
