@@ -191,7 +191,7 @@ def test_of_a_trace_with_holes_nothing_is_known(site, settings):
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1}
     with RouteTrace("a test", root=site) as recorded:
         User.objects.count()
-        with pytest.raises(AssertionError, match=r"^0 findings of .*\n1 event was not kept, nobody knows"):
+        with pytest.raises(AssertionError, match=r"^0 findings of .*\n1 event was not kept, so that "):
             recorded.assert_no_findings()
 
 
@@ -484,7 +484,7 @@ def test_the_map(project, pytester):
             "E*shop.Item is read from default, was stock",
             "E*shop.Item is written to default, was stock",
             "E*shop.Order is migrated on stock, was not",
-            f"E*If it is right now, write it anew: {command}",
+            f"E*If it is right now, write it again: {command}",
         ]
     )
     (pytester.path / "maps/routing-map.json").write_text("[]")

@@ -74,9 +74,9 @@ def check_map(console: Console, name: str, expected: RoutingMap, routes: Routing
     if lines:
         message = ngettext(
             "The map is not what %(name)s has: %(count)d difference. "
-            "If it is right, write it anew: dbroute map --format json --output %(name)s",
+            "If it is right, write it again: dbroute map --format json --output %(name)s",
             "The map is not what %(name)s has: %(count)d differences. "
-            "If they are right, write it anew: dbroute map --format json --output %(name)s",
+            "If they are right, write it again: dbroute map --format json --output %(name)s",
             len(lines),
         )
         raise CheckFailed(message % {"name": name, "count": len(lines)})

@@ -135,7 +135,7 @@ class RouteTrace(trace):
                 [
                     _("The routing is not what %(path)s has:") % {"path": path},
                     *shown,
-                    _("If it is right now, write it anew: %(command)s") % {"command": command},
+                    _("If it is right now, write it again: %(command)s") % {"command": command},
                 ]
             )
         )
@@ -165,8 +165,8 @@ class RouteTrace(trace):
         if lost:
             lines.append(
                 ngettext(
-                    "%(count)d event was not kept, nobody knows what it would show: raise MAX_EVENTS.",
-                    "%(count)d events were not kept, nobody knows what they would show: raise MAX_EVENTS.",
+                    "%(count)d event was not kept, so that findings may be missing: raise MAX_EVENTS.",
+                    "%(count)d events were not kept, so that findings may be missing: raise MAX_EVENTS.",
                     lost,
                 )
                 % {"count": lost}
