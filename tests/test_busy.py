@@ -15,15 +15,15 @@ import pytest
 
 from tests import waiting
 from tests.waiting import no_trap, until
-from tools.busy import burning
-from tools.shuffled import shuffled
+from tools.busy import burn_processors
+from tools.shuffle import shuffle
 
 ROOT = Path(__file__).resolve().parent.parent
 
 KILLED = """
 import os, signal
-from tools.busy import burning
-with burning(2) as burners:
+from tools.busy import burn_processors
+with burn_processors(2) as burners:
     print(*[burner.pid for burner in burners], flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -42,7 +42,7 @@ def test_the_burners_end_with_the_block_whatever_ends_it():
         assert [burner.poll() for burner in burners] == [None, None]
         raise LookupError
 
-    with pytest.raises(LookupError), burning(2) as burners:
+    with pytest.raises(LookupError), burn_processors(2) as burners:
         fail(burners)
     assert [burner.returncode for burner in burners] == [-signal.SIGKILL] * 2
 
@@ -62,7 +62,7 @@ def test_an_order_is_that_of_its_seed_and_modules_stay_together():
         SimpleNamespace(nodeid=f"tests/test_{module}.py::{test}") for module in "abcd" for test in range(9)
     ]
     first, again, other = (
-        [item.nodeid for item in shuffled(items, random.Random(seed))] for seed in (1, 1, 2)
+        [item.nodeid for item in shuffle(items, random.Random(seed))] for seed in (1, 1, 2)
     )
     assert first == again != other
     assert sorted(first) == sorted(other) == sorted(item.nodeid for item in items)

@@ -29,7 +29,7 @@ while os.getppid() == int(sys.argv[1]):
 
 
 @contextmanager
-def burning(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def burn_processors(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Keep ``count`` processors busy with a process each, until the block ends."""
     burners: list[subprocess.Popen[bytes]] = []
     try:
@@ -56,10 +56,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     own, options = parser.parse_known_args()
-    orders = [*[[]] * own.runs, ["-p", "tools.shuffled", f"--shuffle={own.seed}"]]
+    orders = [*[[]] * own.runs, ["-p", "tools.shuffle", f"--shuffle={own.seed}"]]
     count = BURNERS * (os.cpu_count() or 1)
     results = []
-    with burning(count):
+    with burn_processors(count):
         for number, order in enumerate(orders, 1):
             sys.stdout.write(
                 f"Run {number} of {len(orders)} beside {count} busy processes {' '.join(order)}\n"

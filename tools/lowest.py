@@ -20,7 +20,7 @@ EXTRAS = ("toolbar", "otlp")
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<version>[0-9.]+)")
 
 
-def lowest(project: dict[str, object]) -> dict[str, str]:
+def read_lowest_versions(project: dict[str, object]) -> dict[str, str]:
     """Return the version of each requirement, which has to be written as ``name>=version``."""
     extras = project["optional-dependencies"]
     assert isinstance(extras, dict)
@@ -33,7 +33,7 @@ def lowest(project: dict[str, object]) -> dict[str, str]:
     return found
 
 
-def release(text: str) -> tuple[int, ...]:
+def parse_release(text: str) -> tuple[int, ...]:
     """Return the numbers of a release; ``5.2`` and ``5.2.0`` are equal."""
     numbers = [int(number) for number in text.split(".")]
     while numbers and numbers[-1] == 0:
@@ -42,12 +42,14 @@ def release(text: str) -> tuple[int, ...]:
 
 
 def main(arguments: list[str]) -> int:
-    promised = lowest(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"])
+    promised = read_lowest_versions(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"])
     if arguments != ["--installed"]:
         sys.stdout.writelines(f"{name}=={number}\n" for name, number in promised.items())
         return 0
     others = {name: version(name) for name in promised}
-    wrong = [name for name, number in promised.items() if release(others[name]) != release(number)]
+    wrong = [
+        name for name, number in promised.items() if parse_release(others[name]) != parse_release(number)
+    ]
     for name in wrong:
         sys.stderr.write(f"{name} {others[name]} is installed, not {promised[name]}\n")
     return bool(wrong)

@@ -18,7 +18,7 @@ from django.db import router
 from dbroute_panel import trace
 from dbroute_panel.recording import decisions, routers
 from example_site.library.models import Book
-from tools.benchmarks.counting import calls, untraced
+from tools.benchmarks.counting import count_calls, suspend_tracing
 
 TIMES = 5
 
@@ -53,10 +53,12 @@ def the_same_luck(site):
 
 
 def counted(work: Callable[[], None], watching: Callable[[], AbstractContextManager[object]]) -> float:
-    with watching(), untraced():
-        calls(work)  # what is done once is not what is counted, such as to class the file of the counting
+    with watching(), suspend_tracing():
+        count_calls(
+            work
+        )  # what is done once is not what is counted, such as to class the file of the counting
         random.seed(1)
-        return calls(work) / TIMES
+        return count_calls(work) / TIMES
 
 
 def added_by_recording(work: Callable[[], None]) -> float:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 
-from tools.benchmarks.counting import calls, instructions
+from tools.benchmarks.counting import count_calls, count_instructions
 
 
 def one() -> int:
@@ -16,8 +16,8 @@ def two() -> None:
 
 def test_calls_in_python_and_in_c_are_counted_with_all_that_these_call():
     # The last one of all is the end of the counting itself.
-    assert calls(two) - calls(one) == 3
-    assert calls(two) - calls(lambda: None) == 4
+    assert count_calls(two) - count_calls(one) == 3
+    assert count_calls(two) - count_calls(lambda: None) == 4
 
 
 def test_what_profiled_before_goes_on_profiling():
@@ -26,7 +26,7 @@ def test_what_profiled_before_goes_on_profiling():
 
     sys.setprofile(profiles)
     try:
-        calls(one)
+        count_calls(one)
         assert sys.getprofile() is profiles
     finally:
         sys.setprofile(None)
@@ -37,7 +37,7 @@ def test_it_ends_with_an_exception_too():
         raise ValueError
 
     try:
-        calls(fails)
+        count_calls(fails)
     except ValueError:
         assert sys.getprofile() is None
     else:
@@ -45,11 +45,11 @@ def test_it_ends_with_an_exception_too():
 
 
 def test_instructions_are_counted_by_the_folder_of_their_file():
-    few, none = instructions(one, __file__)
-    more, _ = instructions(two, __file__)
+    few, none = count_instructions(one, __file__)
+    more, _ = count_instructions(two, __file__)
     assert more > 2 * few > 0
     assert none == 0
-    assert instructions(one, "/elsewhere/") == (0, few)
+    assert count_instructions(one, "/elsewhere/") == (0, few)
 
 
 def test_what_traced_before_goes_on_tracing():
@@ -59,7 +59,7 @@ def test_what_traced_before_goes_on_tracing():
     before = sys.gettrace()
     sys.settrace(traces)
     try:
-        instructions(one, __file__)
+        count_instructions(one, __file__)
         assert sys.gettrace() is traces
     finally:
         sys.settrace(before)

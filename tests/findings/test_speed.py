@@ -10,7 +10,7 @@ from dbroute_panel import findings
 from dbroute_panel.records import dumps, loads
 from dbroute_panel.sql import fingerprint, tables_read, tables_written
 from tests.traces import a_busy_trace, a_long_trace
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 AN_EVENT = 16
 """Calls of functions, of all findings together."""
@@ -25,7 +25,7 @@ def counted(trace) -> int:
         findings.find(trace)
 
     find()  # what is done once in a process
-    return calls(find)
+    return count_calls(find)
 
 
 @pytest.mark.parametrize("make", [a_busy_trace, lambda events: a_long_trace(events=events)])

@@ -23,7 +23,7 @@ from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Action
 from example_site.library.models import Book
 from example_site.notes.models import Note
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_model_that_is_swapped_for_another_is_none(settings):
 def test_a_model_is_found_at_once_among_a_thousand(thousand):
     """Each of a thousand questions looks for its model: the list of all is not made each time."""
     assert len(list_models()) > 1000
-    assert calls(lambda: find_model("department39.Article24")) < 100
-    assert calls(list_models) > 1000
+    assert count_calls(lambda: find_model("department39.Article24")) < 100
+    assert count_calls(list_models) > 1000
 
 
 def test_apps_aliases_and_questions():

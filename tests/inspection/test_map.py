@@ -30,7 +30,7 @@ from dbroute_panel.records import Action
 from dbroute_panel.text import DECODE_ERRORS
 from example_site.library.models import Book
 from tests.inspection.routers import Among, Constant, Pinning, Silent
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 ALIASES = [
     "archive", "auth_db", "default", "legacy_users", "new_users", "primary", "replica1", "replica2"
@@ -252,7 +252,7 @@ def test_a_thousand_models_eight_databases_and_three_routers_are_a_few_thousand_
     for number in range(1000):
         notes_models(f"Model{number}")
     settings.DATABASE_ROUTERS = [Constant(), Constant(), Among("replica1", "replica2", "replica3")]
-    counted = calls(build_map)
+    counted = count_calls(build_map)
     found = build_map()
     assert counted < 8000 * len(found.models)
     assert len(found.models) > 1000

@@ -51,7 +51,7 @@ from tests.inspection.routers import (
 )
 from tests.traces import CALLSITE, a_decision, a_query, a_trace
 from tests.waiting import PATIENCE_SECONDS
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 HERE = "tests.inspection.routers"
 SITE = "example_site.routers"
@@ -1173,7 +1173,7 @@ def test_a_decision_is_asked_again_with_few_calls_however_many_there_are():
     def ask(traces: int) -> None:
         found.append(replay(a_trace(events=decisions * 20) for _ in range(traces)))
 
-    few, many = calls(lambda: ask(5)), calls(lambda: ask(20))
+    few, many = count_calls(lambda: ask(5)), count_calls(lambda: ask(20))
     assert (found[0].asked, found[1].asked) == (500, 2000)
     assert all(one.same == one.asked for one in found)
     assert many - few < 1500 * A_DECISION

@@ -115,7 +115,7 @@ def runs(tmp_path_factory):
         environment |= {"PYTHONPATH": str(ours), "PYTHONHASHSEED": "0"} | order.as_environment()
         # Here dbroute_panel is installed, and would be loaded as a plugin without being asked.
         options = ["-p", "no:dbroute_panel", "-p", "no:xdist", "-p", "dbroute_watched.plugin"]
-        options += ["-p", "no:cacheprovider", "--rootdir=.", "-c", os.devnull]
+        options += ["-p", "no:cacheprovider", "--rootdir=.", "--confcutdir=.", "-c", os.devnull]
         subprocess.run(
             [sys.executable, "-m", "pytest", *options],
             cwd=folder,
@@ -186,7 +186,7 @@ def test_each_library_has_a_version_and_its_environment_the_django_of_here():
 
 def test_each_announced_test_has_a_reason_and_a_library():
     for suite in SUITES:
-        for noticed in comparison.announced(command.NOTICED, suite.project):
+        for noticed in comparison.read_noticed(command.NOTICED, suite.project):
             assert len(noticed.reason) > 30
     tables = comparison.tables(command.NOTICED)
     assert tables <= {suite.project for suite in SUITES}

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.packaging.conftest import ROOT
-from tools.lowest import EXTRAS, lowest, main, release
+from tools.lowest import EXTRAS, main, parse_release, read_lowest_versions
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PYTHON = "Programming Language :: Python :: "
@@ -103,7 +103,7 @@ def test_this_python_is_supported() -> None:
 
 
 def test_every_requirement_of_a_user_has_a_lowest_version() -> None:
-    found = lowest(PROJECT)
+    found = read_lowest_versions(PROJECT)
     requirements = [*PROJECT["dependencies"]]
     for extra in EXTRAS:
         requirements += PROJECT["optional-dependencies"][extra]
@@ -114,7 +114,7 @@ def test_every_requirement_of_a_user_has_a_lowest_version() -> None:
 
 def test_a_requirement_without_a_lowest_version_is_an_error() -> None:
     with pytest.raises(ValueError, match="'msgspec<1' promises no lowest version"):
-        lowest(
+        read_lowest_versions(
             {
                 "dependencies": ["Django>=5.2", "msgspec<1"],
                 "optional-dependencies": {"toolbar": [], "otlp": []},
@@ -125,26 +125,29 @@ def test_a_requirement_without_a_lowest_version_is_an_error() -> None:
 def test_the_constraints_are_printed_for_pip(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{name}=={version}" for name, version in lowest(PROJECT).items()
+        f"{name}=={version}" for name, version in read_lowest_versions(PROJECT).items()
     ]
 
 
 def test_another_version_than_the_lowest_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed = lowest(PROJECT)
+    installed = read_lowest_versions(PROJECT)
     monkeypatch.setattr("tools.lowest.version", lambda name: f"{installed[name]}.0")
     assert main(["--installed"]) == 0
     monkeypatch.setitem(installed, "msgspec", "99.1")
     assert main(["--installed"]) == 1
-    assert capsys.readouterr().err == f"msgspec 99.1.0 is installed, not {lowest(PROJECT)['msgspec']}\n"
+    assert (
+        capsys.readouterr().err
+        == f"msgspec 99.1.0 is installed, not {read_lowest_versions(PROJECT)['msgspec']}\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "numbers"), [("5.2", (5, 2)), ("5.2.0", (5, 2)), ("4", (4,)), ("4.0.0", (4,))]
 )
 def test_a_release_is_its_numbers(text: str, numbers: tuple[int, ...]) -> None:
-    assert release(text) == numbers
+    assert parse_release(text) == numbers
 
 
 def test_who_cannot_have_a_newer_python_is_told_why() -> None:

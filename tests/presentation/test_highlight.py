@@ -9,7 +9,7 @@ import pytest
 
 from dbroute_panel.presentation import highlight, plain_sql
 from tests.waiting import no_trap
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 STATIC = Path(__file__).parents[2] / "static" / "dbroute_panel"
 
@@ -88,7 +88,7 @@ def test_a_statement_of_a_megabyte_is_not_taken_apart():
     sql = "SELECT " + ", ".join(f"'{n}'" for n in range(150_000))
     assert len(sql) > 2**20
     assert highlight.format_sql(sql) == plain_sql(sql)
-    assert calls(lambda: highlight.format_sql(sql)) < 50
+    assert count_calls(lambda: highlight.format_sql(sql)) < 50
 
 
 @pytest.mark.parametrize("unit", ["'", "`", "/*", "%(", "(", "$", "-"])
@@ -96,4 +96,4 @@ def test_the_longest_that_is_coloured_is_no_trap_for_the_lexer(unit):
     sql = (unit * highlight.MAX_FORMATTED_LENGTH)[: highlight.MAX_FORMATTED_LENGTH]
     with no_trap():
         assert "".join(piece.text for piece in highlight.highlight_sql(sql)) == sql
-    assert calls(lambda: highlight.highlight_sql(sql)) < 30 * len(sql)
+    assert count_calls(lambda: highlight.highlight_sql(sql)) < 30 * len(sql)

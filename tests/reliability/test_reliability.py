@@ -15,7 +15,7 @@ from tools.reliability import tables
 from tools.reliability.__main__ import DOCUMENT, written
 from tools.reliability.reports import DjangoRun, LibraryRun, Report, ReportError, dotted, read
 from tools.reliability.rows import ROWS, Row
-from tools.watched.comparison import announced
+from tools.watched.comparison import read_noticed
 
 ROOT = DOCUMENT.parents[1]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)`")
@@ -103,7 +103,7 @@ def test_each_test_of_a_limit_is_named():
 
 
 def test_the_document_tells_how_many_of_django_s_tests_notice():
-    assert len(announced(ROOT / "tools/django_suite/noticed.toml")) == 1
+    assert len(read_noticed(ROOT / "tools/django_suite/noticed.toml")) == 1
     assert "There is\none: it compares `connection.execute_wrappers`" in TEXT
 
 

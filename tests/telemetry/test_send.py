@@ -27,7 +27,7 @@ from tests.exports.protobuf import attributes
 from tests.telemetry.receiver import Receiver, dead_port, silent
 from tests.traces import a_long_trace, a_query, a_trace
 from tests.waiting import PATIENCE_SECONDS, until
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 LIMITS = (sender.EXIT_TIMEOUT_SECONDS, sender.LAST_REQUEST_TIMEOUT_SECONDS)
 
@@ -217,7 +217,7 @@ def test_handing_over_is_little_work_for_the_request(receiver, send_to, monkeypa
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
     send_to(receiver.endpoint, MAX_EVENTS=10_000)
     request()  # the first one imports OpenTelemetry
-    counted = calls(lambda: telemetry.send(given))
+    counted = count_calls(lambda: telemetry.send(given))
     spans = len(given.events) + 1
     until(lambda: [span.trace_id.hex() for span in receiver.spans].count(given.id) == spans)
     assert telemetry.lost == 0

@@ -21,7 +21,7 @@ from example_site.library.models import Book
 from example_site.variants import swapped
 from tests.traces import a_trace
 from tests.views.test_trace import PARTIAL, text, url
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 asked: list[str] = []
 
@@ -248,7 +248,7 @@ class TestSize:
     def test_a_thousand_models_come_in_pages(self, admin, store):
         save_map(store, a_map(1000))
         first = admin.get(url("map"))
-        assert calls(lambda: admin.get(url("map"))) < A_PAGE
+        assert count_calls(lambda: admin.get(url("map"))) < A_PAGE
         assert len(rows(first)) == 80
         assert "Page 1 of 13" in text(first)
         last = admin.get(f"{url('map')}?page=13")
@@ -264,7 +264,7 @@ class TestSize:
         assert "1018 models, as the routers answered" in text(response)
         assert len(rows(response)) == 40
         assert len(response.content) < 150_000
-        assert calls(lambda: admin.get(url("map"))) < A_PAGE
+        assert count_calls(lambda: admin.get(url("map"))) < A_PAGE
         found = admin.get(f"{url('map')}?app=department39&q=article24")
         assert list(rows(found)) == ["department39.Article24"]
 

@@ -24,7 +24,7 @@ from dbroute_panel.views.sandbox import as_command, as_python, build_examples
 from example_site.library.models import Book
 from tests.views.test_map import Failing
 from tests.views.test_trace import PARTIAL, text, url
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 BOOK = {"model": "library.Book", "action": "db_for_write", "repeat": "1"}
 asked: list[str] = []
@@ -181,7 +181,7 @@ class TestModels:
 
     def test_they_are_answered_while_somebody_types(self, admin, thousand):
         for typed in ("", "a", "department17.Art", "nothing like it"):
-            assert calls(lambda typed=typed: admin.get(url("models"), {"model": typed})) < 40_000
+            assert count_calls(lambda typed=typed: admin.get(url("models"), {"model": typed})) < 40_000
 
     def test_a_list_belongs_to_each_field_and_asks_for_what_is_typed_there(self, admin):
         body = admin.get(url("sandbox")).content.decode()

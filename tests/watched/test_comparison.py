@@ -14,14 +14,14 @@ from tools.watched import comparison
 from tools.watched.comparison import Noticed, differences
 from tools.watched.listener import SAVEPOINT, Listener, digest
 from tools.watched.sdist import SdistError, check, sha256_of
-from tools.watched.watching import Heard, Run, Told
+from tools.watched.watching import HeardStatements, Run, WatchedTest
 
 NOTICED = Path(django_suite.__file__).with_name("noticed.toml")
 
 
 def told(name="a.A.test", *, aliases=(("default", 2),), statements="x", shapes="y", **kwargs):
-    heard = Heard(aliases=list(aliases), statements=statements, shapes=shapes)
-    return Told(name, heard=heard, **kwargs)
+    heard = HeardStatements(aliases=list(aliases), statements=statements, shapes=shapes)
+    return WatchedTest(name, heard=heard, **kwargs)
 
 
 def run(variant, *tests):
@@ -100,7 +100,7 @@ def test_a_run_that_recorded_or_heard_nothing_proves_nothing():
 
 
 def test_each_announced_test_has_a_reason_and_is_among_the_tests_that_are_run():
-    announced = comparison.announced(NOTICED)
+    announced = comparison.read_noticed(NOTICED)
     assert announced
     for noticed in announced:
         assert len(noticed.reason) > 30
@@ -121,7 +121,7 @@ def test_what_was_heard_is_taken_once():
     listener.statements = [("default", "SELECT %s"), ("default", "IN (%s, %s)"), ("other", "SELECT 1")]
     heard = listener.take()
     assert heard.aliases == [("default", 2), ("other", 1)]
-    assert listener.take() == Heard(aliases=[], statements=digest([]), shapes=digest([]))
+    assert listener.take() == HeardStatements(aliases=[], statements=digest([]), shapes=digest([]))
     listener.statements = [("default", "SELECT %s"), ("default", "IN (%s, %s, %s)"), ("other", "SELECT 1")]
     again = listener.take()
     assert again.shapes == heard.shapes

@@ -19,7 +19,7 @@ Trace = Callable[[FrameType, str, Any], Any]
 
 
 @contextmanager
-def untraced() -> Iterator[None]:
+def suspend_tracing() -> Iterator[None]:
     """Switch off coverage's tracing and garbage collection during the block."""
     tracer, collecting = sys.gettrace(), gc.isenabled()
     sys.settrace(None)
@@ -32,7 +32,7 @@ def untraced() -> Iterator[None]:
         sys.settrace(tracer)
 
 
-def calls(work: Callable[[], object]) -> int:
+def count_calls(work: Callable[[], object]) -> int:
     """Return how many functions ``work`` calls on this thread, directly and indirectly."""
     counted = 0
 
@@ -41,7 +41,7 @@ def calls(work: Callable[[], object]) -> int:
         counted += event in ("call", "c_call")
 
     before = sys.getprofile()
-    with untraced():
+    with suspend_tracing():
         sys.setprofile(noted)
         try:
             work()
@@ -50,7 +50,7 @@ def calls(work: Callable[[], object]) -> int:
     return counted
 
 
-def instructions(work: Callable[[], object], folder: str) -> tuple[int, int]:
+def count_instructions(work: Callable[[], object], folder: str) -> tuple[int, int]:
     """
     Return how many instructions ``work`` takes on this thread: (in files of ``folder``, in all others).
 

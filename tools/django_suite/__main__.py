@@ -21,7 +21,7 @@ import msgspec
 
 from tools.django_suite.suites import LONG, SHORT
 from tools.watched import comparison
-from tools.watched.parent import counts, finished, report, say, start
+from tools.watched.parent import counts, report, say, start, wait_for_run
 from tools.watched.sdist import ROOT, SdistError, sdist
 from tools.watched.watching import APP, BARE, RECORDING, Order, Run
 
@@ -61,9 +61,9 @@ def main() -> int:
         command = [sys.executable, "runtests.py", "--settings=tools.django_suite.settings", "--parallel=1"]
         command += ["--noinput", *labels]
         started = [(order, start(order, command, tests, [ROOT])) for order in orders]
-        runs = [finished(order, process) for order, process in started]
+        runs = [wait_for_run(order, process) for order, process in started]
     bare = runs[0]
-    expected = comparison.announced(HERE / "noticed.toml")
+    expected = comparison.read_noticed(HERE / "noticed.toml")
     say(f"Django {bare.django}, Python {bare.python}: Django's own {' '.join(labels)}")
     failed = False
     for run in runs:

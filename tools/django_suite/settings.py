@@ -6,9 +6,9 @@ import sys
 
 from test_sqlite import *  # noqa: F403 - Django's, next to its runtests.py
 
-from tools.watched.watching import APP, ordered
+from tools.watched.watching import APP, read_order
 
-ORDER = ordered()
+ORDER = read_order()
 TEST_RUNNER = "tools.watched.runner.Runner"
 DBROUTE_PANEL = {
     "RECORD_PARAMS": True,

@@ -21,7 +21,7 @@ import msgspec
 from tools.libraries import places
 from tools.libraries.suites import SUITES, Suite
 from tools.watched import comparison
-from tools.watched.parent import counts, finished, report, say, start
+from tools.watched.parent import counts, report, say, start, wait_for_run
 from tools.watched.sdist import SdistError
 from tools.watched.watching import APP, BARE, Order, Run
 
@@ -35,13 +35,13 @@ def runs_of(suite: Suite, folder: Path) -> list[Run]:
     orders = [Order(variant, str(folder.resolve())) for variant in (BARE, APP)]
     command = [str(python), *suite.command]
     started = [(order, start(order, command, source / suite.folder, [ours, source])) for order in orders]
-    return [finished(order, process) for order, process in started]
+    return [wait_for_run(order, process) for order, process in started]
 
 
 def compare(suite: Suite, folder: Path) -> dict[str, object] | None:
     """Print the differences and return the figures of the runs, or ``None`` if there are any."""
     bare, watched = runs = runs_of(suite, folder)
-    expected = comparison.announced(NOTICED, suite.project)
+    expected = comparison.read_noticed(NOTICED, suite.project)
     found = list(comparison.differences(bare, watched, expected, suite.records))
     say(f"{suite}, Django {bare.django}, Python {bare.python}")
     report(bare, bare, [])

@@ -7,7 +7,7 @@ from typing import Any
 import django
 
 from .around import TESTS
-from .watching import APP, ordered
+from .watching import APP, read_order
 
 
 def prepare() -> None:
@@ -23,7 +23,7 @@ def prepare() -> None:
         from django.conf import settings
 
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-        if ordered().variant == APP:
+        if read_order().variant == APP:
             _add_app(settings)
         original(*args, **kwargs)
 
@@ -38,7 +38,7 @@ def _add_app(settings: Any) -> None:
         "RECORD_PARAMS": True,
         "STORE": {
             "BACKEND": "dbroute_panel.stores.SQLiteStore",
-            "OPTIONS": {"path": str(ordered().file("sqlite3"))},
+            "OPTIONS": {"path": str(read_order().file("sqlite3"))},
         },
     }
     _leave_out_our_types()

@@ -15,9 +15,9 @@ import django
 import msgspec
 
 from .listener import Listener
-from .watching import APP, BARE, Run, Told, ordered
+from .watching import APP, BARE, Run, WatchedTest, read_order
 
-ORDER = ordered()
+ORDER = read_order()
 Body = Callable[[], Any]
 
 
@@ -25,9 +25,9 @@ class Tests:
     """The tests of this process, by id, each run within ``around()``."""
 
     def __init__(self) -> None:
-        self.told: dict[str, Told] = {}
+        self.told: dict[str, WatchedTest] = {}
         self.listener = Listener()
-        self.record: Callable[[Told, Body], Any] = lambda told, body: body()
+        self.record: Callable[[WatchedTest, Body], Any] = lambda told, body: body()
         self.inside = False
         self.began = 0.0
 
@@ -40,7 +40,7 @@ class Tests:
             if ORDER.variant != APP:
                 recording.install()
                 recording.sink.find_findings = findings.find
-            self.record = recorder(keep=ORDER.variant == APP)
+            self.record = make_recorder(keep=ORDER.variant == APP)
         self.began = monotonic()
 
     def end(self) -> None:
@@ -55,8 +55,8 @@ class Tests:
         )
         ORDER.file("json").write_bytes(msgspec.json.encode(run))
 
-    def of(self, name: str) -> Told:
-        return self.told.setdefault(name, Told(name))
+    def of(self, name: str) -> WatchedTest:
+        return self.told.setdefault(name, WatchedTest(name))
 
     def note(self, name: str, outcome: str, message: str = "") -> None:
         """Note the outcome of a test; the first one that is not a pass counts."""
@@ -85,7 +85,7 @@ class Tests:
 
 
 @contextmanager
-def untraced() -> Iterator[None]:
+def suspend_trace() -> Iterator[None]:
     """Suspend the active trace, without importing dbroute_panel for it."""
     if ORDER.variant == BARE:
         yield
@@ -99,12 +99,12 @@ def untraced() -> Iterator[None]:
         active.reset(token)
 
 
-def recorder(keep: bool) -> Callable[[Told, Body], Any]:
+def make_recorder(keep: bool) -> Callable[[WatchedTest, Body], Any]:
     """Return a function that runs a body under a trace and notes what was recorded."""
     from dbroute_panel import trace
     from dbroute_panel.recording import recorder
 
-    def record(told: Told, body: Body) -> Any:
+    def record(told: WatchedTest, body: Body) -> Any:
         recorder._complaints.clear()
         block = trace(told.id, keep=keep)
         try:

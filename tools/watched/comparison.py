@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from packaging.specifiers import SpecifierSet
 
-from tools.watched.watching import APP, Run, Told
+from tools.watched.watching import APP, Run, WatchedTest
 
 KINDS = ("decisions", "queries", "transactions")
 
@@ -30,7 +30,7 @@ class Noticed(msgspec.Struct, frozen=True, kw_only=True):
         return run.variant in self.variants and versions.contains(run.django, prereleases=True)
 
 
-def announced(file: Path, table: str = "test") -> list[Noticed]:
+def read_noticed(file: Path, table: str = "test") -> list[Noticed]:
     """Return what a ``noticed.toml`` says in its tables of this name."""
     return msgspec.convert(tomllib.loads(file.read_text()).get(table, []), list[Noticed])
 
@@ -75,7 +75,7 @@ def _nothing(bare: Run, watched: Run, kinds: tuple[str, ...]) -> Iterator[str]:
             yield f"No {kind} were recorded in {len(watched.tests)} tests: it was not watched."
 
 
-def _difference(one: Told, other: Told, variant: str) -> Iterator[str]:
+def _difference(one: WatchedTest, other: WatchedTest, variant: str) -> Iterator[str]:
     before, after = one.heard, other.heard
     if one.outcome != other.outcome:
         yield f"{one.id}: {one.outcome} without us, {other.outcome} with us\n{other.message or one.message}"

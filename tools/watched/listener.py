@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from .watching import Heard
+from .watching import HeardStatements
 
 SAVEPOINT = re.compile(r"\bs\d+_x\d+\b")
 """Django's names of savepoints, which have the number of the thread in them."""
@@ -42,9 +42,9 @@ class Listener:
     def listen(self) -> None:
         """Listen until the process ends."""
         for name in ("_execute", "_executemany"):
-            setattr(CursorWrapper, name, self.heard(getattr(CursorWrapper, name)))
+            setattr(CursorWrapper, name, self.wrap_execute(getattr(CursorWrapper, name)))
 
-    def heard(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_execute(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def execute(cursor: CursorWrapper, sql: Any, params: Any, *ignored: Any) -> Any:
             self.statements.append((str(cursor.db.alias), SAVEPOINT.sub("savepoint", str(sql))))
             return original(cursor, sql, params, *ignored)
@@ -60,10 +60,10 @@ class Listener:
         finally:
             self.statements = heard
 
-    def take(self) -> Heard:
+    def take(self) -> HeardStatements:
         """Return what was heard since the last call."""
         taken, self.statements = self.statements, []
-        return Heard(
+        return HeardStatements(
             aliases=[(alias, len(list(run))) for alias, run in groupby(alias for alias, _sql in taken)],
             statements=digest(taken),
             shapes=digest([(alias, LIST.sub("list", sql)) for alias, sql in taken]),

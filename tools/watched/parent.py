@@ -35,7 +35,7 @@ def start(order: Order, command: list[str], folder: Path, path: list[Path]) -> s
         )
 
 
-def finished(order: Order, process: subprocess.Popen[bytes]) -> Run:
+def wait_for_run(order: Order, process: subprocess.Popen[bytes]) -> Run:
     """Return the result of a process when it has ended; without one, print its output and exit."""
     process.wait()
     try:

@@ -13,7 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from .app import prepare
-from .around import TESTS, untraced
+from .around import TESTS, suspend_trace
 
 prepare()
 
@@ -38,7 +38,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
     if fixturedef.argname != "django_db_setup":
         return (yield)
-    with TESTS.listener.ignoring(), untraced():
+    with TESTS.listener.ignoring(), suspend_trace():
         return (yield)
 
 

@@ -31,7 +31,7 @@ class Order(msgspec.Struct, frozen=True):
         return {VARIABLE: msgspec.json.encode(self).decode()}
 
 
-class Heard(msgspec.Struct):
+class HeardStatements(msgspec.Struct):
     """
     What the listener heard, which is independent of the recording.
 
@@ -45,13 +45,13 @@ class Heard(msgspec.Struct):
     shapes: str = ""
 
 
-class Told(msgspec.Struct):
+class WatchedTest(msgspec.Struct):
     """The outcome of one test, or of a class's ``setUpClass()``; what it sent, and what was recorded."""
 
     id: str
     outcome: str = "passed"
     message: str = ""
-    heard: Heard = msgspec.field(default_factory=Heard)
+    heard: HeardStatements = msgspec.field(default_factory=HeardStatements)
     decisions: int = 0
     queries: int = 0
     transactions: int = 0
@@ -66,10 +66,10 @@ class Run(msgspec.Struct):
     python: str
     variant: str
     seconds: float
-    tests: list[Told]
+    tests: list[WatchedTest]
 
 
-def ordered() -> Order:
+def read_order() -> Order:
     """Return the order of this process, from its environment."""
     told = os.environ.get(VARIABLE)
     if told is None:

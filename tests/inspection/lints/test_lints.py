@@ -16,7 +16,7 @@ from dbroute_panel.recording import recorder
 from dbroute_panel.records import Level
 from tests.inspection.lints import routers
 from tests.inspection.lints.routers import Routes
-from tools.benchmarks.counting import calls
+from tools.benchmarks.counting import count_calls
 
 pytestmark = pytest.mark.usefixtures("site")
 
@@ -620,7 +620,7 @@ class TestRandomRoute:
         routes = build_map()
         assert len([finding for finding in run_lints(routes) if finding.code == "random-route"]) > 1000
         asked = len(routes.models) * 100
-        assert calls(lambda: run_lints(routes)) < 45 * asked
+        assert count_calls(lambda: run_lints(routes)) < 45 * asked
 
     @pytest.mark.parametrize("group", [("replica1", "replica2"), ("primary", "replica1", "replica2")])
     def test_not_where_reads_are_divided_among_one_declared_group(self, route, group):

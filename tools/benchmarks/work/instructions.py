@@ -9,7 +9,7 @@ from django.test import RequestFactory
 
 import dbroute_panel
 from dbroute_panel import trace
-from tools.benchmarks.counting import instructions
+from tools.benchmarks.counting import count_instructions
 from tools.benchmarks.work.requests import application
 
 TIMES = 50
@@ -26,5 +26,5 @@ def counted() -> dict[str, float]:
         application()._get_response(request)
 
     with trace("instructions", kind="request", keep=False):
-        ours, others = instructions(view, str(Path(dbroute_panel.__file__).parent))
+        ours, others = count_instructions(view, str(Path(dbroute_panel.__file__).parent))
     return {"recording": ours / TIMES, "django": others / TIMES}

@@ -1,5 +1,5 @@
 """
-Run the tests in a random order: ``pytest -p tools.shuffled --shuffle=SEED``.
+Run the tests in a random order: ``pytest -p tools.shuffle --shuffle=SEED``.
 
 Modules are shuffled, and the classes and tests in them: what shares a fixture stays together.
 """
@@ -26,10 +26,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Shuffle the tests. Each worker draws the same order: it depends only on the seed and the tests."""
     seed = config.getoption("shuffle")
     if seed is not None:
-        items[:] = shuffled(items, random.Random(seed))
+        items[:] = shuffle(items, random.Random(seed))
 
 
-def shuffled(items: list[pytest.Item], drawn: random.Random) -> list[pytest.Item]:
+def shuffle(items: list[pytest.Item], drawn: random.Random) -> list[pytest.Item]:
     modules = [[*group] for _, group in groupby(items, lambda item: item.nodeid.partition("::")[0])]
     drawn.shuffle(modules)
     for module in modules:
