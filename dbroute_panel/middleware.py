@@ -1,4 +1,4 @@
-"""Records requests, with or without the toolbar: put ``TraceMiddleware`` first in ``MIDDLEWARE``."""
+"""Record requests, with or without the toolbar: put ``TraceMiddleware`` first in ``MIDDLEWARE``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase] | Callable[[HttpRequest]
 
 class TraceMiddleware:
     """
-    Trace each request that ``SHOULD_RECORD`` wants, also those that fail. Put it first.
+    Traces each request that ``SHOULD_RECORD`` selects, also those that fail. Put it first.
 
     Works in sync and in async; the tool's own pages are never recorded.
     """

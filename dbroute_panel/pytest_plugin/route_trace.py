@@ -56,7 +56,7 @@ class RouteTrace(trace):
 
         @functools.wraps(body)
         async def recorded(*args: Any, **kwargs: Any) -> Any:
-            with resumed(self._begun()):
+            with resumed(self._get_recorder()):
                 return await body(*args, **kwargs)
 
         item.obj = recorded
@@ -70,7 +70,7 @@ class RouteTrace(trace):
         __tracebackhide__ = True
         find_alias(alias)
         queries = self.queries
-        dropped = self._begun().dropped["query"]
+        dropped = self._get_recorder().dropped["query"]
         found = [query for query in queries if query.alias == alias]
         if len(found) == n and not dropped:
             return
@@ -151,7 +151,7 @@ class RouteTrace(trace):
                 _("No level %(level)r. %(hint)s") % {"level": level, "hint": did_you_mean(str(level), names)}
             ) from None
         found = [finding for finding in self.findings if finding.level.rank >= limit.rank]
-        lost = sum(self._begun().dropped.values())
+        lost = sum(self._get_recorder().dropped.values())
         if not found and not lost:
             return
         lines = [

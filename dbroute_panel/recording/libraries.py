@@ -27,7 +27,7 @@ _CALLERS: Final = frozenset(
         *("_get_response", "_get_response_async"),  # of BaseHandler
         "inner",  # which convert_exception_to_response() makes, around the view and around each middleware
         "execute",  # of ManagementUtility
-        *("_steps", "_async_steps", "_call"),  # of our Stream
+        *("_iterate", "_iterate_async", "_call_recorded"),  # of our Stream
         "get_traceback_data",  # of ExceptionReporter, which reads what is in the frames of others
     }
 )

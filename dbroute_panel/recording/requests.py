@@ -1,5 +1,5 @@
 """
-The lifetime of a request's trace, for the middleware and for the toolbar's panel.
+The lifetime of a request's trace, for the middleware and the toolbar's panel.
 
 Whichever of the two comes first begins it, the other joins. What is recorded is delivered when the
 response is closed, after it was sent; a streaming response keeps its trace open until then.
@@ -53,12 +53,12 @@ _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 def should_record(request: HttpRequest) -> bool:
-    """The default of ``SHOULD_RECORD``: under ``DEBUG`` always, else a draw at ``SAMPLE_RATE``."""
+    """Return the default of ``SHOULD_RECORD``: True under ``DEBUG``, else a draw at ``SAMPLE_RATE``."""
     return settings.DEBUG or _draw.random() < panel_settings.SAMPLE_RATE
 
 
 def is_wanted(request: HttpRequest) -> bool:
-    """What ``SHOULD_RECORD`` says of the request; no, where it raises (logged once)."""
+    """Return what ``SHOULD_RECORD`` says of the request; False where it raises (logged once)."""
     try:
         return bool(panel_settings.SHOULD_RECORD(request))
     except Exception:
@@ -68,9 +68,9 @@ def is_wanted(request: HttpRequest) -> bool:
 
 def is_own(request: HttpRequest) -> bool:
     """
-    Whether the request is to this tool's pages or to the toolbar's own URLs, which are never recorded.
+    Return whether the request is for this tool's pages or the toolbar's own URLs, which are never recorded.
 
-    It resolves the URL only where that can be: resolving may run converters of the user's.
+    The URL is resolved only where that is possible at all: resolving may run the project's converters.
     """
     if "/dbroute_panel/trace/" not in request.path_info and not apps.is_installed("debug_toolbar"):
         return False
@@ -83,24 +83,22 @@ def is_own(request: HttpRequest) -> bool:
 
 
 def _resolve(request: HttpRequest, slash: str = "") -> ResolverMatch | None:
-    """The URL pattern of the request: Django's own finding if it has one already; None without a match."""
+    """Return the URL pattern of the request, which Django may have found already; None without a match."""
     try:
         return request.resolver_match or resolve(request.path_info + slash, getattr(request, "urlconf", None))
-    except Exception:  # Resolver404; or a URLconf that cannot be imported, which Django will report itself
+    except Exception:  # Resolver404; or a URLconf that cannot be imported, which Django reports
         return None
 
 
 class RequestTrace:
-    """The trace of one request: ``stop()`` when the response is there, ``end()`` to deliver it."""
+    """The trace of one request: ``stop()`` when there is a response, ``end()`` to deliver the trace."""
 
     def __init__(self, request: HttpRequest, *, shown: bool) -> None:
         self.request: HttpRequest | None = request
         self.path = request.path_info
         self.trace = trace(self.path, kind="request").begin()
-        self.recorder: Recorder = self.trace._begun()
-        self.recorder.secrets |= find_request_secrets(
-            request
-        )  # for who looks at it meanwhile; again at the end
+        self.recorder: Recorder = self.trace._get_recorder()
+        self.recorder.secrets |= find_request_secrets(request)  # while it runs, and again at the end
         self.finalizer: weakref.finalize[..., HttpResponseBase] | None = None
         self._undelivered = [True]
         if shown:
@@ -113,18 +111,18 @@ class RequestTrace:
 
     @property
     def joined(self) -> bool:
-        """Whether somebody else began the trace, and will end it."""
+        """Whether the trace was begun elsewhere, and is ended there."""
         return self.trace.joined
 
     def stop(self) -> None:
-        """Record no more of this context: the response (or the exception) is there."""
+        """Record no more in this context."""
         self.trace.stop()
 
     def end(self, outcome: HttpResponseBase | BaseException) -> None:
-        """Describe the request, and deliver the trace as soon as ``outcome`` is done with. Never raises."""
+        """Describe the request; deliver the trace when ``outcome`` (a response) is closed. Never raises."""
         try:
             self.stop()
-            # Not kept any longer: a request may lead to its response, which would then never be collected.
+            # A request may refer to its response, which would then never be collected.
             request, self.request = self.request, None
             if request is None:
                 return
@@ -150,27 +148,27 @@ class RequestTrace:
                 ending = Ending(self.deliver)
                 stream = Stream(self.recorder, ending, under_asgi=hasattr(request, "scope"))
                 stream.watch(response)
-                close, collected = stream.close, ending.response_is_over
-            # Closing is the last thing a server does with a response. One that never closes it, or a
-            # response that is thrown away, ends the trace when it is collected.
+                close, collected = stream.close, ending.end_response
+            # Closing is the last thing a server does with a response. One that is never closed ends the trace
+            # when it is collected.
             response._resource_closers.append(close)  # type: ignore[attr-defined]
             self.finalizer = weakref.finalize(response, collected)
         except Exception:
             complain("dbroute_panel could not end the trace of %s.", self.path)
 
     def append_timing(self, response: HttpResponseBase) -> None:
-        """Append to ``Server-Timing`` what is recorded by now: of a stream, nothing of what it will do."""
+        """Append what is recorded by now to ``Server-Timing``; the content of a stream runs later."""
         if not panel_settings.SERVER_TIMING or response.closed:
             return
         if header := append_metrics(response.headers.get(TIMING_HEADER, ""), self.recorder):
             response.headers[TIMING_HEADER] = header
 
     def deliver(self) -> None:
-        """Finish the trace and hand it to the store; without events only if somebody shows it."""
+        """Finish the trace and keep it; one without events only if a page shows it."""
         if self.finalizer is not None:
             self.finalizer.detach()
         try:
-            self._undelivered.pop()  # a response may be closed and collected at once, on two threads
+            self._undelivered.pop()  # two threads may close and collect a response at the same time
         except IndexError:
             return
         try:
@@ -184,9 +182,14 @@ class RequestTrace:
 
 def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
     """
-    Begin to record a request, or join the trace that is active; None for the tool's own pages.
+    Begin to record a request, or join the active trace. Never raises.
 
-    ``shown``: a page shows the trace, so it is kept even if it is empty. Never raises.
+    Args:
+        request: The request.
+        shown: Whether a page shows the trace, which is kept then even if it is empty.
+
+    Returns:
+        The trace, or None for the tool's own pages.
     """
     try:
         return None if is_own(request) else RequestTrace(request, shown=shown)
@@ -196,27 +199,27 @@ def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
 
 
 def get_status(outcome: HttpResponseBase | BaseException) -> int | None:
-    """What the client got; None if nothing: it went away, and its view was cancelled, or the server stops."""
+    """Return the status that the client got; None if it went away or the server stops."""
     if isinstance(outcome, HttpResponseBase):
         return outcome.status_code
     return 500 if isinstance(outcome, Exception) else None
 
 
 def describe_request(request: HttpRequest, status: int | None, *, params: bool) -> Request:
-    """The facts about a request: its path, or where values are not kept (or open something) its route."""
+    """Return the facts about a request. Where values are secret or not kept, its route replaces its path."""
     match = _resolve(request)
     path, route, view = request.path, NO_ROUTE, None
     if match is not None:
         route, view = match.route, match._func_path
     else:
-        match = _resolve(request, slash="/")  # CommonMiddleware redirects there, with all that the path has
+        match = _resolve(request, slash="/")  # CommonMiddleware redirects there with the same path
     secret = match is not None and not SECRET_ARGUMENTS.isdisjoint(match.kwargs)
     path = mask_tokens(path) if params and not secret else route
     return Request(method=request.method or "", path=path, view=view, status=status)
 
 
 def mute() -> AbstractContextManager[None]:
-    """Record nothing inside the block: for the tool's own pages inside somebody's trace."""
+    """Record nothing inside the block, for the tool's own pages inside a trace."""
     return resumed(None)
 
 

@@ -1,5 +1,5 @@
 """
-What does a streaming response do while it is sent, and when is it over?
+Record what a streaming response does while it is sent, and tell when it is over.
 
 The recorder is active only around each step of the content and around what runs at its closing, so that
 the next request on the thread cannot join. A file is left alone: the server may send it by itself.
@@ -24,16 +24,16 @@ from django.http.response import HttpResponseBase
 
 from dbroute_panel.recording.recorder import Recorder, resumed
 
-LONGEST_CLOSING = 5.0
-"""So many seconds a trace waits for generators to be closed, whose client has gone."""
+CLOSING_TIMEOUT_SECONDS = 5.0
+"""How long a trace waits until generators whose client has gone are closed."""
 
 
 class Ending:
     """
-    When the trace of a streaming response is over: response closed, and nothing of its content running.
+    Waits until a streaming response is closed and nothing of its content runs, then calls ``deliver``.
 
-    ``deliver`` is called then; it never raises, and may be called again. The content is not known here:
-    this lives until the response is collected, to which the content may lead.
+    ``deliver`` never raises and may be called again. No content is kept here, which may refer to the
+    response: this object lives until the response is collected.
     """
 
     def __init__(self, deliver: Callable[[], None]) -> None:
@@ -43,22 +43,23 @@ class Ending:
         self._overdue = False
 
     def wait_for_content(self) -> None:
+        """Note that content has begun to run."""
         self._under_way = True
 
-    def response_is_over(self) -> bool:
-        """The response is closed, or nobody has it any longer. Whether that was the end."""
+    def end_response(self) -> bool:
+        """Note that the response is closed or collected; return whether that was the end."""
         with self._lock:
             self._overdue = waits = self._under_way
         if not waits:
             self.deliver()
         return not waits
 
-    def response_is_lost(self) -> None:
-        """Nobody will close the response."""
+    def lose_response(self) -> None:
+        """Note that the response will not be closed."""
         self._overdue = True
 
-    def content_is_over(self) -> bool:
-        """Nothing of the content is left to run. Whether the trace has waited for that."""
+    def end_content(self) -> bool:
+        """Note that no content is left to run; return whether the trace has waited for that."""
         with self._lock:
             self._under_way = False
             return self._overdue
@@ -80,18 +81,18 @@ class Stream:
         """Record what ``response`` does while it is sent and when it is closed."""
         streaming: Any = response
         closers: list[Callable[[], Any]] = streaming._resource_closers
-        closers[:] = [functools.partial(self._call, closer) for closer in closers]
+        closers[:] = [functools.partial(self._call_recorded, closer) for closer in closers]
         if getattr(response, "file_to_stream", None) is not None:
             return
         before = len(closers)
-        # Not its streaming_content: that is one more generator, which does not close what it goes through.
+        # Not its streaming_content: that is one more generator, which does not close what it iterates over.
         self._content.append(streaming._iterator)
-        streaming.streaming_content = self._async_steps() if streaming.is_async else self._steps()
-        del closers[before:]  # closing our own generator does nothing that the content's own closer does not
+        streaming.streaming_content = self._iterate_async() if streaming.is_async else self._iterate()
+        del closers[before:]  # closing our generator does nothing beyond the content's own closer
 
     def close(self) -> None:
-        """The response is closed. What is left of an async generator is nobody's any longer."""
-        if self.ending.response_is_over() or self._loop is None:
+        """Note that the response is closed, and let the loop close what is left of an async generator."""
+        if self.ending.end_response() or self._loop is None:
             return
         try:  # in the context of the request, as all that its generator does
             self._loop.call_soon_threadsafe(self._close_soon)
@@ -102,15 +103,15 @@ class Stream:
         self._closing = asyncio.ensure_future(self._close_content())
 
     async def _close_content(self) -> None:
-        await self._let_go()
-        self.ending.content_is_over()
+        await self._drop_content()
+        self.ending.end_content()
         self._deliver_on_a_thread()
 
-    def _call(self, function: Callable[[], Any]) -> Any:
+    def _call_recorded(self, function: Callable[[], Any]) -> Any:
         with resumed(self.recorder):
             return function()
 
-    def _steps(self) -> Iterator[Any]:
+    def _iterate(self) -> Iterator[Any]:
         if self.under_asgi:
             self.ending.wait_for_content()
         try:
@@ -123,13 +124,13 @@ class Stream:
                 yield part
         except Exception:
             if self.under_asgi:
-                self.ending.response_is_lost()
+                self.ending.lose_response()
             raise
         finally:
-            if self.ending.content_is_over():
+            if self.ending.end_content():
                 self.ending.deliver()
 
-    async def _async_steps(self) -> AsyncIterator[Any]:
+    async def _iterate_async(self) -> AsyncIterator[Any]:
         self._loop = asyncio.get_running_loop()
         self.ending.wait_for_content()
         try:
@@ -141,56 +142,56 @@ class Stream:
                         return
                 yield part
         except GeneratorExit:
-            await self._let_go()
+            await self._drop_content()
             raise
         except Exception:
             if self.under_asgi:
-                self.ending.response_is_lost()
+                self.ending.lose_response()
             raise
         finally:
-            if self.ending.content_is_over():
+            if self.ending.end_content():
                 self._deliver_on_a_thread()
 
     def _deliver_on_a_thread(self) -> None:
-        """A store may have to wait for its file or its server, and the loop has other requests to serve."""
+        """Deliver on a thread: a store may have to wait, and the loop has other requests to serve."""
         try:
             asyncio.get_running_loop().run_in_executor(None, self.ending.deliver)
         except RuntimeError:  # the server stops
             self.ending.deliver()
 
-    async def _let_go(self) -> None:
+    async def _drop_content(self) -> None:
         """
-        Drop the content before its end, and wait until it has run its ``finally``, and what is in it its own.
+        Drop the content early, and wait until it and what it iterates over have run their ``finally``.
 
-        When nobody has an async generator any longer, the loop closes it: in a task of its own, in a copy of
-        the context in which it was dropped. So there is a lease in that context, and when the lease is gone
-        the last of these tasks is done. A generator that somebody else has goes on without us.
+        An async generator without references is closed by the loop, in a new task and a copy of the context
+        in which it was dropped. That context holds a lease, so when the lease is collected the last of these
+        tasks is done. A generator that other code refers to goes on without us.
 
-        The closing of the response and that of our own generator both come here, in any order: the first
-        drops the content, and both wait for its end.
+        The closing of the response and of our own generator both come here, in any order: the first drops the
+        content, and both wait for its end.
         """
         if self._content_closed is None:
             loop, closed = asyncio.get_running_loop(), asyncio.Event()
             self._content_closed = closed
             lease = _Lease()
-            weakref.finalize(lease, _tell, loop, closed).atexit = False
+            weakref.finalize(lease, _set_event, loop, closed).atexit = False
             token = _lease.set(lease)
             with resumed(self.recorder):
                 self._content.clear()
             _lease.reset(token)
             del lease
         with suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_CLOSING):
+            async with asyncio.timeout(CLOSING_TIMEOUT_SECONDS):
                 await self._content_closed.wait()
 
 
 class _Lease:
-    """Something in a context, to be told when the last copy of the context is gone."""
+    """An object in a context, which is collected with the last copy of the context."""
 
 
 _lease: ContextVar[_Lease] = ContextVar("dbroute_panel_lease")
 
 
-def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+def _set_event(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(event.set)

@@ -1,8 +1,8 @@
 """
 The lifetime of a trace: ``trace()``, and what joins it.
 
-There is one trace at a time in a context. What begins while one is active joins it: it sees the
-slice of events recorded meanwhile, and only the outermost is finished and kept.
+There is one trace at a time in a context. What begins while one is active joins it: it has the part of the
+events recorded meanwhile, and only the outermost is finished and kept.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_findings(document: Trace) -> Trace:
 
 
 class NoDocumentYet(RuntimeError, AttributeError):
-    """A trace has no document before its block has ended; ``hasattr()`` says so, too."""
+    """Raised if the document of a trace is read before its block has ended; ``hasattr()`` is False then."""
 
 
 class trace:  # noqa: N801 - used like a function, as contextlib's own are
@@ -63,7 +63,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         t.document
 
     ``kind`` is ``"block"``, ``"command"``, ``"task"`` or ``"request"``; ``keep=False`` stores
-    nothing. Inside an active trace it joins that one: ``t`` is the slice of events recorded meanwhile.
+    nothing. Inside an active trace it joins that one: ``t`` has the events recorded meanwhile.
     Raises ``ValueError`` for another kind, ``TypeError`` where it decorates a generator function.
     """
 
@@ -87,7 +87,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     # Beginning and ending
 
     def begin(self) -> Self:
-        """Begin to record in this context, or join the trace that is active in it."""
+        """Begin to record in this context, or join the active trace. Raises ``RuntimeError`` the second time."""
         if self._recorder is not None and self._document is None:
             raise RuntimeError(f"The trace {self.name!r} has already begun. Make another one with trace().")
         outer = recording()
@@ -112,7 +112,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
 
     def stop(self) -> None:
         """Record no more in this context. The trace is finished later, by ``finish()``."""
-        recorder = self._begun()
+        recorder = self._get_recorder()
         if self._ended is None:
             self._ended = perf_counter_ns()
             self._last = recorder.latest if self.joined else None
@@ -120,8 +120,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             try:
                 active.reset(self._token)
             except (ValueError, RuntimeError):
-                # It began in another context (a fixture's, a task's): nothing to go back to. Or it was
-                # stopped before: asgiref brings what a thread has set into a task that was cancelled.
+                # It began in another context (a fixture's, a task's): there is nothing to go back to. Or it
+                # was stopped: asgiref copies what a thread has set into a task that was cancelled.
                 active.set(None)
 
     def finish(self) -> None:
@@ -129,14 +129,14 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self.stop()
         if self._document is not None:
             return
-        recorder = self._begun()
+        recorder = self._get_recorder()
         if not self.joined:
             recorder.close(self._ended)
-        self._document = self._write()
+        self._document = self._build()
         if not self.joined:
             recorder.forget()
-        if self.keep and not self.joined and (recorder.shown or worth_keeping(self._document)):
-            with resumed(None):  # it may be another trace's context: a response is collected anywhere
+        if self.keep and not self.joined and (recorder.shown or is_kept(self._document)):
+            with resumed(None):  # a response may be collected in the context of another trace
                 sink.keep(self._document)
                 sink.send(self._document, self._parent)
 
@@ -147,8 +147,8 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         try:
-            if error is not None and self._document is None and not self._begun().closed:
-                self._raised = ended_trace(self._begun(), error, whole=not self.joined)
+            if error is not None and self._document is None and not self._get_recorder().closed:
+                self._raised = ended_trace(self._get_recorder(), error, whole=not self.joined)
             self.finish()
         except Exception:
             complain("dbroute_panel could not finish the trace %r.", self.name)
@@ -175,21 +175,21 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
                 async with trace(self.name, kind=self.kind, keep=self.keep):
                     return await function(*args, **kwargs)
 
-            return with_signature_of(function, traced_async)
+            return copy_signature(function, traced_async)
 
         @functools.wraps(function)
         def traced(*args: Any, **kwargs: Any) -> Any:
             with trace(self.name, kind=self.kind, keep=self.keep):
                 return function(*args, **kwargs)
 
-        return with_signature_of(function, traced)
+        return copy_signature(function, traced)
 
     # Reading
 
     @property
     def id(self) -> str:
         """The id of the trace, 32 hex digits; a joined block's is that of the trace it joined."""
-        return self._begun().trace_id
+        return self._get_recorder().trace_id
 
     @property
     def document(self) -> Trace:
@@ -201,7 +201,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     @property
     def events(self) -> list[Event]:
         """All events, in order of their start; inside the block, those recorded so far."""
-        return self.document.events if self._document is not None else self._builder().events()
+        return self.document.events if self._document is not None else self._make_builder().events()
 
     @property
     def decisions(self) -> list[Decision]:
@@ -230,16 +230,16 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
 
     @property
     def findings(self) -> list[Finding]:
-        """What is wrong, as far as recorded."""
-        return (self._document or self._write()).findings
+        """The findings in what is recorded so far."""
+        return (self._document or self._build()).findings
 
-    def _begun(self) -> Recorder:
+    def _get_recorder(self) -> Recorder:
         if self._recorder is None:
             raise RuntimeError(f"The trace {self.name!r} has not begun: use it in a with statement.")
         return self._recorder
 
-    def _builder(self) -> TraceBuilder:
-        recorder, first, last = self._begun(), self._first, self._last
+    def _make_builder(self) -> TraceBuilder:
+        recorder, first, last = self._get_recorder(), self._first, self._last
         if not self.joined:
             return TraceBuilder(recorder, self._events)
         return TraceBuilder(
@@ -249,37 +249,37 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
             started=self._started,
         )
 
-    def _write(self) -> Trace:
-        document = self._builder().trace(self.name, self.kind, self._ended)
-        if self._raised is not None:  # it ended this block, whatever became of it outside
+    def _build(self) -> Trace:
+        document = self._make_builder().trace(self.name, self.kind, self._ended)
+        if self._raised is not None:  # it ended this block, even if it was caught outside
             document = msgspec.structs.replace(
-                document, events=[_ended_by(event, self._raised) for event in document.events]
+                document, events=[_mark_ending(event, self._raised) for event in document.events]
             )
         return add_findings(document)
 
 
-def _ended_by(event: Event, number: int) -> Event:
+def _mark_ending(event: Event, number: int) -> Event:
     return msgspec.structs.replace(event, ended="trace") if event.id == number else event
 
 
-def with_signature_of(function: Function, traced: Callable[..., Any]) -> Function:
+def copy_signature(function: Function, traced: Callable[..., Any]) -> Function:
     """
-    The wrapper, with the signature of what it wraps.
+    Give a wrapper the signature of what it wraps, and return it.
 
-    Celery checks the arguments where a task is sent, by the signature that the very function has.
+    Celery checks a task's arguments by the signature of the function itself.
     """
-    with suppress(TypeError, ValueError):  # some functions of C have none
+    with suppress(TypeError, ValueError):  # some C functions have none
         traced.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return traced  # type: ignore[return-value]
 
 
-def worth_keeping(document: Trace) -> bool:
-    """What ``KEEP`` says: all traces, or those with a finding of level warning or error."""
+def is_kept(document: Trace) -> bool:
+    """Return whether ``KEEP`` covers a trace: all of them, or those with a finding above level info."""
     return panel_settings.KEEP == "all" or any(found.level is not Level.INFO for found in document.findings)
 
 
 def find(trace_id: str) -> Trace | None:
-    """The trace that this process is still recording under ``trace_id``, as far as it is; else None."""
+    """Return what is recorded so far of a trace that this process is recording; None for any other id."""
     recorder = live(trace_id)
     return (
         None if recorder is None else add_findings(TraceBuilder(recorder).trace(recorder.name, recorder.kind))

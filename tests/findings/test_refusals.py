@@ -9,7 +9,7 @@ from django.db import connections, transaction
 from django.db.transaction import TransactionManagementError
 
 from dbroute_panel import findings, trace
-from dbroute_panel.recording.traces import worth_keeping
+from dbroute_panel.recording.traces import is_kept
 from dbroute_panel.records import Callsite, Operation
 from dbroute_panel.redaction import redact_trace
 from example_site.library.models import Book, Person
@@ -111,7 +111,7 @@ class TestAdd:
 
     def test_such_a_trace_is_kept_and_fails_a_test(self, added, settings):
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"KEEP": "findings"}
-        assert worth_keeping(added.document)
+        assert is_kept(added.document)
 
     def test_redacted_it_says_the_same(self, found, added):
         shown = redact_trace(added.document)

@@ -192,7 +192,7 @@ async def test_the_end_of_an_async_generator_whose_client_has_gone_is_in_its_tra
     kept, path, without_gc, monkeypatch
 ):
     # Without the garbage collector the context is not let go of: asgiref keeps the GeneratorExit.
-    monkeypatch.setattr(streams, "LONGEST_CLOSING", 3.0)
+    monkeypatch.setattr(streams, "CLOSING_TIMEOUT_SECONDS", 3.0)
     await get(path, after=2)
     assert kept == []  # the response is closed, the generator is not yet
     async with trace("of somebody else", keep=False) as another:
@@ -215,14 +215,14 @@ async def test_an_iterator_that_is_no_generator_ends_with_its_response(kept):
 
 
 async def test_what_keeps_the_context_delays_the_trace_and_no_more(kept, monkeypatch):
-    monkeypatch.setattr(streams, "LONGEST_CLOSING", 0.2)
+    monkeypatch.setattr(streams, "CLOSING_TIMEOUT_SECONDS", 0.2)
     await get("/keeps-its-context/", after=1)
     assert await delivered(kept) == ["primary"]
     assert len(held) == 1
 
 
 def test_a_context_that_is_kept_longer_than_the_loop_does_no_harm(kept, monkeypatch):
-    monkeypatch.setattr(streams, "LONGEST_CLOSING", 0.1)
+    monkeypatch.setattr(streams, "CLOSING_TIMEOUT_SECONDS", 0.1)
 
     async def request():
         await get("/keeps-its-context/", after=1)
