@@ -1,9 +1,8 @@
 """
-What each session wrote on a primary within the last seconds, kept in the store beside the traces.
+Keep in the store what each session wrote on a primary within the last seconds.
 
-Processes that share a store know each other's: those of one machine with ``SQLiteStore``, those of several
-with ``DatabaseStore``. Two that note something at the same moment may lose one of both: then nothing is
-found, and nothing wrong is said.
+Processes that share a store share this: those of one machine with ``SQLiteStore``, those of several with
+``DatabaseStore``. Two that write at the same moment may lose a note: a finding is missed, none is false.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ logger = logging.getLogger("dbroute_panel")
 
 NAME: Final = "session-writes"
 MAX_AGE_SECONDS: Final = 15.0
-"""How long a write counts: as long as routers commonly pin a session to the primary after one."""
+"""How long a write counts: as long as routers commonly pin a session to the primary after it."""
 MAX_SESSIONS: Final = 200
 MAX_TABLES: Final = 50
 
@@ -44,7 +43,7 @@ _Kept = dict[str, list[Written]]
 
 
 def recall(session: str, moment: float) -> tuple[SessionWrite, ...]:
-    """What ``session`` wrote in requests that had ended by ``moment``, and not long before. Never raises."""
+    """Return what ``session`` wrote in requests that ended shortly before ``moment``. Never raises."""
     try:
         kept = _load().get(session, [])
     except Exception as error:  # noqa: BLE001 - the user's response is more important than a finding
@@ -68,8 +67,8 @@ def note(session: str, trace: Trace) -> None:
         now = time.time()
         kept = {
             known: young
-            for known, all_of_it in _load().items()
-            if (young := [one for one in all_of_it if 0 <= now - one.at <= MAX_AGE_SECONDS])
+            for known, writes in _load().items()
+            if (young := [one for one in writes if 0 <= now - one.at <= MAX_AGE_SECONDS])
         }
         new = [Written(trace.id, alias, table, now) for alias, table in written]
         kept[session] = [*new, *kept.pop(session, [])][:MAX_TABLES]  # the last one that wrote comes last
@@ -81,7 +80,7 @@ def note(session: str, trace: Trace) -> None:
 
 
 def _written(trace: Trace) -> list[tuple[str, str]]:
-    """(alias, table) of each change that was not undone; none of Django's own bookkeeping."""
+    """Return (alias, table) of each change that was not undone, without Django's own bookkeeping."""
     facts, primaries = Facts(trace), set(replicas().values())
     return list(
         dict.fromkeys(

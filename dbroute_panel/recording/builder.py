@@ -1,7 +1,7 @@
 """
-From what a recorder appended to the finished document: the work that the request was spared.
+Build the document of a trace from what a recorder appended, which is work that the request was spared.
 
-Pure but for what it looks up of the project: its settings, its databases, which models are sessions.
+Only the project's settings, databases and session models are looked up.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dbroute_panel.recording.snapshots import capture_parameters, capture_scalar
 from dbroute_panel.recording.stack import Site, Template, place
 from dbroute_panel.sql import classify
 
-# A member of an enum is found slowly by its class, and these are needed at every event.
+# Looking up a member of an enum is slow, and these are needed at every event.
 ANSWERED, NOT_ASKED = records.Outcome.ANSWERED, records.Outcome.NOT_ASKED
 ROUTER, EXPLICIT = records.RouteKind.ROUTER, records.RouteKind.EXPLICIT
 CURSOR = records.RouteKind.CURSOR
@@ -37,16 +37,18 @@ ROUTES: dict[str, records.RouteKind] = {
     records.DecidedBy.INSTANCE: records.RouteKind.INSTANCE,
     records.DecidedBy.DEFAULT: records.RouteKind.DEFAULT,
 }
-"""By what decided it, where no router did."""
+"""The route of a query by what decided, where no router did."""
 
 
 class TraceBuilder:
     """
-    Makes the records of one recorder.
+    Builds the records of one recorder.
 
-    ``events`` are its events, where it may have forgotten them. ``only``: which of these, by id; the rest is
-    left out. ``started`` (``perf_counter_ns()``): from when their times count, where that is not the
-    recorder's start.
+    Args:
+        recorder: The recorder.
+        events: Its events, if the recorder may have let go of them.
+        only: Tells by its id whether an event belongs to the document; by default all do.
+        started: The moment from which times count (``perf_counter_ns()``); by default the recorder's start.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class TraceBuilder:
         self.sessions = SessionTables()
         self.values = ValueMasker(params=recorder.params, secrets=recorder.secrets, sessions=self.sessions)
         self.base = base_dir()
-        # What the same line of code leads to again and again is made once, and is then the same object.
+        # What recurs is built once.
         self.callsites: dict[tuple[int, int, Template | None, str | None], records.Callsite] = {}
         self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
         self.statements: dict[tuple[str, str | None], _Statement] = {}
@@ -79,7 +81,7 @@ class TraceBuilder:
         }
 
     def events(self) -> list[records.Event]:
-        """The records, but for what an error of ours costs, which is counted."""
+        """Return the records. One that cannot be built is left out and counted."""
         written: list[records.Event] = []
         for raw in self.raw:
             if self.only is None or self.only(raw.id):
@@ -91,7 +93,7 @@ class TraceBuilder:
         return written
 
     def trace(self, name: str, kind: str, ended: int | None = None) -> records.Trace:
-        """The document; ``ended`` (``perf_counter_ns()``): until then, else until its last event."""
+        """Return the document up to ``ended`` (``perf_counter_ns()``), by default up to its last event."""
         recorder, begin = self.recorder, self.started
         end = ended or max((getattr(raw, "end", raw.start) for raw in self.raw), default=begin)
         vendors = {raw.alias: raw.vendor for raw in self.raw if type(raw) is CapturedQuery}
@@ -122,7 +124,7 @@ class TraceBuilder:
             status=request.status,
         )
 
-    # These run for every event: what most of them do not have, or have in common, costs no call.
+    # These run for every event, so that what most events lack or have in common costs no call.
 
     def decision(self, raw: CapturedDecision) -> records.Decision:
         values, site = self.values, raw.site
@@ -142,7 +144,7 @@ class TraceBuilder:
         )
 
     def steps(self, raw: CapturedDecision) -> tuple[records.Step, ...]:
-        """A step for each router; the first begins with the decision, and each where the one before ended."""
+        """Return a step for each router. Each but the first begins where the one before it ended."""
         values, paths, begun, steps = self.values, self.paths, raw.start, []
         deciding = raw.last if raw.decided_by is records.DecidedBy.ROUTER else None
         for step in raw.steps:
@@ -199,7 +201,7 @@ class TraceBuilder:
         )
 
     def statement(self, raw: CapturedQuery) -> _Statement:
-        """What all queries with this text and model have in common."""
+        """Return what all queries with this text and model have in common."""
         operation, writes = classify(raw.sql)
         secret = self.sessions.concerns(raw.model, raw.sql)
         sql = "" if secret else self.values.mask_text(raw.sql)
@@ -252,7 +254,7 @@ class TraceBuilder:
         )
 
     def is_secret(self, raw: CapturedException) -> bool:
-        """Whether a query failed with this class, and its message is not kept: it may be that error."""
+        """Return whether this may be the error of a query whose message is not kept."""
         name = raw.error[0]
         failed = [
             one for one in self.raw if type(one) is CapturedQuery and one.error and one.error[0] == name
@@ -260,13 +262,13 @@ class TraceBuilder:
         return any(self.query(query).error == escape_surrogates(name) for query in failed)
 
     def route(self, raw: CapturedQuery) -> records.RouteKind:
-        """Of a query that no decision sent to its alias."""
+        """Return the route of a query without a decision."""
         return raw.told or (EXPLICIT if raw.named else CURSOR)
 
     def callsite(self, site: Site | None) -> records.Callsite | None:
         if site is None:
             return None
-        # By identity, which the raw events keep unique: a code object is slow to hash.
+        # By identity, which the events keep unique: a code object is slow to hash.
         key = (id(site[0]), *site[1:])
         if (known := self.callsites.get(key)) is None:
             file, line, function = place(site)
@@ -281,7 +283,7 @@ class TraceBuilder:
         return known
 
     def path(self, router: Any) -> str:
-        # By identity, too: whether two routers are equal is for their own code to say.
+        # By identity: comparing routers could run their code.
         if (known := self.paths.get(id(router))) is None:
             known = self.paths[id(router)] = escape_surrogates(dotted_path(router))
         return known
@@ -294,11 +296,11 @@ BUILDERS: dict[type, Callable[[TraceBuilder, Any], records.Event]] = {
     CapturedCommitHook: TraceBuilder.commit_hook,
     CapturedException: TraceBuilder.exception,
 }
-"""By the class of the event. In the builder they would be a cycle, which keeps the recorder alive."""
+"""By the class of the event. As an attribute of the builder they would be a reference cycle."""
 
 
 class _Statement(NamedTuple):
-    """What all queries with the same text have in common. ``sql`` is empty where it is not to be kept."""
+    """What all queries with the same text and model have in common. ``sql`` is empty if it is secret."""
 
     sql: str
     operation: str

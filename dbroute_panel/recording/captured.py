@@ -1,6 +1,4 @@
-"""
-What happened, in the form that is cheapest to append: plain facts, of which records are made later.
-"""
+"""The events of a trace in memory, as is cheapest to append. ``builder`` makes records of them."""
 
 from __future__ import annotations
 
@@ -14,17 +12,17 @@ from dbroute_panel.records import Action, DecidedBy, HookOutcome, Operation, Out
 
 Facts = tuple[Any, ...]
 """
-Names and their values in turn. A tuple of plain values is no work for the garbage collector; from Python 3.14
-on every dict is.
+Names and their values in turn. The garbage collector need not look into a tuple of plain values; from Python
+3.14 on it looks into every dict.
 """
 
 
 class CapturedStep(msgspec.Struct, gc=False):
     """
-    One router's part in a decision, as it happened. ``router`` is the router itself.
+    One router's part in a decision. ``router`` is the router itself.
 
-    It ended at ``end`` and began when the step ``before`` it ended, which it holds: a list of them would be
-    one object more. Whether its answer decided is for the decision to say.
+    It ended at ``end`` and began when the step ``before`` it ended, which it refers to: a list would be one
+    more object. The decision knows whether this answer decided.
     """
 
     router: Any
@@ -67,7 +65,7 @@ class CapturedDecision(msgspec.Struct, gc=False):
 
     @property
     def chain(self) -> list[Any]:
-        """The routers, in order: one for each step of the record."""
+        """All routers, in order: one for each step of the record."""
         return [*(step.router for step in self.steps), *self.routers]
 
 
@@ -114,7 +112,7 @@ class CapturedTransaction(msgspec.Struct, gc=False):
 
 
 class CapturedCommitHook(msgspec.Struct, gc=False):
-    """A function given to ``on_commit()``; ``outcome`` and ``end`` are set once that is known."""
+    """A function given to ``on_commit()``; ``outcome`` and ``end`` are set when it runs or is discarded."""
 
     id: int
     start: int
@@ -130,7 +128,7 @@ class CapturedCommitHook(msgspec.Struct, gc=False):
 
 class CapturedException(msgspec.Struct, gc=False):
     """
-    An exception, as it was when it left the first boundary; the next ones say more of what it ended.
+    An exception as it left the first boundary; ``ended``, ``alias`` and the number follow at the next ones.
 
     ``error`` is (class, ``Class: message``).
     """
@@ -150,11 +148,11 @@ class CapturedException(msgspec.Struct, gc=False):
 
 class Seen(NamedTuple):
     """
-    An exception that left something: what tells it from others, without keeping it.
+    Identifies an exception that left something, without keeping it.
 
-    ``position`` is the instruction at which the frame around what it left was: in a loop the next exception
-    comes by the same. ``kept`` is the part of the traceback that stays: ``contextlib`` removes the frames of
-    the generators that an exception was thrown into.
+    ``position`` is the instruction of the frame around what it left, which in a loop is that of the next
+    exception, too. ``kept`` is the part of the traceback that stays: ``contextlib`` removes the frames of the
+    generators that an exception was thrown into.
     """
 
     identity: int

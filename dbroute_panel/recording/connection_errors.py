@@ -1,14 +1,13 @@
 """
-Databases that cannot be reached: what was meant for one that is not configured, or does not answer.
+Record attempts to reach a database that is not configured or does not answer.
 
-There is no connection yet that could be watched, and no statement. The attempt is noted as a query that
-failed, with no SQL, and the exception stays the very one that Django raises: ``ConnectionDoesNotExist``
-of an unknown alias, ``ImproperlyConfigured`` of a ``default`` left ``{}`` (Django's dummy backend), and what
-a driver raises while it connects.
+There is no connection yet that could be watched, and no statement. The attempt is recorded as a query that
+failed, without SQL, and Django's exception stays as it is: ``ConnectionDoesNotExist`` for an unknown alias,
+``ImproperlyConfigured`` for a ``default`` left ``{}`` (Django's dummy backend), and what a driver raises.
 
 ``django.db.connections`` keeps its identity; its class becomes a subclass of what it was, as the router's
-does. There ``exception_class`` is a function that notes the failure where Django's own lookup calls it, and
-for everybody else (``except connections.exception_class``) the class that it was. A lookup costs no more.
+does. There ``exception_class`` is a function that records the failure where Django's own lookup calls it, and
+for all other code (``except connections.exception_class``) the class that it was. A lookup costs no more.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _LOOKUP = get_code(BaseConnectionHandler.__getitem__)
 
 
 def watch() -> None:
-    """Begin to watch for what cannot be reached; calling it again changes nothing."""
+    """Watch for databases that cannot be reached. Calling it again changes nothing."""
     handler = type(connections)
     if not getattr(handler, "is_watched", False):
         watched = {"is_watched": True, "exception_class": _Raised(connections.exception_class)}
@@ -49,7 +48,7 @@ def watch() -> None:
         for name in names:
             method = getattr(backend, name)
             if not getattr(method, "is_watched", False):
-                setattr(backend, name, _failing(method))
+                setattr(backend, name, _wrap_failing(method))
 
 
 class _Raised:
@@ -75,8 +74,8 @@ def _unknown(raised: type[Exception], *args: Any) -> Exception:
     return error
 
 
-def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of a backend that notes its failure: on the class, since there is no connection before."""
+def _wrap_failing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a method of a backend class to record its failure; there is no connection yet to hook into."""
 
     @wraps(original)
     def method(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
@@ -91,7 +90,7 @@ def _failing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connection: object = None) -> None:
-    """Record the attempt, where a trace is active, looking from ``frame`` outwards."""
+    """Record the attempt, if a trace is active, searching from ``frame`` outwards."""
     recorder = recording()
     if recorder is None:
         return

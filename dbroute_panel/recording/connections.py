@@ -29,7 +29,7 @@ from dbroute_panel.recording.lookups import passed_on
 from dbroute_panel.recording.query_source import caller_of, is_housekeeping, sender_of
 from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
 from dbroute_panel.recording.snapshots import capture_instance, capture_parameters, capture_scalar
-from dbroute_panel.recording.transactions import begun_by_itself, is_of_a_test, transaction_of
+from dbroute_panel.recording.transactions import is_of_a_test, note_implicit_begin, transaction_of
 
 Execute = Callable[..., Any]
 
@@ -81,7 +81,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             if atomic and is_of_a_test(connection):
                 atomic = False
             elif atomic and (number := transaction_of(connection, recorder)) is None:
-                number = begun_by_itself(connection, recorder, site)
+                number = note_implicit_begin(connection, recorder, site)
             if type(alias := connection.alias) is not str:
                 alias = capture_scalar(alias)
             raw = CapturedQuery(
@@ -216,7 +216,7 @@ def watch(connection: BaseDatabaseWrapper) -> None:
 def on_connection_created(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """The receiver of ``connection_created``: at the first connect and at every reconnect."""
     watch(connection)
-    transactions.none_is_open(connection, recording())
+    transactions.reset_transaction(connection, recording())
 
 
 def watch_all() -> None:

@@ -1,8 +1,10 @@
 """
-Exceptions that leave an ``atomic()`` block or end a trace: one event for each, by the outermost that it left.
+Record exceptions that leave an ``atomic()`` block or end a trace: one event each, of the outermost it left.
 
-No exception, traceback or frame is kept. An exception is known again, where it leaves the next block, by its
-identity and by its traceback, to which every frame that it leaves adds one at the front.
+What Django refuses because the databases do not fit is recorded also where it is caught.
+
+No exception, traceback or frame is kept. An exception is recognised, where it leaves the next block, by its
+``id()`` and by its traceback, which grows at the front by each frame that it leaves.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.stack import Site, find_callsite, meet_libraries, site_of
 
 MAX_SEEN = 20
-"""Of so many exceptions it is known which they were: more are hardly on their way at once."""
+"""Maximum exceptions remembered; hardly more propagate at the same time."""
 
 Function = Callable[..., Any]
 
@@ -46,26 +48,29 @@ GENERIC_FIELDS: Final = "django.contrib.contenttypes.fields"
 _GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
-def left_atomic(recorder: Recorder, error: BaseException, alias: str, number: int | None) -> None:
-    """Note that ``error`` left an ``atomic()`` on ``alias``, in the transaction ``number`` of this trace."""
+def note_left_atomic(recorder: Recorder, error: BaseException, alias: str, number: int | None) -> None:
+    """Record that ``error`` left an ``atomic()`` on ``alias``, in transaction ``number`` of this trace."""
     try:
-        raw = _seen(recorder, error, alias) or _note(recorder, error)
+        raw = _find_seen(recorder, error, alias) or _record(recorder, error)
         if raw is not None:
             raw.ended, raw.alias, raw.transaction_number = "atomic", alias, number
     except Exception:
         recorder.lost("exception")
 
 
-def ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True) -> int | None:
+def note_ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True) -> int | None:
     """
-    Note that ``error`` ended the trace; the id of its event, or None.
+    Record that ``error`` ended the trace; return the id of its event, or None.
 
-    ``whole``: it was not only a block that had joined the trace.
+    Args:
+        recorder: The recorder of the trace.
+        error: The exception.
+        whole: False where it ended only a block that had joined the trace.
     """
     if type(error) is SystemExit and not error.code:
-        return None  # that is how a command says that it is done
+        return None  # how a command ends with success
     try:
-        raw = _seen(recorder, error, None) or _note(recorder, error)
+        raw = _find_seen(recorder, error, None) or _record(recorder, error)
         if raw is None:
             return None
         if whole:
@@ -77,19 +82,23 @@ def ended_trace(recorder: Recorder, error: BaseException, *, whole: bool = True)
 
 
 def note_refused(error: BaseException) -> None:
-    """Note that Django refuses something because the databases do not fit, whatever becomes of ``error``."""
+    """Record that Django refuses something because the databases do not fit, even if ``error`` is caught."""
     if (recorder := recording()) is None:
         return
     try:
         about = _find_mismatch(error)
-        if about is not None and about.other not in (None, about.using) and not _seen(recorder, error, None):
-            _note(recorder, error)
+        if (
+            about is not None
+            and about.other not in (None, about.using)
+            and not _find_seen(recorder, error, None)
+        ):
+            _record(recorder, error)
     except Exception:
         recorder.lost("exception")
 
 
 def note_lock_refused(recorder: Recorder, frame: FrameType) -> None:
-    """Note that ``SQLCompiler.as_sql()``, at work in ``frame``, is going to refuse a lock in autocommit."""
+    """Record that ``SQLCompiler.as_sql()``, running in ``frame``, is going to refuse a lock in autocommit."""
     try:
         if event := recorder.draw("exception"):
             name = TransactionManagementError.__name__
@@ -105,16 +114,16 @@ def note_lock_refused(recorder: Recorder, frame: FrameType) -> None:
 
 
 def note_entered(recorder: Recorder, alias: str) -> None:
-    """Note that an ``atomic()`` on ``alias`` begins: an exception that leaves it comes later than that."""
+    """Note that an ``atomic()`` on ``alias`` begins: an exception that leaves it is later."""
     recorder.entered[alias] = recorder.latest
 
 
-def _note(recorder: Recorder, error: BaseException) -> CapturedException | None:
-    expected = _expected(recorder, error)
+def _record(recorder: Recorder, error: BaseException) -> CapturedException | None:
+    expected = _pop_expected(recorder, error)
     event = recorder.draw("exception") if expected is None else expected.id
     if not event:
         return None
-    site, raised_at = _places(error.__traceback__)
+    site, raised_at = _find_places(error.__traceback__)
     name = type(error).__name__
     message = describe_error(error)
     if expected is not None:
@@ -131,10 +140,10 @@ def _note(recorder: Recorder, error: BaseException) -> CapturedException | None:
     return raw
 
 
-def _expected(recorder: Recorder, error: BaseException) -> CapturedException | None:
-    """The event that was made when Django was going to raise ``error``, if it was."""
+def _pop_expected(recorder: Recorder, error: BaseException) -> CapturedException | None:
+    """Return the event recorded when Django was about to raise ``error``, or None."""
     frame, raw = recorder.refusal
-    last = _last(error)
+    last = _get_last_line(error)
     if raw is None or last is None or id(last.tb_frame) != frame or not is_as_sql(last.tb_frame.f_code):
         return None
     recorder.refusal = (0, None)
@@ -142,22 +151,22 @@ def _expected(recorder: Recorder, error: BaseException) -> CapturedException | N
 
 
 def _remember(recorder: Recorder, error: BaseException, raw: CapturedException) -> None:
-    traceback = _identities(error.__traceback__)
-    kept = _identities(_outside_of_generators(error.__traceback__))
-    recorder.raised.append(Seen(id(error), traceback, kept, _position(error.__traceback__), raw))
+    traceback = _identify(error.__traceback__)
+    kept = _identify(_skip_generators(error.__traceback__))
+    recorder.raised.append(Seen(id(error), traceback, kept, _get_position(error.__traceback__), raw))
     del recorder.raised[:-MAX_SEEN]
 
 
-def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> CapturedException | None:
-    """The event of ``error`` if it has left something before; it is the one that now leaves this, too."""
+def _find_seen(recorder: Recorder, error: BaseException, alias: str | None) -> CapturedException | None:
+    """Return the event of ``error`` if it has left something before, and note that it leaves this, too."""
     if not recorder.raised:
         return None
-    traceback, position = _identities(error.__traceback__), _position(error.__traceback__)
+    traceback, position = _identify(error.__traceback__), _get_position(error.__traceback__)
     for number, seen in enumerate(recorder.raised):
         if seen.identity != id(error) or traceback[len(traceback) - len(seen.kept) :] != seen.kept:
             continue
-        # In a loop the next exception may lie at the same place in memory, and its traceback too.
-        # One instruction ends several blocks only in an ExitStack, where none of them has just begun.
+        # In a loop the next exception may have the same id(), and its traceback too. One instruction ends
+        # several blocks only in an ExitStack, where none of them has just begun.
         again = traceback == seen.traceback and position == seen.position
         if again and (alias is None or recorder.entered.get(alias, 0) >= seen.raw.id):
             return None
@@ -167,36 +176,36 @@ def _seen(recorder: Recorder, error: BaseException, alias: str | None) -> Captur
 
 
 def _find_mismatch(error: BaseException) -> DatabaseMismatch | None:
-    line = _last(error)
-    with suppress(AttributeError, KeyError):  # an object of somebody else's is not what Django's would be
+    line = _get_last_line(error)
+    with suppress(AttributeError, KeyError):  # a replaced object is not what Django's would be
         return None if line is None else find_mismatch(error, line.tb_frame)
     return None
 
 
-def _last(error: BaseException) -> TracebackType | None:
-    """Where it was raised."""
+def _get_last_line(error: BaseException) -> TracebackType | None:
+    """Return the line of the traceback where ``error`` was raised."""
     line = error.__traceback__
     while line is not None and line.tb_next is not None:
         line = line.tb_next
     return line
 
 
-def _lines(traceback: TracebackType | None) -> Iterator[TracebackType]:
+def _iterate_lines(traceback: TracebackType | None) -> Iterator[TracebackType]:
     while traceback is not None:
         yield traceback
         traceback = traceback.tb_next
 
 
-def _identities(traceback: TracebackType | None) -> tuple[tuple[int, int], ...]:
-    return tuple((id(line), line.tb_lasti) for line in _lines(traceback))
+def _identify(traceback: TracebackType | None) -> tuple[tuple[int, int], ...]:
+    return tuple((id(line), line.tb_lasti) for line in _iterate_lines(traceback))
 
 
-def _position(traceback: TracebackType | None) -> int:
+def _get_position(traceback: TracebackType | None) -> int:
     return -1 if traceback is None else traceback.tb_frame.f_lasti
 
 
-def _outside_of_generators(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback without the generators at its front, but for the place where it was raised."""
+def _skip_generators(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback without the generators at its front, but for the line that raised."""
     while traceback is not None and traceback.tb_next is not None:
         if not traceback.tb_frame.f_code.co_flags & _GENERATORS:
             break
@@ -204,14 +213,15 @@ def _outside_of_generators(traceback: TracebackType | None) -> TracebackType | N
     return traceback
 
 
-def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
+def _find_places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
     """
-    (the innermost line of the user's, the line of Django's where the exception came out of it).
+    Return the innermost line of the user's, and the line where the exception came out of Django.
 
-    Without the first there is that of a library; without the second it is the user's own exception.
+    The first is a library's line where there is none of the user's; the second is None if the user's code
+    raised.
     """
     libraries, raised_at = Libraries(), None
-    for line in reversed(list(_lines(traceback))):
+    for line in reversed(list(_iterate_lines(traceback))):
         code = line.tb_frame.f_code
         if classify_file(code.co_filename) == USER:
             return _site(line), raised_at
@@ -219,7 +229,7 @@ def _places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
             raised_at = (code, line.tb_lasti, None, "")
         if libraries.meet(line.tb_frame, line.tb_lasti):
             break
-    else:  # what has called the code that the exception comes from goes on
+    else:  # the callers of the code that raised go on
         outer = traceback and traceback.tb_frame.f_back
         site = find_callsite(outer)
         if site is not None and site[3] is None:
@@ -236,10 +246,10 @@ def _site(line: TracebackType) -> Site:
 
 
 def on_request_exception(sender: Any, **kwargs: Any) -> None:
-    """The receiver of ``got_request_exception``: Django makes the response 500 of an exception."""
+    """Receive ``got_request_exception``: Django answers an exception with status 500."""
     error, recorder = sys.exception(), recording()
     if error is not None and recorder is not None:
-        ended_trace(recorder, error, whole=recorder.in_request)
+        note_ended_trace(recorder, error, whole=recorder.in_request)
 
 
 # What Django refuses before it sends any SQL

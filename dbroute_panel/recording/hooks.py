@@ -1,9 +1,9 @@
 """
-Watching ``on_commit()``: which functions are given to it, on which alias, and what becomes of them.
+Record which functions are given to ``on_commit()``, on which alias, and what becomes of them.
 
-What is given, kept and called stays the very function: nothing is wrapped around it. A function that waits is
-known by the set of savepoints that Django keeps beside it, which no other has. It is gone from the list
-of the connection when it has run or is discarded.
+The function itself is kept and called, with nothing wrapped around it. One that waits is recognised by the
+set of savepoints that Django keeps beside it, which belongs to no other. It is gone from the list of the
+connection when it has run or is discarded.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ Method = Callable[..., Any]
 Waiting = list[tuple[Any, CapturedCommitHook]]
 
 _WAITING: Final = "_dbroute_panel_hooks"
-"""On a connection: what waits there, as (the set of savepoints that Django has for it, its event)."""
+"""Attribute of a connection: what waits there, as (the set of savepoints that Django keeps, its event)."""
 
 
 def watch() -> None:
-    """Begin to watch every connection; calling it again changes nothing."""
+    """Watch every connection. Calling it again changes nothing."""
     for name, wrapper in (
-        ("on_commit", _given),
-        ("run_and_clear_commit_hooks", _running),
-        ("rollback", _discarding),
-        ("savepoint_rollback", _discarding),
-        ("close", _discarding),
+        ("on_commit", _wrap_on_commit),
+        ("run_and_clear_commit_hooks", _wrap_running),
+        ("rollback", _wrap_discarding),
+        ("savepoint_rollback", _wrap_discarding),
+        ("close", _wrap_discarding),
     ):
         method = getattr(BaseDatabaseWrapper, name)
         if not getattr(method, "watches_hooks", False):
@@ -52,17 +52,17 @@ def watch() -> None:
 
 
 def watch_tests() -> None:
-    """Watch what runs the functions that wait inside of ``TestCase``, once Django's tests are imported."""
+    """Watch ``captureOnCommitCallbacks()``, if ``django.test`` is imported."""
     case = getattr(sys.modules.get("django.test.testcases"), "TestCase", None)
     method = getattr(case, "__dict__", {}).get("captureOnCommitCallbacks")
     if isinstance(method, classmethod) and not getattr(method.__func__, "watches_hooks", False):
-        watched: Any = _capturing(method.__func__)
+        watched: Any = _wrap_capture(method.__func__)
         watched.watches_hooks = True
         case.captureOnCommitCallbacks = classmethod(watched)  # type: ignore[union-attr]
 
 
-def function_name(function: Any) -> str:
-    """The dotted name of the code that a call runs. No code of the project's is asked for it."""
+def get_function_name(function: Any) -> str:
+    """Return the dotted name of what a call runs, without running any code of the project."""
     while type(function) is partial:
         function = function.func
     if ismethod(function):
@@ -74,35 +74,35 @@ def function_name(function: Any) -> str:
     return dotted_path(function) if issubclass(type(function), type) else f"{dotted_path(function)}.__call__"
 
 
-# Given
+# Registered
 
 
-def _given(original: Method) -> Method:
+def _wrap_on_commit(original: Method) -> Method:
     @wraps(original)
     def on_commit(self: BaseDatabaseWrapper, func: Any, *args: Any, **kwargs: Any) -> Any:
         raw = None
         if (recorder := recording()) is not None and (event := recorder.draw("on_commit")):
-            raw = _raw(recorder, self, event, func, sys._getframe(1), *args, **kwargs)
+            raw = _capture_hook(recorder, self, event, func, sys._getframe(1), *args, **kwargs)
         if recorder is None or raw is None:
             return original(self, func, *args, **kwargs)
         waits = self.in_atomic_block
         try:
             result = original(self, func, *args, **kwargs)
         except BaseException as error:
-            # Django refuses what cannot be called, and what is given in a transaction by hand.
+            # Django refuses what cannot be called, and everything in a transaction without atomic().
             own = error.__traceback__ and error.__traceback__.tb_next
             if own is not None and own.tb_next is not None:
                 recorder.events.append(raw)
             raise
         if waits:
-            _wait(recorder, self, raw)
+            _note_waiting(recorder, self, raw)
         recorder.events.append(raw)
         return result
 
     return on_commit
 
 
-def _raw(
+def _capture_hook(
     recorder: Recorder,
     connection: BaseDatabaseWrapper,
     event: int,
@@ -119,7 +119,7 @@ def _raw(
             event,
             now,
             capture_scalar(connection.alias),
-            function_name(function),
+            get_function_name(function),
             bool(robust),
             waits and not is_of_a_test(connection),
             transaction_of(connection, recorder),
@@ -132,7 +132,7 @@ def _raw(
         return None
 
 
-def _wait(recorder: Recorder, connection: BaseDatabaseWrapper, raw: CapturedCommitHook) -> None:
+def _note_waiting(recorder: Recorder, connection: BaseDatabaseWrapper, raw: CapturedCommitHook) -> None:
     try:
         waiting: Waiting = connection.__dict__.setdefault(_WAITING, [])
         waiting.append((connection.run_on_commit[-1][0], raw))
@@ -143,8 +143,8 @@ def _wait(recorder: Recorder, connection: BaseDatabaseWrapper, raw: CapturedComm
 # Run, or discarded
 
 
-class _Hooks(list[Any]):
-    """The functions that Django is about to run, which it takes out one by one."""
+class _RunningHooks(list[Any]):
+    """The functions that Django is about to run, and takes out one by one."""
 
     def __init__(self, hooks: list[Any], waiting: Waiting) -> None:
         super().__init__(hooks)
@@ -156,36 +156,36 @@ class _Hooks(list[Any]):
         return hook
 
 
-def _running(original: Method) -> Method:
+def _wrap_running(original: Method) -> Method:
     @wraps(original)
     def run_and_clear_commit_hooks(self: BaseDatabaseWrapper) -> Any:
         waiting: Waiting | None = self.__dict__.get(_WAITING)
         if not waiting or self.in_atomic_block:
             return original(self)
-        del self.__dict__[_WAITING]  # what they give to on_commit() in their turn waits there
-        self.run_on_commit = _Hooks(self.run_on_commit, waiting)
+        del self.__dict__[_WAITING]  # what they give to on_commit() themselves waits there
+        self.run_on_commit = _RunningHooks(self.run_on_commit, waiting)
         try:
             return original(self)
         finally:
-            _discard(waiting)  # what comes after one that raised never runs
+            _discard(waiting)  # what follows one that raised never runs
 
     return run_and_clear_commit_hooks
 
 
-def _discarding(original: Method) -> Method:
+def _wrap_discarding(original: Method) -> Method:
     @wraps(original)
     def method(self: BaseDatabaseWrapper, *args: Any, **kwargs: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:
             if self.__dict__.get(_WAITING):
-                _settle(self)
+                _discard_missing(self)
 
     return method
 
 
-def _settle(connection: BaseDatabaseWrapper) -> None:
-    """Whatever Django does not keep any longer is discarded, unless it has run."""
+def _discard_missing(connection: BaseDatabaseWrapper) -> None:
+    """Note as discarded what Django no longer keeps, unless it has run."""
     kept = {id(hook[0]) for hook in connection.run_on_commit}
     waiting: Waiting = connection.__dict__.pop(_WAITING)
     _discard([one for one in waiting if id(one[0]) not in kept])
@@ -206,11 +206,11 @@ def _end(waiting: Waiting, hook: Any, outcome: HookOutcome, now: int) -> None:
             raw.outcome, raw.end = outcome, now
 
 
-def _capturing(original: Method) -> Method:
+def _wrap_capture(original: Method) -> Method:
     """
-    ``captureOnCommitCallbacks()``, which runs with ``execute`` what waits for a test's end.
+    Wrap ``captureOnCommitCallbacks()``, which with ``execute`` runs what waits inside of ``TestCase``.
 
-    It keeps them in the list of the connection, and in a list of its own those that it has begun to run.
+    It leaves the functions in the list of the connection, and yields a list of those that it begins to run.
     """
 
     @wraps(original)

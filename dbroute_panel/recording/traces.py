@@ -22,7 +22,7 @@ from asgiref.sync import iscoroutinefunction
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedEvent
-from dbroute_panel.recording.exceptions import ended_trace
+from dbroute_panel.recording.exceptions import note_ended_trace
 from dbroute_panel.recording.hooks import watch_tests
 from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
 from dbroute_panel.recording.trace_sink import sink
@@ -87,7 +87,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     # Beginning and ending
 
     def begin(self) -> Self:
-        """Begin to record in this context, or join the active trace. Raises ``RuntimeError`` the second time."""
+        """Begin to record in this context, or join the active trace. ``RuntimeError`` if it has begun."""
         if self._recorder is not None and self._document is None:
             raise RuntimeError(f"The trace {self.name!r} has already begun. Make another one with trace().")
         outer = recording()
@@ -148,7 +148,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
     ) -> None:
         try:
             if error is not None and self._document is None and not self._get_recorder().closed:
-                self._raised = ended_trace(self._get_recorder(), error, whole=not self.joined)
+                self._raised = note_ended_trace(self._get_recorder(), error, whole=not self.joined)
             self.finish()
         except Exception:
             complain("dbroute_panel could not finish the trace %r.", self.name)

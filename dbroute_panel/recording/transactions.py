@@ -1,11 +1,14 @@
 """
-Watching the transactions of all connections, through the methods of Django's ``BaseDatabaseWrapper``.
+Record transactions, through the methods of Django's ``BaseDatabaseWrapper`` and through ``atomic()``.
 
-They are wrapped on that class, once, so that nothing of ours is bound to one connection: a copy of it is a
-connection of its own, and what a project patches, on a class or on a connection, has its say. For what is
-particular to them the backends have hooks (``_commit()`` ...), which these methods call.
+The methods are wrapped on that class, once, so that nothing of ours is bound to one connection: a copied
+connection is independent, and what a project patches, on a class or on a connection, takes effect. For
+what differs between them the backends have hooks (``_commit()`` ...), which these methods call. The SQL
+behind them (SQLite's ``BEGIN``) is no second event (``query_source.is_housekeeping()``).
 
-The SQL behind them (SQLite's ``BEGIN``) is no second event (``senders.is_housekeeping()``).
+``TestCase`` runs each test inside its own ``atomic()`` blocks, on every alias, so that the code under test is
+in a transaction that it never has in production. These blocks are no part of a trace: inside of them the
+outermost block of the code begins and ends a transaction, even if the database sees a savepoint, or nothing.
 """
 
 from __future__ import annotations
@@ -35,23 +38,23 @@ Execute = Callable[..., Any]
 
 _OPEN = "_dbroute_panel_transaction"
 """
-On a connection: (trace id, number) of the transaction that is open there, if a trace saw it begin;
-number is None where it ended and the next statement begins one by itself (autocommit is off).
+Attribute of a connection: (trace id, number) of its open transaction, if a trace saw it begin. The number is
+None after its end where the next statement begins another one (autocommit is off).
 """
 
 
 _ORM: Final = (f"{DJANGO_FOLDER}db/models/", f"{DJANGO_FOLDER}contrib/contenttypes/fields.py")
-"""Where Django opens a transaction for a single call of its ORM."""
+"""Files in which Django opens a transaction for a single call of its ORM."""
 
 
 def transaction_of(connection: BaseDatabaseWrapper, recorder: Recorder) -> int | None:
-    """The number of the transaction open on ``connection``, if this trace saw it begin."""
+    """Return the number of the transaction open on ``connection``, if this trace saw it begin."""
     trace, number = connection.__dict__.get(_OPEN, (None, None))
     return number if trace == recorder.trace_id else None
 
 
-def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: Site | None) -> int | None:
-    """With autocommit off, the first statement after a commit or rollback begins the next transaction."""
+def note_implicit_begin(connection: BaseDatabaseWrapper, recorder: Recorder, site: Site | None) -> int | None:
+    """Begin a transaction for the first statement after a commit or rollback, with autocommit off."""
     if connection.autocommit or connection.__dict__.get(_OPEN) != (recorder.trace_id, None):
         return None
     alias = capture_scalar(connection.alias)
@@ -67,8 +70,10 @@ def begun_by_itself(connection: BaseDatabaseWrapper, recorder: Recorder, site: S
     return number
 
 
-def _note(connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operation, call: Execute) -> Any:
-    """Do what begins or ends a transaction; then record it as one event, unless it failed."""
+def _call_and_record(
+    connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operation, call: Execute
+) -> Any:
+    """Run ``call``, which begins or ends a transaction, and record it as one event unless it failed."""
     if operation in _SAVEPOINTS and is_of_a_test(connection):
         return call()  # the code sees a transaction: see the module
     start, event = perf_counter_ns(), recorder.draw("transaction")
@@ -76,7 +81,7 @@ def _note(connection: BaseDatabaseWrapper, recorder: Recorder, operation: Operat
     try:
         result = call()
     except BaseException:
-        if operation is Operation.COMMIT and connection.autocommit:  # it is a hook of on_commit() that failed
+        if operation is Operation.COMMIT and connection.autocommit:  # a hook of on_commit() failed
             append(recorder, connection, operation, (start, event, number, frame))
         raise
     if operation in _SAVEPOINTS and not _may_save(connection):
@@ -91,7 +96,7 @@ def append(
     operation: Operation,
     known: tuple[int, int, int | None, FrameType],
 ) -> None:
-    """Record the event; ``known``: its start, its id (or 0), its transaction, and the frame that did it."""
+    """Record an event. ``known``: its start, its id (or 0), its transaction, and the frame that caused it."""
     start, event, number, frame = known
     try:
         alias = capture_scalar(connection.alias)
@@ -110,17 +115,17 @@ def append(
         recorder.lost("transaction")
 
 
-HOUSEKEEPERS.add(_note.__code__)
+HOUSEKEEPERS.add(_call_and_record.__code__)
 
 
 def is_of_a_test(connection: BaseDatabaseWrapper, block: int = -1) -> bool:
-    """Whether the innermost ``atomic()`` on the connection, or that at ``block``, is ``TestCase``'s own."""
+    """Return whether the innermost ``atomic()`` of a connection, or that at ``block``, is of a test."""
     blocks: list[Any] = connection.atomic_blocks
     return len(blocks) >= -block and bool(blocks[block]._from_testcase)
 
 
 def _is_of_the_orm(frame: FrameType) -> bool:
-    """Whether the ORM opened the ``atomic()`` that begins in ``frame``, inside of a single call."""
+    """Return whether the ORM opened the ``atomic()`` that begins in ``frame``, inside of a single call."""
     here: FrameType | None = frame
     while here is not None and issubclass(type(receiver(here)), Atomic):
         here = here.f_back
@@ -131,11 +136,11 @@ def _is_of_the_orm(frame: FrameType) -> bool:
 Becomes = Callable[..., Operation | None]
 
 
-def _watched(original: Execute, becomes: Becomes) -> Execute:
+def _wrap_method(original: Execute, becomes: Becomes) -> Execute:
     """
-    A method that notes what it does to a transaction.
+    Wrap a method to record what it does to a transaction.
 
-    ``becomes(connection, recorder, *args)`` says which event a call is, or None.
+    ``becomes(connection, recorder, *args)`` returns which event a call is, or None.
     """
 
     @wraps(original)
@@ -144,18 +149,18 @@ def _watched(original: Execute, becomes: Becomes) -> Execute:
         if (recorder := recording()) is not None:
             try:
                 operation = becomes(self, recorder, *args, **kwargs)
-            except Exception:  # Django will say what is wrong with the call
+            except Exception:  # Django reports what is wrong with the call
                 recorder.lost("transaction")
         if recorder is None or operation is None:
             return original(self, *args, **kwargs)
-        return _note(self, recorder, operation, partial(original, self, *args, **kwargs))
+        return _call_and_record(self, recorder, operation, partial(original, self, *args, **kwargs))
 
     method.is_watched = True  # type: ignore[attr-defined]
     return method
 
 
-def _ending(operation: Operation) -> Becomes:
-    """In autocommit no transaction is open, nor after one has ended before the next statement."""
+def _make_ending(operation: Operation) -> Becomes:
+    """Classify ``commit()`` or ``rollback()``: no event where no transaction is open, as in autocommit."""
 
     def becomes(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation | None:
         ended = connection.autocommit or connection.__dict__.get(_OPEN) == (recorder.trace_id, None)
@@ -164,12 +169,12 @@ def _ending(operation: Operation) -> Becomes:
     return becomes
 
 
-def _switching(
+def _classify_autocommit(
     connection: BaseDatabaseWrapper, recorder: Recorder, autocommit: bool, *others: bool, **named: bool
 ) -> Operation | None:
-    """``set_autocommit(False)`` opens a transaction; ``True`` commits one that is still open."""
-    # While it connects none is opened: with AUTOCOMMIT off the first statement will do that. And what was
-    # open on the connection before is gone with it.
+    """Classify ``set_autocommit()``: False opens a transaction, True commits one that is still open."""
+    # While it connects none is opened: with AUTOCOMMIT off the first statement does that. What was open
+    # before is gone.
     if is_connecting(sys._getframe(2), connection):
         return None
     if not autocommit:
@@ -177,15 +182,15 @@ def _switching(
     return Operation.COMMIT if transaction_of(connection, recorder) is not None else None
 
 
-def _closing(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation | None:
-    """Closing rolls back what is open; closing by itself is no event."""
+def _classify_close(connection: BaseDatabaseWrapper, recorder: Recorder) -> Operation | None:
+    """Classify ``close()``, which rolls back an open transaction and else is no event."""
     if connection.connection is None or connection.closed_in_transaction:
-        return None  # nor does Django do anything
+        return None  # Django does nothing
     return Operation.ROLLBACK if transaction_of(connection, recorder) is not None else None
 
 
-def _saving(operation: Operation) -> Becomes:
-    """Outside of a transaction there are none. A closed connection is not asked: it would connect."""
+def _make_saving(operation: Operation) -> Becomes:
+    """Classify a savepoint method: no event outside of a transaction. A closed connection is not asked."""
 
     def becomes(
         connection: BaseDatabaseWrapper, recorder: Recorder, *sid: str, **named: str
@@ -197,7 +202,7 @@ def _saving(operation: Operation) -> Becomes:
 
 
 def _may_save(connection: Any) -> bool:
-    """Whether Django makes savepoints on the connection, which it does not tell the caller."""
+    """Return whether Django makes savepoints on the connection, which it does not tell the caller."""
     return bool(connection._savepoint_allowed())
 
 
@@ -205,15 +210,15 @@ _ENDS = (Operation.COMMIT, Operation.ROLLBACK)
 _SAVEPOINTS = (Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT, Operation.SAVEPOINT_ROLLBACK)
 
 WATCHED: dict[str, Becomes] = {
-    "set_autocommit": _switching,
-    "commit": _ending(Operation.COMMIT),
-    "rollback": _ending(Operation.ROLLBACK),
-    "close": _closing,
-    "savepoint": _saving(Operation.SAVEPOINT),
-    "savepoint_commit": _saving(Operation.SAVEPOINT_COMMIT),
-    "savepoint_rollback": _saving(Operation.SAVEPOINT_ROLLBACK),
+    "set_autocommit": _classify_autocommit,
+    "commit": _make_ending(Operation.COMMIT),
+    "rollback": _make_ending(Operation.ROLLBACK),
+    "close": _classify_close,
+    "savepoint": _make_saving(Operation.SAVEPOINT),
+    "savepoint_commit": _make_saving(Operation.SAVEPOINT_COMMIT),
+    "savepoint_rollback": _make_saving(Operation.SAVEPOINT_ROLLBACK),
 }
-"""The methods that all that Django does to a transaction passes through, and which event a call is."""
+"""The methods through which Django does all that it does to a transaction, and which event a call is."""
 
 
 def watch() -> None:
@@ -221,15 +226,15 @@ def watch() -> None:
     for name, becomes in WATCHED.items():
         method = getattr(BaseDatabaseWrapper, name)
         if not getattr(method, "is_watched", False):
-            setattr(BaseDatabaseWrapper, name, _watched(method, becomes))
+            setattr(BaseDatabaseWrapper, name, _wrap_method(method, becomes))
     for name, wrap in (("__enter__", _wrap_enter), ("__exit__", _wrap_exit)):
         method = getattr(Atomic, name)
         if not getattr(method, "is_watched", False):
             setattr(Atomic, name, wrap(method))
 
 
-def none_is_open(connection: BaseDatabaseWrapper, recorder: Recorder | None) -> None:
-    """Of a new connection. With autocommit off, its first statement will begin a transaction."""
+def reset_transaction(connection: BaseDatabaseWrapper, recorder: Recorder | None) -> None:
+    """Mark a new connection as having no open transaction."""
     connection.__dict__[_OPEN] = (recorder.trace_id if recorder is not None else None, None)
 
 
@@ -310,6 +315,6 @@ def _note_exception(
     recorder: Recorder, connection: BaseDatabaseWrapper, error: BaseException, number: int | None
 ) -> None:
     try:
-        exceptions.left_atomic(recorder, error, capture_scalar(connection.alias), number)
+        exceptions.note_left_atomic(recorder, error, capture_scalar(connection.alias), number)
     except Exception:
         recorder.lost("exception")

@@ -342,10 +342,10 @@ def test_where_no_line_is_the_user_s_a_library_s_is():
     traceback = caught.value.__traceback__
     while "html5lib" not in traceback.tb_frame.f_code.co_filename:
         traceback = traceback.tb_next
-    site, raised_at = exceptions._places(traceback)
+    site, raised_at = exceptions._find_places(traceback)
     assert "html5lib" in site[0].co_filename
     assert (site[2:], raised_at) == ((None, ""), None)
-    assert exceptions._places(None) == (None, None)
+    assert exceptions._find_places(None) == (None, None)
 
 
 def test_where_a_library_handles_it_the_line_is_the_users_that_calls_the_library(site, tmp_path):

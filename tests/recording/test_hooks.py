@@ -243,7 +243,7 @@ def test_without_a_trace_nothing_is_kept(ran):
     ],
 )
 def test_the_dotted_name_of_the_code(function, name):
-    assert hooks.function_name(function) == name
+    assert hooks.get_function_name(function) == name
 
 
 def test_no_code_of_the_project_s_is_asked_for_it():
@@ -350,12 +350,12 @@ def broken(*args):
     raise RuntimeError("broken")
 
 
-@pytest.mark.parametrize("name", ["function_name", "_wait"])
+@pytest.mark.parametrize("name", ["get_function_name", "_note_waiting"])
 def test_an_error_of_ours_costs_the_event_alone(ran, monkeypatch, caplog, name):
-    if name == "_wait":
+    if name == "_note_waiting":
         monkeypatch.setattr(connections["primary"], "run_on_commit", [()], raising=False)
         lost = Recorder("t", "block")
-        hooks._wait(lost, connections["primary"], None)
+        hooks._note_waiting(lost, connections["primary"], None)
         assert lost.dropped["on_commit"] == 1
         return
     monkeypatch.setattr(hooks, name, broken)
