@@ -95,14 +95,14 @@ class TestRows:
         index = Index(a_trace(events=[poll(model="shop.Novel"), record(model="shop.Book", instance=NOVEL)]))
         (row,) = Listing(index).page().rows
         assert row.why == "alias of #1, db_for_write(shop.Novel), the saved object's model"
-        assert build_detail(index, index.events[2]).sentence == (
+        assert build_detail(index, index.by_id[2]).sentence == (
             "Sent to “primary” by decision #1, db_for_write(shop.Novel), about the saved object. This "
             "statement writes its row of shop.Book, about which no router was asked."
         )
 
     def test_the_detail_says_so_before_the_chain(self, passed_on):
         index = Index(passed_on)
-        own, other = (build_detail(index, index.events[number]) for number in (2, 3))
+        own, other = (build_detail(index, index.by_id[number]) for number in (2, 3))
         assert (own.about_other, other.about_other) == (False, True)
         assert other.sentence == (
             "Sent to “primary”, the alias that decision #1, db_for_write(shop.Poll), had given and that was "

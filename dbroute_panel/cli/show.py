@@ -57,7 +57,7 @@ def run(console: Console, options: dict[str, Any]) -> None:
         for row in rows:
             console.print()
             console.print_table([build_cells(row)], flexible=[2, 3, 4])
-            show_detail(console, build_detail(index, index.events[row.id], format_sql=False))
+            show_detail(console, build_detail(index, index.by_id[row.id], format_sql=False))
 
 
 def show_headline(console: Console, trace: Trace, totals: Totals) -> None:

@@ -128,7 +128,7 @@ class _LineBuilder:
             yield FileLine(short=tuple(short))
 
     def build_row(self, row: Row) -> FileLine | ShortRow:
-        event = self.index.events[row.id]
+        event = self.index.by_id[row.id]
         kind = self.find_kind(row)
         like = 0 if self.shows_all else self.seen.get(kind, 0)
         if not like and self.budget > 0:

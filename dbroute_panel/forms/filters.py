@@ -193,14 +193,14 @@ class EventFilterForm(forms.Form):
         self.end_us = index.end_us
         set_choices(self, "db", index.palette.order(index.aliases))
         set_choices(self, "model", sorted(index.models))
-        routers = [(path, index.routers(path)) for path in sorted(index.deciders)]
+        routers = [(path, index.router_names(path)) for path in sorted(index.deciders)]
         cast("OptionalChoiceField", self.fields["by"]).offer([*routers, *DECIDER_LABELS.items()])
 
     def clean_like(self) -> int:
         """The number of a query of this trace; 0 for none."""
         given: str = self.cleaned_data["like"]
         number = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
-        if given and not isinstance(self.index.events.get(number), Query):
+        if given and not isinstance(self.index.by_id.get(number), Query):
             message = _("Statement of event: there is no query #%(number)s in this trace.")
             raise forms.ValidationError(message % {"number": given})
         return number

@@ -129,12 +129,12 @@ class _Lines:
         return row.id if row.error else (codes, grouping.group_key(self.index, row))
 
     def whole(self, row: Row) -> SafeString:
-        detail = build_detail(self.index, self.index.events[row.id], format_sql=False)
+        detail = build_detail(self.index, self.index.by_id[row.id], format_sql=False)
         context = {"row": row, "inline": detail, "here": self.here, "editor": self.editor}
         return _rendered("_row.html", **context)
 
     def short(self, row: Row, like: int) -> SafeString:
-        event = self.index.events[row.id]
+        event = self.index.by_id[row.id]
         if like:
             detail = Short(
                 like=like, values=formatting.truncate(grouping.own_values(self.index, event), VALUES)

@@ -154,7 +154,7 @@ def _build_query_detail(event: Query, index: Index, format_sql: bool) -> Detail:
     return Detail(
         kind="query",
         sentence=explain_text.explain_query(event, decision),
-        chain=build_chain(decision, index.routers, index) if decision else None,
+        chain=build_chain(decision, index.router_names, index) if decision else None,
         about_other=decision is not None and asked_about(event, decision) is not Asked.SAME_MODEL,
         database=index.palette[event.alias],
         sql=highlight.format_sql(event.sql) if format_sql else highlight.plain_sql(event.sql, 600),
@@ -213,9 +213,9 @@ def _build_exception_detail(event: ExceptionRaised, index: Index, format_sql: bo
 def _build_decision_detail(event: Decision, index: Index, format_sql: bool) -> Detail:
     return Detail(
         kind="decision",
-        chain=build_chain(event, index.routers, index),
+        chain=build_chain(event, index.router_names, index),
         queries=tuple(
-            _link_event(index, number) for number in index.queries_of.get(event.id, ())[:MAX_LISTED]
+            _link_event(index, query.id) for query in index.queries_of.get(event.id, ())[:MAX_LISTED]
         ),
         **_common_fields(event, index),
     )
@@ -265,7 +265,7 @@ def _build_item(name: str, value: Any, index: Index | None) -> DetailItem:
 
 
 def _link_event(index: Index, number: int | None) -> EventLink:
-    event = index.events.get(number or 0)
+    event = index.by_id.get(number or 0)
     if isinstance(event, Decision):
         return EventLink(number or 0, formatting.question(event))
     return EventLink(number or 0, "")

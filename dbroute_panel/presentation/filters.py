@@ -103,7 +103,7 @@ def count_deciders(index: Index) -> tuple[DeciderCount, ...]:
     names: dict[str, Any] = {str(by): name for by, name in DECIDER_LABELS.items()}
     names[""] = gettext_lazy("a router, not kept which")
     return tuple(
-        DeciderCount(by=by, name=names.get(by) or index.routers(by), queries=number)
+        DeciderCount(by=by, name=names.get(by) or index.router_names(by), queries=number)
         for by, number in counts.most_common()
     )
 
@@ -158,7 +158,7 @@ class EventMatcher:
         self.index = index
         self.wanted = wanted
         self.text = wanted.text.casefold()
-        like = index.events.get(wanted.like)
+        like = index.by_id.get(wanted.like)
         self.statement = (like.alias, like.sql) if isinstance(like, Query) else None
         # The same statement runs many times, on the same line: each is searched once.
         self._sites: dict[Callsite, bool] = {}

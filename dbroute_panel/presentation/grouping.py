@@ -22,7 +22,7 @@ from .rows import Listing, Row, summarize_statement
 
 def group_key(index: Index, row: Row) -> Hashable:
     """Return a key that events of the same line, SQL, answers and steps share; ``row`` is the event's."""
-    event = index.events[row.id]
+    event = index.by_id[row.id]
     if isinstance(event, Query):
         decision = index.decision_of(event)
         asked = None if decision is None else _question_key(decision)

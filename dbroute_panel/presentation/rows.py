@@ -206,7 +206,7 @@ def _build_query_row(event: Query, index: Index) -> Row:
     return Row(
         kind="query",
         database=index.palette[event.alias],
-        why=explain_text.summarize_query(event, decision, index.routers),
+        why=explain_text.summarize_query(event, decision, index.router_names),
         by=DeciderGroup.OTHER_MODEL if is_passed_on(event, decision) else str(event.route),
         what=summarize_statement(event),
         duration_us=event.duration_us,
@@ -261,7 +261,7 @@ def _build_decision_row(event: Decision, index: Index) -> Row:
         kind="decision",
         database=index.palette[alias] if alias else None,
         outcome=formatting.outcome(event),
-        why=explain_text.summarize_decision(event, index.routers),
+        why=explain_text.summarize_decision(event, index.router_names),
         by=str(event.decided_by),
         what=formatting.question(event),
         duration_us=event.duration_us,

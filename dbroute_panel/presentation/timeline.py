@@ -22,7 +22,7 @@ from dbroute_panel.records import DecidedBy, Decision, Query, Trace, Transaction
 
 from .brackets import Bracket, BracketBuilder
 from .filters import KIND_DECISIONS, KIND_QUERIES
-from .index import end_of
+from .index import Index
 from .palette import Palette, Swatch
 
 MAX_TICKS: Final = 6
@@ -268,7 +268,7 @@ def build_timeline(trace: Trace, palette: Palette | None = None) -> Timeline:
     uses = Counter(event.alias for event in trace.events if isinstance(event, (Query, Transaction)))
     aliases = palette.order({alias for alias, _uses in uses.most_common(MAX_LANES)})
     asked = any(isinstance(event, Decision) for event in trace.events)
-    columns = Columns(end_of(trace), min(MAX_COLUMNS, MAX_CELLS // max(1, len(aliases) + asked)))
+    columns = Columns(Index(trace).end_us, min(MAX_COLUMNS, MAX_CELLS // max(1, len(aliases) + asked)))
     tracks = {alias: _Track(columns) for alias in aliases}
     brackets = {alias: BracketBuilder(columns) for alias in aliases}
     routers = _Track(columns, routers=True)

@@ -136,7 +136,7 @@ def _respond_statements(
         "brief_ungrouped": _shorten(ungrouped),
         "opened": wanted.like,
     }
-    if isinstance(query := looked.index.events.get(wanted.like), Query):
+    if isinstance(query := looked.index.by_id.get(wanted.like), Query):
         context |= {"inside": looked.listing(wanted).page(), "statement": format_statement(query)}
         if wants_partial(request):
             return render_partial(
@@ -225,7 +225,7 @@ def get_editor() -> Editor | None:
 def _find_opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:
     """The row that ``?event=`` opens, and what it shows; a decision is shown in the row of its query."""
     number = parse_int(given)
-    event = index.events.get(index.row_of(number)) if number is not None else None
+    event = index.by_id.get(index.row_of(number)) if number is not None else None
     if event is None:
         return None, None
     return event.id, build_detail(index, event)

@@ -486,7 +486,7 @@ class TestDetail:
 
     def test_a_decision_links_to_its_queries(self):
         index = Index(a_trace(events=[a_decision(1), a_query(2, decision_id=1), a_query(3, decision_id=1)]))
-        assert [link.id for link in build_detail(index, index.events[1]).queries] == [2, 3]
+        assert [link.id for link in build_detail(index, index.by_id[1]).queries] == [2, 3]
         assert index.row_of(1) == 2
 
     def test_the_saved_object_and_the_transaction(self):

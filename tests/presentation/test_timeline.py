@@ -297,7 +297,7 @@ class TestLinks:
                     from_us=bar.ends[0],
                     to_us=bar.ends[1],
                 )
-                events = [index.events[row.id] for row in Listing(index, wanted).page().rows]
+                events = [index.by_id[row.id] for row in Listing(index, wanted).page().rows]
                 assert len(events) == bar.count
                 if lane.database is not None:
                     assert all(isinstance(event, Query) for event in events)
