@@ -10,8 +10,7 @@ import pytest
 from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports import Format
-from dbroute_panel.findings import Facts, finding
-from dbroute_panel.findings.facts import INFO, FindingFunction
+from dbroute_panel.findings import INFO, Facts, FindingFunction, finding
 from dbroute_panel.records import Finding, Trace
 from dbroute_panel.stores import Store
 from tests.packaging.conftest import ROOT
