@@ -133,21 +133,15 @@ class ReplayCounter:
         before = get_recorded_answer(decision)
         meaning = self.get_meaning(decision.action, before)
         meanings = {answer: self.get_meaning(decision.action, answer) for answer in answers}
+        subject = (_get_model_label(decision), decision.action, (decision.args or {}).get("db"))
         if self.repeat > 1:
-            about = (_get_model_label(decision), decision.action, _get_db(decision))
-            self.recorded.setdefault(about, set()).add(meaning)
-            shares = self.expected.setdefault(about, Counter())
+            self.recorded.setdefault(subject, set()).add(meaning)
+            expected = self.expected.setdefault(subject, Counter())
             for answer, count in answers.items():
-                shares[meanings[answer]] += count
+                expected[meanings[answer]] += count
         if all(now == meaning for now in meanings.values()):
             return
-        key = ChangeKey(
-            _get_model_label(decision),
-            decision.action,
-            _get_db(decision),
-            before,
-            tuple(sorted(answers, key=str)),
-        )
+        key = ChangeKey(*subject, before, tuple(sorted(answers, key=str)))
         self.counts[key] += 1
         if decision.callsite is not None:
             where = f"{decision.callsite.file}:{decision.callsite.line}"
@@ -186,10 +180,10 @@ class ReplayCounter:
         meanings = {self.get_meaning(key.action, answer) for answer in key.to}
         if self.get_meaning(key.action, key.before) not in meanings:
             return True
-        about = key[:3]
+        subject = key[:3]
         return any(
-            self.expected[about][meaning] / self.repeat >= MIN_EXPECTED
-            for meaning in meanings - self.recorded[about]
+            self.expected[subject][meaning] / self.repeat >= MIN_EXPECTED
+            for meaning in meanings - self.recorded[subject]
         )
 
     def build_notes(self, changes: list[ChangeKey]) -> list[str]:
@@ -200,10 +194,24 @@ class ReplayCounter:
             if key.action.names_alias and _filter_aliases(key.before) and _filter_aliases(*key.to)
         ]
         pinned = [key for key in moved if self.may_have_been_pinned(key)]
-        return [
-            *([_explain_pinning()] if pinned else []),
-            *([_explain_choosing()] if self.asks_current_routers and len(moved) > len(pinned) else []),
-        ]
+        notes = []
+        if pinned:
+            notes.append(
+                _(
+                    "Reads that went to a primary would go to its replica. If middleware had pinned them there "
+                    "(in a thread-local, a context variable or a cookie): that is in no trace, and nothing was "
+                    "pinned now."
+                )
+            )
+        if self.asks_current_routers and len(moved) > len(pinned):
+            notes.append(
+                _(
+                    "Another database would be answered. If other code than the routers had chosen it then (in "
+                    "a thread-local or a context variable, as for a customer): that is in no trace, and nothing "
+                    "was chosen now."
+                )
+            )
+        return notes
 
     def may_have_been_pinned(self, key: ChangeKey) -> bool:
         """Return whether reads that went to a primary would go to its replica."""
@@ -241,25 +249,6 @@ def _get_model_label(decision: Decision) -> str | None:
     if decision.model is None and decision.action is Action.MIGRATE:
         return ".".join(args[name] for name in ("app_label", "model_name") if args.get(name))
     return decision.model
-
-
-def _get_db(decision: Decision) -> Any:
-    return (decision.args or {}).get("db")
-
-
-def _explain_pinning() -> str:
-    return _(
-        "Reads that went to a primary would go to its replica. If middleware had pinned them there (in a "
-        "thread-local, a context variable or a cookie): that is in no trace, and nothing was pinned now."
-    )
-
-
-def _explain_choosing() -> str:
-    return _(
-        "Another database would be answered. If other code than the routers had chosen it then (in a "
-        "thread-local or a context variable, as for a customer): that is in no trace, and nothing was chosen "
-        "now."
-    )
 
 
 def _filter_aliases(*answers: Any) -> list[str]:

@@ -82,7 +82,6 @@ class _ConnectionOverride:
 
     def __init__(self, connection: Any, *, known: bool) -> None:
         self.connection = connection
-        self.known = known
         self.cls = type(connection)
         self.undecided = None if known else _build_undecided_class(self.cls)
 
