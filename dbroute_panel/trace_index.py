@@ -116,7 +116,7 @@ class TraceIndex:
 
     @cached_property
     def last_end_us(self) -> float:
-        """When everything was over, in microseconds from the start: an event may outlast its trace."""
+        """The end of the last event, in microseconds from the start; an event may outlast its trace."""
         ends = [event.at_us + getattr(event, "duration_us", 0.0) for event in self.trace.events]
         return max([self.trace.duration_us, *ends])
 
@@ -185,7 +185,7 @@ class TraceIndex:
 
     @cached_property
     def changes(self) -> list[Query]:
-        """The writes that changed something: they did not fail, and do not say that they found no row."""
+        """The writes that changed something, which did not fail and did not report that they found no row."""
         return [
             query
             for query in self.writes
@@ -202,7 +202,7 @@ class TraceIndex:
 
     @cached_property
     def concurrent(self) -> bool:
-        """Whether queries overlapped: several threads ran, and whose a transaction was is not known."""
+        """Whether queries overlapped, so that several threads ran and transactions have no known owner."""
         ended = 0.0
         for query in self.queries:
             began = query.at_us

@@ -39,7 +39,7 @@ class Patches:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                self._undo = [_replace(*place(), make) for place, make in self.replacements]
+                self._undo = [_replace(*target(), make) for target, make in self.replacements]
 
     def release(self) -> None:
         """Restore the originals when the last holder releases."""

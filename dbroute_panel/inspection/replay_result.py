@@ -198,17 +198,17 @@ class ReplayCounter:
         if pinned:
             notes.append(
                 _(
-                    "Reads that went to a primary would go to its replica. If middleware had pinned them there "
-                    "(in a thread-local, a context variable or a cookie): that is in no trace, and nothing was "
-                    "pinned now."
+                    "Reads that went to a primary would go to its replica. If middleware had pinned them "
+                    "there (in a thread-local, a context variable or a cookie): that is in no trace, and "
+                    "nothing was pinned now."
                 )
             )
         if self.asks_current_routers and len(moved) > len(pinned):
             notes.append(
                 _(
-                    "Another database would be answered. If other code than the routers had chosen it then (in "
-                    "a thread-local or a context variable, as for a customer): that is in no trace, and nothing "
-                    "was chosen now."
+                    "Another database would be answered. If other code than the routers had chosen it then "
+                    "(in a thread-local or a context variable, as for a customer): that is in no trace, and "
+                    "nothing was chosen now."
                 )
             )
         return notes
