@@ -27,7 +27,7 @@ from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.errors import describe_error, find_error_code
 from dbroute_panel.recording.lookups import passed_on
 from dbroute_panel.recording.query_source import caller_of, is_housekeeping, sender_of
-from dbroute_panel.recording.recorder import OWN, SMALL, Recorder, active, recording
+from dbroute_panel.recording.recorder import OWN, SMALL_PARAMETERS_BYTES, Recorder, active, recording
 from dbroute_panel.recording.snapshots import capture_instance, capture_parameters, capture_scalar
 from dbroute_panel.recording.transactions import is_of_a_test, note_implicit_begin, transaction_of
 
@@ -73,7 +73,7 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
             try:
                 if sql != (text := recorder.text):
                     text = recorder.text = recorder.texts[sql]
-                if recorder.params and len(kept := dumps(params, 2)) > SMALL:
+                if recorder.params and len(kept := dumps(params, 2)) > SMALL_PARAMETERS_BYTES:
                     raise ValueError  # it takes room
             except Exception:  # not met before, or nothing that a dict could have as a key, or marshal knows
                 text, kept = _fitted(recorder, sql, params, many, vendor)

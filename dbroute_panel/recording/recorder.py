@@ -1,9 +1,8 @@
 """
-The recorder: what has happened so far in one trace, in its cheapest form.
+The recorder of one trace, to which every tap appends events in their cheapest form.
 
-There is one gate: ``active`` holds the recorder of this context, or None. Every tap begins with
-``recording()`` and does nothing else where that is None. Events are appended from any
-thread, as ``captured.py`` has them.
+``active`` holds the recorder of this context, or None. Every tap begins with ``recording()`` and does nothing
+else if that is None. Events are appended from any thread, as ``captured.py`` defines them.
 """
 
 from __future__ import annotations
@@ -34,26 +33,26 @@ from dbroute_panel.records import Request, SessionWrite
 logger = logging.getLogger("dbroute_panel")
 
 OWN_APPS = frozenset({"dbroute_panel", "dbroute_panel_store", "debug_toolbar"})
-"""App labels whose models are the tool's own work, which never shows up in a trace."""
+"""App labels of the tool's own models, which no trace shows."""
 
 OWN = "dbroute_panel.*"
-"""In place of the label of such a model."""
+"""Stands in the place of the label of such a model."""
 
 HISTORICAL_MODULE = "__fake__"
 """The module of the models that migrations see (``django/db/migrations/state.py``)."""
 
-LARGEST = 1 << 20
-"""Of one statement of more bytes, with its parameters, the beginning is kept, without any value."""
+MAX_STATEMENT_BYTES = 1 << 20
+"""Larger statements, with their parameters, are truncated and lose their values."""
 
-ROOM = 16 * LARGEST
-"""So are all statements of a trace that come after this many bytes of them."""
+MAX_SQL_BYTES = 16 * MAX_STATEMENT_BYTES
+"""SQL budget of a trace; statements beyond it are truncated, too."""
 
-SMALL = 512
-"""Parameters of no more bytes, of a statement that is kept already, take no room: their event takes more."""
+SMALL_PARAMETERS_BYTES = 512
+"""Smaller parameters of a known statement are not charged to the budget: their event takes more."""
 
 
-TEXTS = 1000
-"""So many statements are looked up when the next one comes, which may be equal to one of them."""
+MAX_TEXTS = 1000
+"""Maximum distinct statements interned."""
 
 
 class Recorder:
@@ -64,7 +63,7 @@ class Recorder:
         self.name = name
         self.kind = kind
         self.request: Request | None = None
-        self.entry = ""  # what the content of a stream belongs to, after the request
+        self.entry = ""  # the entry of what the content of a stream runs, after the request
         self.secrets: frozenset[str] = frozenset()
         self.started_at = dt.datetime.now(dt.UTC)
         self.started = perf_counter_ns()
@@ -75,23 +74,23 @@ class Recorder:
         self.dropped = dict.fromkeys(KINDS.values(), 0)
         self.transactions: dict[str, int] = {}
         self.aliases = Aliases()
-        # The decision of each string that was handed back, by identity. Its event keeps the string.
+        # The decision of each alias that was returned, by id(). Its event keeps the string.
         self.answers: dict[int, int] = {}
         self.looked_through = (0, 0)
-        # Aliases that had to be handed back as they are, because a router answered a str subclass (an
-        # enum) or one that everybody shares ("a"), by identity: (answer, latest decision by model). The
-        # answer is kept, so that its id stays its own.
+        # Aliases that were returned as they are, because a router answered a str subclass (an enum) or a
+        # string that Python shares ("a"), by id(): (answer, latest decision by model). The answer is kept,
+        # so that no other object gets its id.
         self.answered_as: dict[int, tuple[Any, dict[str | None, int]]] = {}
-        # By identity, because to hash a class is for its metaclass to say; each is kept, so that its id stays
-        # its own.
+        # By id(), because hashing a class could run code of its metaclass. Each class is kept, so that no
+        # other object gets its id.
         self.labels: dict[int, str] = {}
         self.models: list[Any] = []
         self.historical: dict[int, str] = {}
         self.session: str | None = None
         self.session_writes: tuple[SessionWrite, ...] = ()
         self.subject: tuple[Any, str | None] = (None, None)
-        # Of exceptions that have left something: see exceptions.py. ``entered``: the id that was the latest
-        # when the last atomic() on an alias began.
+        # Of exceptions that have left something: see exceptions.py. ``entered``: the latest id when the last
+        # atomic() on an alias began.
         self.raised: list[Seen] = []
         self.refusal: tuple[int, CapturedException | None] = (0, None)
         self.entered: dict[str, int] = {}
@@ -99,7 +98,7 @@ class Recorder:
         self.text = ""
         self.asked: Asked | None = None
         self.asking = _ByThread()
-        self.room = ROOM
+        self.bytes_left = MAX_SQL_BYTES
         self.limit = panel_settings.MAX_EVENTS
         self.ids = self._drawn = iter(range(1, self.limit + 1))
         self.params = panel_settings.RECORD_PARAMS
@@ -119,14 +118,14 @@ class Recorder:
         return self.asking[get_ident()].decision_id
 
     def draw(self, kind: str) -> int:
-        """The id of the event that starts now; 0 where there is no room for one, which is counted."""
+        """Return an id for the event that starts now; 0 if there is no room for it, which is counted."""
         event = next(self.ids, 0)
         if not event:
             self.refuse(kind)
         return event
 
     def refuse(self, kind: str) -> None:
-        """Count an event for which there is no room; of a trace that has ended nothing is counted."""
+        """Count an event for which there is no room, unless the trace has ended."""
         if not self.closed:
             self.drop(kind)
 
@@ -137,9 +136,9 @@ class Recorder:
 
     def label(self, model: Any) -> str | None:
         """
-        The label of a model, which Django would put together anew each time; of the tool's own OWN.
+        Return the label of a model, or OWN for the tool's models. Django would build it each time.
 
-        The latest is ``subject``: (model, label) in one, because threads share it.
+        The latest is kept in ``subject`` as one tuple (model, label), because threads share it.
         """
         if model is None:
             return None
@@ -150,7 +149,7 @@ class Recorder:
                 return name
             self.models.append(model)
             if type.__getattribute__(model, "__module__") == HISTORICAL_MODULE:
-                name = name.encode().decode()  # a string of its own: the builder knows it by its id
+                name = name.encode().decode()  # a new string, which the builder recognises by its id()
                 self.historical[id(name)] = name
             self.labels[id(model)] = name
         self.subject = model, name
@@ -158,19 +157,19 @@ class Recorder:
 
     def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
         """
-        A statement and its parameters; where there is no room left its beginning, without any string.
+        Return a statement and its parameters; beyond the budget only its beginning, without strings.
 
-        Equal statements are one text, which takes room once.
+        Equal statements are one text, charged once.
         """
         known = self.texts.get(sql)
         size = (0 if params is None else estimate_bytes(params)) + (
             0 if known is not None else estimate_bytes(sql)
         )
-        if size <= LARGEST and size <= self.room:
-            self.room -= size
+        if size <= MAX_STATEMENT_BYTES and size <= self.bytes_left:
+            self.bytes_left -= size
             if known is not None:
                 return known, params
-            if len(self.texts) < TEXTS:
+            if len(self.texts) < MAX_TEXTS:
                 self.texts[sql] = sql
             return sql, params
         return shorten(mask_literals(sql[:MAX_TEXT_LENGTH], vendor), len(sql)), None
@@ -208,18 +207,18 @@ class Recorder:
         decisions[model] = decisions[None] = decision
 
     def decision_of(self, alias: Any, model: Any) -> int | None:
-        """The decision that answered such an alias: the latest about ``model``, else the latest of all."""
+        """Return the latest decision that answered a shared alias: about ``model``, else of all; or None."""
         if (known := self.answered_as.get(id(alias))) is None:
             return None
         return known[1].get(self.label(model), known[1][None])
 
     def lost(self, kind: str) -> None:
-        """Count an event that an error of ours cost, and log the error being handled, once per process."""
+        """Count an event lost to an error of ours, and log the error being handled, once per process."""
         self.drop(kind)
         complain("dbroute_panel could not record a %s; the request goes on.", kind)
 
     def begin_transaction(self, alias: str) -> int:
-        """The number of the transaction that begins on ``alias``: from 1, per alias."""
+        """Return the number of the transaction that begins on ``alias``: from 1, per alias."""
         with _counting:
             number = self.transactions[alias] = self.transactions.get(alias, 0) + 1
         return number
@@ -229,7 +228,7 @@ class Recorder:
         self.ended = ended
         self.closed = True
         self.ids, self.asked = iter(range(0)), None  # the taps ask for an id alone
-        # Classes and enums of the user's: a context that was copied to a thread may hold us for long.
+        # These refer to the user's classes and enums; a context copied to a thread may keep us for long.
         self.labels.clear()
         self.models.clear()
         self.subject = (None, None)
@@ -243,10 +242,10 @@ class Recorder:
 
     def forget(self) -> None:
         """
-        Let the events go, when their document is made; a block that joined the trace still has the list.
+        Release the events once the document is built; a block that joined the trace still has the list.
 
-        A thread or task that outlives the trace may have its context, and thereby this recorder, for as long
-        as the process lives: with ``sys.flags.thread_inherit_context`` every thread of a pool.
+        A thread or task that outlives the trace may keep its context, and thereby this recorder, as long as
+        the process lives: with ``sys.flags.thread_inherit_context`` every thread of a pool does.
         """
         self.events, self.text = [], ""
 
@@ -274,20 +273,20 @@ _complaints: set[str] = set()
 
 
 def recording() -> Recorder | None:
-    """The recorder that takes events in this context, or None."""
+    """Return the recorder that takes events in this context, or None."""
     recorder = active.get()
     return None if recorder is None or recorder.closed else recorder
 
 
 def live(trace_id: str) -> Recorder | None:
-    """The recorder of a trace that this process is still recording, or None."""
+    """Return the recorder of a trace that this process is still recording, or None."""
     recorder = _live.get(trace_id)
     return None if recorder is None or recorder.closed else recorder
 
 
 @contextmanager
 def resumed(recorder: Recorder | None) -> Iterator[None]:
-    """Make ``recorder`` the active one inside the block (None: nothing is recorded)."""
+    """Make ``recorder`` the active one inside the block; with None nothing is recorded."""
     token = active.set(recorder)
     try:
         yield

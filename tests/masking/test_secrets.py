@@ -131,7 +131,7 @@ def test_the_cookie_that_a_request_came_with_is_known_after_its_session_has_chan
 )
 def test_the_beginning_of_a_long_statement_is_read_as_its_database_reads_it(vendor, sql):
     recorder = Recorder("test", "block")
-    recorder.room = 0
+    recorder.bytes_left = 0
     kept, params = recorder.fit(sql + " " * 2000, ("a",), vendor)
     assert params is None
     assert kept.startswith("INSERT INTO t VALUES (")

@@ -153,7 +153,7 @@ def test_a_query_that_fails_is_recorded_with_its_error(primary):
 
 def test_the_error_of_a_statement_that_was_cut_is_its_class_alone(primary, monkeypatch):
     """Its message could tell what was cut off."""
-    monkeypatch.setattr(recorder, "LARGEST", 100)
+    monkeypatch.setattr(recorder, "MAX_STATEMENT_BYTES", 100)
     sql = f"SELECT 'a' FROM nowhere WHERE {' AND '.join(['id > 1'] * 300)}"
     with trace("test", keep=False) as t, pytest.raises(OperationalError):
         execute(primary, sql)
@@ -166,7 +166,7 @@ def test_the_error_of_a_statement_that_was_cut_is_its_class_alone(primary, monke
 @pytest.mark.parametrize(("vendor", "kept"), [("mysql", "SELECT '***'"), ("sqlite", 'SELECT "a"')])
 def test_a_statement_is_cut_by_the_rules_of_its_database(monkeypatch, vendor, kept):
     """On MySQL alone double quotes are those of a string."""
-    monkeypatch.setattr(recorder, "LARGEST", 0)
+    monkeypatch.setattr(recorder, "MAX_STATEMENT_BYTES", 0)
     fitted = recorder.Recorder("test", "block").fit('SELECT "a"', None, vendor)
     assert fitted == (f"{kept}… (10 characters)", None)
 

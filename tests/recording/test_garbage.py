@@ -250,7 +250,7 @@ def test_equal_statements_are_one_text(site):
 
 
 def test_so_many_texts_and_no_more_are_looked_up(site, monkeypatch):
-    monkeypatch.setattr(recorder, "TEXTS", 2)
+    monkeypatch.setattr(recorder, "MAX_TEXTS", 2)
     with trace("test", keep=False) as t, connections["primary"].cursor() as cursor:
         for number in (1, 2, 3, 3):
             cursor.execute(f"SELECT {number}")
