@@ -24,9 +24,8 @@ from dbroute_panel.records import Callsite, Database, InstanceRef
 from dbroute_panel.views.databases import project_palette
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User as Reader
-
-from .test_admin_pages import words
-from .traces import a_decision, a_finding, a_query, a_trace
+from tests.traces import a_decision, a_finding, a_query, a_trace
+from tests.views.test_trace import words
 
 DJDT = "/__debug__/"
 LARGEST = 150_000

@@ -23,8 +23,7 @@ from dbroute_panel.presentation.timeline import (
     Columns,
 )
 from dbroute_panel.records import DecidedBy, Operation, Query, Transaction
-
-from .traces import a_decision, a_long_trace, a_query, a_trace, a_transaction
+from tests.traces import a_decision, a_long_trace, a_query, a_trace, a_transaction
 
 B, C, R = Operation.BEGIN, Operation.COMMIT, Operation.ROLLBACK
 S, SC, SR = Operation.SAVEPOINT, Operation.SAVEPOINT_COMMIT, Operation.SAVEPOINT_ROLLBACK
