@@ -23,7 +23,7 @@ class Asked(enum.StrEnum):
     """The class of the object being saved: the statement writes its row of a parent's table, or a proxy's."""
 
     OTHER_MODEL = "other_model"
-    """Another model: nobody was asked about the query's."""
+    """Another model: no router was asked about the query's."""
 
     UNKNOWN = "unknown"
     """Not known: the statement has no model (raw SQL), or the question had none."""

@@ -31,7 +31,7 @@ from example_site.library.models import Book, Review
 from example_site.users.models import User
 from tests.traces import a_decision, a_finding, a_query, a_trace
 
-PASSED_ON = "alias of #1, db_for_write(shop.Poll); nobody was asked about shop.Record"
+PASSED_ON = "alias of #1, db_for_write(shop.Poll); no router was asked about shop.Record"
 NOVEL = InstanceRef(model="shop.Novel", pk="7", state_db=None, adding=True)
 
 
@@ -83,7 +83,7 @@ class TestRows:
             ({"model": None}, "alias of #1, db_for_write(shop.Poll)"),
             (
                 {"model": "shop.Book", "instance": NOVEL},
-                "alias of #1, db_for_write(shop.Poll); nobody was asked about shop.Book",
+                "alias of #1, db_for_write(shop.Poll); no router was asked about shop.Book",
             ),
         ],
     )
@@ -261,7 +261,7 @@ class TestWhatDjangoPassesOn:
         ContentType.objects.clear_cache()
         with trace("t") as t:
             _ = Review.objects.get(text="The turtle moves.").about
-        alias = "alias of #n, db_for_read(library.Review); nobody was asked about"
+        alias = "alias of #n, db_for_read(library.Review); no router was asked about"
         assert self.told(t) == [
             ("library.Review", "PrimaryReplicaRouter"),
             ("contenttypes.ContentType", f"{alias} contenttypes.ContentType"),
@@ -275,7 +275,7 @@ class TestWhatDjangoPassesOn:
         told = self.told(t)
         assert told[0] == (
             "library.Tag",
-            "alias of #n, db_for_write(library.Book); nobody was asked about library.Tag",
+            "alias of #n, db_for_write(library.Book); no router was asked about library.Tag",
         )
         assert {why for model, why in told if model == "library.Book_tags"} == {"PrimaryReplicaRouter"}
 
@@ -287,7 +287,7 @@ class TestWhatDjangoPassesOn:
         told = dict(self.told(t))
         assert told.pop("users.User") == "UserRouter"
         assert told == {
-            model: f"alias of #n, db_for_write(users.User); nobody was asked about {model}"
+            model: f"alias of #n, db_for_write(users.User); no router was asked about {model}"
             for model in ("users.Card", "users.Loan")
         }
 
@@ -331,7 +331,7 @@ class TestWhatDjangoPassesOn:
             ("library.Place", asked.format("Bistro")),
             ("library.Restaurant", asked.format("Bistro")),
         ]
-        nobody = "alias of #n, db_for_write(library.Restaurant); nobody was asked about library.Place"
+        nobody = "alias of #n, db_for_write(library.Restaurant); no router was asked about library.Place"
         assert ("library.Place", nobody) in self.told(updated)
         assert ("library.Place", nobody) in self.told(deleted)
         for t in (saved, proxy, updated, deleted):
@@ -346,19 +346,19 @@ class TestWhatDjangoPassesOn:
             book.tags.create(name="brass")
         call_command("dbroute", "show", t.id, verbosity=2)
         text = " ".join(capsys.readouterr().out.split())
-        assert "db_for_write(library.Book); nobody was asked about library.Tag" in text
+        assert "db_for_write(library.Book); no router was asked about library.Tag" in text
         assert "passed on. No router was asked about library.Tag here." in text
 
         with RouteTrace("t", root=tmp_path) as route_trace:
             book.tags.create(name="copper")
             with pytest.raises(AssertionError) as failure:
                 route_trace.assert_no_queries("primary")
-        assert "db_for_write(library.Book); nobody was asked about library.Tag" in str(failure.value)
+        assert "db_for_write(library.Book); no router was asked about library.Tag" in str(failure.value)
 
     def test_the_redacted_message_of_a_finding_says_it(self):
         found = replace(a_finding("missing-table", 1, 2), level=Level.ERROR)
         error = "OperationalError: no such table: shop_record"
         failed = record(sql="SELECT * FROM shop_record", error=error, error_code=1)
         shown = redact_trace(a_trace(events=[poll(), failed], findings=[found]))
-        assert "Nobody was asked about shop.Record" in shown.findings[0].message
+        assert "No router was asked about shop.Record" in shown.findings[0].message
         assert redact_trace(shown) == shown

@@ -65,7 +65,7 @@ def _remedy(query: Query, trace: Facts) -> str:
     alias, decision, asked = query.alias, _decision_to_name(query, trace), trace.asked(query)
     if decision is not None and asked is Asked.OTHER_MODEL:
         return (
-            f"Nobody was asked about {query.model}: {alias} is the alias of {trace.question(decision)}, "
+            f"No router was asked about {query.model}: {alias} is the alias of {trace.question(decision)}, "
             f"which was passed on. Name the database of {query.model} in the code, or have both on one "
             "database"
         )

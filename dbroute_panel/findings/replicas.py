@@ -199,6 +199,6 @@ def _suggest_remedy(queries: list[Query], alias: str, primary: str, trace: Facts
     if not decisions:
         return f"Write {primary} where the code says {alias}."
     return (
-        f"It is the alias of {trace.question(decisions[0])}, and nobody was asked about "
+        f"It is the alias of {trace.question(decisions[0])}, and no router was asked about "
         f"{trace.model(queries[0])}: name {primary} where that is passed on."
     )

@@ -174,7 +174,7 @@ def write_on_read_route(trace: Facts) -> Iterator[Finding]:
         queries = [query for query, _ in written]
         which, asked = "which db_for_read chose", "..."
         if other is not None:
-            which, asked = f"which db_for_read chose for {other}: nobody was asked about {model}", model
+            which, asked = f"which db_for_read chose for {other}: no router was asked about {model}", model
         yield Finding.about(
             *queries,
             *decisions_of(trace, queries),

@@ -129,7 +129,7 @@ def summarize_query(query: Query, decision: Decision | None, routers: ShortNames
         return summarize_decision(decision, routers)
     told = {"number": decision.id, "question": formatting.question(decision), "model": query.model}
     if asked is Asked.OTHER_MODEL:
-        return _("alias of #%(number)s, %(question)s; nobody was asked about %(model)s") % told
+        return _("alias of #%(number)s, %(question)s; no router was asked about %(model)s") % told
     if asked is Asked.SAVED_OBJECT:
         return _("alias of #%(number)s, %(question)s, the saved object's model") % told
     return _("alias of #%(number)s, %(question)s") % told

@@ -66,7 +66,7 @@ def test_22_a_foreign_key_across_databases(ran):
     tables = ("library_book", "users_loan", "library_review")
     assert [table in found.message for found, table in zip(missing, tables, strict=True)] == [True] * 3
     assert [found.events[-1] for found in missing] == [query.id for query in trace.queries if query.error]
-    # The reviews went where the content type was deleted: nobody was asked about them.
+    # The reviews went where the content type was deleted: no router was asked about them.
     passed_on = next(one for one in trace.decisions if one.model == "contenttypes.ContentType" and one.hints)
     assert [len(found.events) for found in missing] == [1, 1, 2]
     assert missing[2].events[0] == passed_on.id

@@ -65,8 +65,9 @@ class TestMissingTable:
         asked = a_decision(1, model="library.Review", hints={}, answer="primary")
         query = a_query(2, "primary", **self.MISSING, decision_id=1)
         assert self.remedy(found, asked, query) == (
-            "Nobody was asked about library.Book: primary is the alias of db_for_read(library.Review), which "
-            "was passed on. Name the database of library.Book in the code, or have both on one database."
+            "No router was asked about library.Book: primary is the alias of db_for_read(library.Review), "
+            "which was passed on. Name the database of library.Book in the code, or have both on one "
+            "database."
         )
 
     def test_a_receiver_that_passes_the_alias_on_is_the_cause(self, found):
@@ -81,7 +82,7 @@ class TestMissingTable:
             post_save.disconnect(write_a_tag, sender=User)
         assert found(t).codes == {self.code}
         assert found(t).one(self.code).message == (
-            "The table library_tag is not on legacy_users, where a query of library.Tag failed. Nobody was "
+            "The table library_tag is not on legacy_users, where a query of library.Tag failed. No router was "
             "asked about library.Tag: legacy_users is the alias of db_for_write(users.User), which was "
             "passed on. Name the database of library.Tag in the code, or have both on one database."
         )

@@ -398,8 +398,8 @@ class TestWriteToReplica:
             Tag.objects.using(router.db_for_write(Person)).create(name="brass")
         assert found(t).one(self.code).message == (
             "library.Tag was written on primary, a replica of archive. It is the alias of "
-            "db_for_write(library.Person), and nobody was asked about library.Tag: name archive where that "
-            "is passed on."
+            "db_for_write(library.Person), and no router was asked about library.Tag: name archive where "
+            "that is passed on."
         )
 
     def test_on_a_replica_of_a_replica(self, found, settings):
