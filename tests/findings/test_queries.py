@@ -82,8 +82,8 @@ class TestMissingTable:
             post_save.disconnect(write_a_tag, sender=User)
         assert found(t).codes == {self.code}
         assert found(t).one(self.code).message == (
-            "The table library_tag is not on legacy_users, where a query of library.Tag failed. No router was "
-            "asked about library.Tag: legacy_users is the alias of db_for_write(users.User), which was "
+            "The table library_tag is not on legacy_users, where a query of library.Tag failed. No router "
+            "was asked about library.Tag: legacy_users is the alias of db_for_write(users.User), which was "
             "passed on. Name the database of library.Tag in the code, or have both on one database."
         )
         decision, failed = found(t).events(self.code)

@@ -443,7 +443,8 @@ class TestWriteOnReadRoute:
             Card(user=user, number="7").save(using=user._state.db)
         assert found(t).one(self.code).message == (
             "users.Card was written on legacy_users, which db_for_read chose for users.User: no router "
-            "was asked about users.Card. Name the database in the code: using(router.db_for_write(users.Card))."
+            "was asked about users.Card. Name the database in the code: "
+            "using(router.db_for_write(users.Card))."
         )
 
     def test_not_where_db_for_write_was_asked(self, found):
