@@ -37,7 +37,7 @@ from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedDecision
 from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
-from dbroute_panel.recording.recorder import Recorder, resumed
+from dbroute_panel.recording.recorder import Recorder, use_recorder
 from dbroute_panel.records import Action, Callsite, DecidedBy, Decision, Outcome
 
 _WRAPPER_TYPES = (
@@ -170,7 +170,7 @@ def explain(
     raised: BaseException | None = None
     try:
         try:
-            with resumed(recorder):
+            with use_recorder(recorder):
                 call()
         except (KeyboardInterrupt, IsolationInterrupt):
             raise

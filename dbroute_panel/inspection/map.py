@@ -25,7 +25,7 @@ from dbroute_panel.inspection.arguments import AskError, list_models
 from dbroute_panel.inspection.isolation import IsolationInterrupt
 from dbroute_panel.masking.values import CapturedType
 from dbroute_panel.recording.errors import describe_error
-from dbroute_panel.recording.recorder import resumed
+from dbroute_panel.recording.recorder import use_recorder
 from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.records import Action
 from dbroute_panel.text import DECODE_ERRORS, NotUTF8Error, escape_formula, require_utf8
@@ -96,7 +96,7 @@ def build_map() -> RoutingMap:
         label: ModelRoutes(read=[], write=[], migrate={}, managed=bool(model._meta.managed), errors={})
         for label, model in models.items()
     }
-    with resumed(None):
+    with use_recorder(None):
         for label, model in models.items():
             routes[label].read = _ask_aliases(model, Action.READ, routes[label].errors)
         for label, model in models.items():

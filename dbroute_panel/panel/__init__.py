@@ -30,7 +30,7 @@ from dbroute_panel.exports import FORMATS
 from dbroute_panel.presentation import Editor, Index, build_timeline, compute_totals, count_deciders
 from dbroute_panel.recording import requests
 from dbroute_panel.recording.captured import CapturedQuery
-from dbroute_panel.recording.recorder import complain
+from dbroute_panel.recording.recorder import log_once
 from dbroute_panel.records import Finding, Level
 from dbroute_panel.stores import get_store
 
@@ -155,7 +155,7 @@ class RoutingPanel(Panel):
                     alerts.add_alert({"alert": f"{self.nav_title}: {finding.message} ({finding.code})"})
                 alerts.record_stats({"alerts": alerts.alerts})
         except Exception:  # noqa: BLE001 - whatever goes wrong here, the user's response goes on
-            complain("dbroute_panel could not say what is wrong in the trace %s.", trace_id)
+            log_once("dbroute_panel could not say what is wrong in the trace %s.", trace_id)
             return []
         return found
 

@@ -23,7 +23,7 @@ from dbroute_panel.presentation import ShortNames, formatting
 from dbroute_panel.presentation.explain_text import summarize_query
 from dbroute_panel.presentation.rows import summarize_statement
 from dbroute_panel.recording import trace
-from dbroute_panel.recording.recorder import resumed
+from dbroute_panel.recording.recorder import use_recorder
 from dbroute_panel.records import Decision, Finding, Level, Query
 from dbroute_panel.suggestions import did_you_mean
 
@@ -56,7 +56,7 @@ class RouteTrace(trace):
 
         @functools.wraps(body)
         async def recorded(*args: Any, **kwargs: Any) -> Any:
-            with resumed(self._get_recorder()):
+            with use_recorder(self._get_recorder()):
                 return await body(*args, **kwargs)
 
         item.obj = recorded

@@ -24,7 +24,7 @@ from dbroute_panel.recording.captured import (
     CapturedQuery,
     CapturedTransaction,
 )
-from dbroute_panel.recording.recorder import Recorder, complain
+from dbroute_panel.recording.recorder import Recorder, log_once
 from dbroute_panel.recording.snapshots import capture_parameters, capture_scalar
 from dbroute_panel.recording.stack import Site, Template, place
 from dbroute_panel.sql import classify
@@ -89,7 +89,7 @@ class TraceBuilder:
                     written.append(BUILDERS[type(raw)](self, raw))
                 except Exception:
                     self.unwritten[KINDS[type(raw)]] += 1
-                    complain("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
+                    log_once("dbroute_panel could not write down a recorded %s.", KINDS[type(raw)])
         return written
 
     def trace(self, name: str, kind: str, ended: int | None = None) -> records.Trace:

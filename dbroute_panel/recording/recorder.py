@@ -215,7 +215,7 @@ class Recorder:
     def lost(self, kind: str) -> None:
         """Count an event lost to an error of ours, and log the error being handled, once per process."""
         self.drop(kind)
-        complain("dbroute_panel could not record a %s; the request goes on.", kind)
+        log_once("dbroute_panel could not record a %s; the request goes on.", kind)
 
     def begin_transaction(self, alias: str) -> int:
         """Return the number of the transaction that begins on ``alias``: from 1, per alias."""
@@ -278,14 +278,14 @@ def recording() -> Recorder | None:
     return None if recorder is None or recorder.closed else recorder
 
 
-def live(trace_id: str) -> Recorder | None:
+def find_live_recorder(trace_id: str) -> Recorder | None:
     """Return the recorder of a trace that this process is still recording, or None."""
     recorder = _live.get(trace_id)
     return None if recorder is None or recorder.closed else recorder
 
 
 @contextmanager
-def resumed(recorder: Recorder | None) -> Iterator[None]:
+def use_recorder(recorder: Recorder | None) -> Iterator[None]:
     """Make ``recorder`` the active one inside the block; with None nothing is recorded."""
     token = active.set(recorder)
     try:
@@ -294,7 +294,7 @@ def resumed(recorder: Recorder | None) -> Iterator[None]:
         active.reset(token)
 
 
-def complain(message: str, *args: object) -> None:
+def log_once(message: str, *args: object) -> None:
     """Log the exception being handled, with its traceback: each message once per process."""
     if message not in _complaints:
         _complaints.add(message)

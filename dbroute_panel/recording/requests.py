@@ -26,7 +26,7 @@ from dbroute_panel.conf import panel_settings, replicas
 from dbroute_panel.masking.secrets import find_request_secrets, mask_tokens
 from dbroute_panel.recording.captured import CapturedDecision, CapturedQuery
 from dbroute_panel.recording.libraries import entry_of
-from dbroute_panel.recording.recorder import Recorder, complain, resumed
+from dbroute_panel.recording.recorder import Recorder, log_once, use_recorder
 from dbroute_panel.recording.streams import Ending, Stream
 from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.recording.traces import trace
@@ -62,7 +62,7 @@ def is_wanted(request: HttpRequest) -> bool:
     try:
         return bool(panel_settings.SHOULD_RECORD(request))
     except Exception:
-        complain("DBROUTE_PANEL['SHOULD_RECORD'] raised; the request is not recorded.")
+        log_once("DBROUTE_PANEL['SHOULD_RECORD'] raised; the request is not recorded.")
         return False
 
 
@@ -154,7 +154,7 @@ class RequestTrace:
             response._resource_closers.append(close)  # type: ignore[attr-defined]
             self.finalizer = weakref.finalize(response, collected)
         except Exception:
-            complain("dbroute_panel could not end the trace of %s.", self.path)
+            log_once("dbroute_panel could not end the trace of %s.", self.path)
 
     def append_timing(self, response: HttpResponseBase) -> None:
         """Append what is recorded by now to ``Server-Timing``; the content of a stream runs later."""
@@ -177,7 +177,7 @@ class RequestTrace:
             self.trace.finish()
             _note_session(self.recorder, self.trace.document)
         except Exception:
-            complain("dbroute_panel could not finish the trace of %s.", self.path)
+            log_once("dbroute_panel could not finish the trace of %s.", self.path)
 
 
 def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
@@ -194,7 +194,7 @@ def begin(request: HttpRequest, *, shown: bool = False) -> RequestTrace | None:
     try:
         return None if is_own(request) else RequestTrace(request, shown=shown)
     except Exception:
-        complain("dbroute_panel could not begin to record %s.", request.path_info)
+        log_once("dbroute_panel could not begin to record %s.", request.path_info)
         return None
 
 
@@ -220,7 +220,7 @@ def describe_request(request: HttpRequest, status: int | None, *, params: bool) 
 
 def mute() -> AbstractContextManager[None]:
     """Record nothing inside the block, for the tool's own pages inside a trace."""
-    return resumed(None)
+    return use_recorder(None)
 
 
 # Server-Timing
@@ -297,12 +297,12 @@ def _recall_session(recorder: Recorder) -> None:
         type(event) is CapturedQuery and event.alias in primaries for event in recorder.events[:]
     ):
         return
-    with resumed(None):  # this may be another trace's context, as where the trace is kept
+    with use_recorder(None):  # this may be another trace's context, as where the trace is kept
         recorder.session_writes = sink.recall_session(recorder.session, recorder.started_at.timestamp())
 
 
 def _note_session(recorder: Recorder, trace: Trace) -> None:
     """Let what the trace of a session wrote be remembered for its next requests."""
     if recorder.session is not None:
-        with resumed(None):
+        with use_recorder(None):
             sink.note_session(recorder.session, trace)

@@ -22,7 +22,7 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 
-from dbroute_panel.recording.recorder import Recorder, resumed
+from dbroute_panel.recording.recorder import Recorder, use_recorder
 
 CLOSING_TIMEOUT_SECONDS = 5.0
 """How long a trace waits until generators whose client has gone are closed."""
@@ -108,7 +108,7 @@ class Stream:
         self._deliver_on_a_thread()
 
     def _call_recorded(self, function: Callable[[], Any]) -> Any:
-        with resumed(self.recorder):
+        with use_recorder(self.recorder):
             return function()
 
     def _iterate(self) -> Iterator[Any]:
@@ -116,7 +116,7 @@ class Stream:
             self.ending.wait_for_content()
         try:
             while True:
-                with resumed(self.recorder):
+                with use_recorder(self.recorder):
                     try:
                         part = next(self._content[0])
                     except StopIteration:
@@ -135,7 +135,7 @@ class Stream:
         self.ending.wait_for_content()
         try:
             while self._content:
-                with resumed(self.recorder):
+                with use_recorder(self.recorder):
                     try:
                         part = await anext(self._content[0])
                     except StopAsyncIteration:
@@ -176,7 +176,7 @@ class Stream:
             lease = _Lease()
             weakref.finalize(lease, _set_event, loop, closed).atexit = False
             token = _lease.set(lease)
-            with resumed(self.recorder):
+            with use_recorder(self.recorder):
                 self._content.clear()
             _lease.reset(token)
             del lease

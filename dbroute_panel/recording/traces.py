@@ -24,7 +24,14 @@ from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedEvent
 from dbroute_panel.recording.exceptions import note_ended_trace
 from dbroute_panel.recording.hooks import watch_tests
-from dbroute_panel.recording.recorder import Recorder, active, complain, live, recording, resumed
+from dbroute_panel.recording.recorder import (
+    Recorder,
+    active,
+    find_live_recorder,
+    log_once,
+    recording,
+    use_recorder,
+)
 from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.records import (
     CommitHook,
@@ -136,7 +143,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
         if not self.joined:
             recorder.forget()
         if self.keep and not self.joined and (recorder.shown or is_kept(self._document)):
-            with resumed(None):  # a response may be collected in the context of another trace
+            with use_recorder(None):  # a response may be collected in the context of another trace
                 sink.keep(self._document)
                 sink.send(self._document, self._parent)
 
@@ -151,7 +158,7 @@ class trace:  # noqa: N801 - used like a function, as contextlib's own are
                 self._raised = note_ended_trace(self._get_recorder(), error, whole=not self.joined)
             self.finish()
         except Exception:
-            complain("dbroute_panel could not finish the trace %r.", self.name)
+            log_once("dbroute_panel could not finish the trace %r.", self.name)
 
     async def __aenter__(self) -> Self:
         return self.begin()
@@ -280,7 +287,7 @@ def is_kept(document: Trace) -> bool:
 
 def find(trace_id: str) -> Trace | None:
     """Return what is recorded so far of a trace that this process is recording; None for any other id."""
-    recorder = live(trace_id)
+    recorder = find_live_recorder(trace_id)
     return (
         None if recorder is None else add_findings(TraceBuilder(recorder).trace(recorder.name, recorder.kind))
     )

@@ -29,7 +29,7 @@ from dbroute_panel.recording import exceptions
 from dbroute_panel.recording.callers import is_own
 from dbroute_panel.recording.captured import CapturedTransaction
 from dbroute_panel.recording.query_source import HOUSEKEEPERS, is_connecting, receiver
-from dbroute_panel.recording.recorder import Recorder, recording, resumed
+from dbroute_panel.recording.recorder import Recorder, recording, use_recorder
 from dbroute_panel.recording.snapshots import capture_scalar
 from dbroute_panel.recording.stack import Site, find_callsite
 from dbroute_panel.records import Operation
@@ -247,7 +247,7 @@ def _wrap_enter(original: Execute) -> Execute:
         if (recorder := recording()) is None:
             return original(self)
         if self._from_testcase:
-            with resumed(None):
+            with use_recorder(None):
                 return original(self)
         if (connection := _connection_of(self)) is None:
             return original(self)
@@ -277,7 +277,7 @@ def _wrap_exit(original: Execute) -> Execute:
         if (recorder := recording()) is None:
             return original(self, exc_type, exc_value, traceback)
         if self._from_testcase:
-            with resumed(None):
+            with use_recorder(None):
                 return original(self, exc_type, exc_value, traceback)
         if (connection := _connection_of(self)) is None:
             return original(self, exc_type, exc_value, traceback)

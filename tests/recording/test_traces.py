@@ -14,7 +14,7 @@ from django.db import connections, router
 
 from dbroute_panel import recording
 from dbroute_panel.recording import connections as watching
-from dbroute_panel.recording.recorder import active, resumed
+from dbroute_panel.recording.recorder import active, use_recorder
 from dbroute_panel.recording.trace_sink import sink
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
@@ -537,9 +537,9 @@ def test_a_block_that_ends_after_the_trace_it_joined_has_its_events(site):
     assert [query.alias for query in t.queries] == ["primary", "archive"]
 
 
-def test_resumed_makes_a_recorder_active_for_a_block():
+def test_use_recorder_makes_a_recorder_active_for_a_block():
     with trace("test", keep=False) as t:
-        with resumed(None):
+        with use_recorder(None):
             assert active.get() is None
         assert active.get() is t._recorder
 

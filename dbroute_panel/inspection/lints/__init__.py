@@ -14,7 +14,7 @@ from dbroute_panel.conf import panel_settings
 from dbroute_panel.inspection.lints import relations, routers, routes
 from dbroute_panel.inspection.lints.registry import LINTS, Lint, Problem, RoutingFacts, lint
 from dbroute_panel.inspection.map import RoutingMap, build_map
-from dbroute_panel.recording.recorder import complain, resumed
+from dbroute_panel.recording.recorder import log_once, use_recorder
 from dbroute_panel.records import Level
 
 __all__ = [
@@ -53,7 +53,7 @@ def run_lints(routing_map: RoutingMap | None = None) -> list[StaticFinding]:
         routing_map: The map, if it is known already; otherwise the routers are asked for it.
     """
     found: list[StaticFinding] = []
-    with resumed(None):
+    with use_recorder(None):
         facts = RoutingFacts(build_map() if routing_map is None else routing_map)
         for entry in LINTS.values():
             if entry.code in panel_settings.SILENCED_FINDINGS:
@@ -66,7 +66,7 @@ def run_lints(routing_map: RoutingMap | None = None) -> list[StaticFinding]:
                     for problem in entry.problems(facts)
                 ]
             except Exception:
-                complain("dbroute_panel could not look for %s.", entry.code)
+                log_once("dbroute_panel could not look for %s.", entry.code)
     return sorted(found, key=_sort_key)
 
 
