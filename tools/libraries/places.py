@@ -36,7 +36,8 @@ def ours() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, target in OURS.items():
         link = folder / name
-        if not link.is_symlink():
+        if not link.is_symlink() or link.readlink() != target:
+            link.unlink(missing_ok=True)
             link.symlink_to(target)
     return folder
 
