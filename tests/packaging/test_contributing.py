@@ -96,6 +96,10 @@ def test_what_the_page_about_the_architecture_names_is_there() -> None:
     assert [
         name for name in named if not any((ROOT / part / name).exists() for part in ("", "dbroute_panel"))
     ] == []
+    for constant, file in re.findall(r"`([A-Z_]+)` in `([\w/.]+)`", text):
+        assert re.search(rf"^{constant}\b", (ROOT / "dbroute_panel" / file).read_text(), re.MULTILINE), (
+            constant
+        )
     assert [name for name in drawn if not any(name in one for one in named)] == []
 
 
