@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from dbroute_panel import records, trace
 from dbroute_panel.asked import Asked, asked_about
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.exports.spans import build_spans
 from dbroute_panel.panel.rows import build_lines
 from dbroute_panel.presentation import EventFilter, Index, Listing, build_detail, count_deciders
 from dbroute_panel.presentation.comparison import Difference, build_comparison
@@ -169,7 +169,7 @@ class TestExports:
         ]
 
     def test_a_span_does_not_claim_that_a_router_decided_about_its_model(self, passed_on):
-        _whole, decision, own, other = spans_of(passed_on)
+        _whole, decision, own, other = build_spans(passed_on)
         assert own.attributes["dbroute.router"] == "routers.ReplicaRouter"
         assert "dbroute.decision.model" not in own.attributes
         assert other.attributes["dbroute.decision.model"] == "shop.Poll"
@@ -177,7 +177,7 @@ class TestExports:
         assert own.link == other.link == decision.id
 
     def test_a_span_of_raw_sql_on_a_router_s_alias_has_both(self):
-        *_, span = spans_of(a_trace(events=[poll(), record(model=None)]))
+        *_, span = build_spans(a_trace(events=[poll(), record(model=None)]))
         assert span.attributes["dbroute.router"] == "routers.ReplicaRouter"
         assert span.attributes["dbroute.decision.model"] == "shop.Poll"
 

@@ -12,7 +12,7 @@ import pytest
 from django.template.loader import get_template
 
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.exports.spans import build_spans
 from dbroute_panel.importing.reader import ReadError, read_traces
 from dbroute_panel.presentation import (
     EventFilter,
@@ -243,11 +243,11 @@ class TestFormats:
 
     def test_spans(self):
         block = msgspec.structs.replace(TRACE, kind="block", request=None)
-        spans = {span.name: span for span in spans_of(block)}
+        spans = {span.name: span for span in build_spans(block)}
         whole, transaction = spans["GET /books/42/"], spans["transaction primary"]
         assert whole.error == TRACE.exceptions[0].error
         assert whole.attributes["error.type"] == "TransactionManagementError"
-        inside = [(moment.name, moment.attributes) for moment in transaction.moments]
+        inside = [(moment.name, moment.attributes) for moment in transaction.events]
         assert [name.removeprefix("dbroute.") for name, _ in inside] == (
             ["on_commit", "exception", "on_commit", "on_commit", "exception"]
         )
@@ -255,16 +255,16 @@ class TestFormats:
         assert inside[0][1]["dbroute.findings"] == ["stale-read"]
         assert inside[1][1]["exception.type"] == "TransactionManagementError"
         assert inside[1][1]["exception.message"].startswith("select_for_update cannot")
-        outside = [moment.name for moment in whole.moments]
+        outside = [moment.name for moment in whole.events]
         assert outside == ["dbroute.finding", "dbroute.on_commit", "exception", "exception"]
 
     def test_a_request_that_failed_says_by_what(self):
         failed = a_trace(status=500, events=[an_exception(1, alias=None, transaction_number=None)])
-        whole = next(spans_of(failed))
+        whole = next(build_spans(failed))
         assert whole.error.startswith("TransactionManagementError")
         assert whole.attributes["error.type"] == "500"
-        assert next(spans_of(redact_trace(failed))).error == "TransactionManagementError"
-        assert next(spans_of(a_trace(status=500))).error == ""
+        assert next(build_spans(redact_trace(failed))).error == "TransactionManagementError"
+        assert next(build_spans(a_trace(status=500))).error == ""
 
     def test_html(self):
         html = written("html")

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from dbroute_panel.exports.base import Format
 from dbroute_panel.exports.semconv import Attribute
-from dbroute_panel.exports.spans import SCOPE, Span, spans_of
+from dbroute_panel.exports.spans import SCOPE, Span, build_spans
 from dbroute_panel.records import Trace
 
 Json = dict[str, Any]
@@ -29,7 +29,7 @@ SERVICE_NAME: Final = "unknown_service"
 def write(traces: Iterable[Trace]) -> Iterator[bytes]:
     """Yield a line for each trace. Holds one trace at a time."""
     for trace in traces:
-        spans = [_encode_span(trace.id, span) for span in spans_of(trace)]
+        spans = [_encode_span(trace.id, span) for span in build_spans(trace)]
         scoped = [{"scope": {"name": SCOPE}, "spans": spans}]
         resource = {"attributes": _encode_attributes({"service.name": SERVICE_NAME})}
         whole = {"resourceSpans": [{"resource": resource, "scopeSpans": scoped}]}
@@ -47,10 +47,10 @@ def _encode_span(trace_id: str, span: Span) -> Json:
         "endTimeUnixNano": str(span.end),
         "attributes": _encode_attributes(span.attributes),
     }
-    if span.moments:
+    if span.events:
         encoded["events"] = [
             {"timeUnixNano": str(m.at), "name": m.name, "attributes": _encode_attributes(m.attributes)}
-            for m in span.moments
+            for m in span.events
         ]
     if span.link is not None:
         encoded["links"] = [{"traceId": trace_id, "spanId": span.link}]

@@ -73,7 +73,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     attributes: dict[str, Attribute]
-    moments: list[SpanEvent] = []
+    events: list[SpanEvent] = []
     link: str | None = None
     error: str | None = None
 
@@ -86,19 +86,19 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     remote: bool
 
 
-def spans_of(
+def build_spans(
     trace: Trace, servers: Mapping[str, ServerInfo] | None = None, parent: Parent | None = None
 ) -> Iterator[Span]:
     """Yield the spans of ``trace``, the one of the whole first; ``servers`` are those known, by alias."""
-    spans = _SpanBuilder(trace, servers or {})
-    yield spans.whole(parent)
-    for block in spans.index.all_spans:
-        yield spans.transaction(block)
+    builder = _SpanBuilder(trace, servers or {})
+    yield builder.build_whole(parent)
+    for block in builder.index.all_spans:
+        yield builder.build_transaction(block)
     for event in trace.events:
         if isinstance(event, Query):
-            yield spans.query(event)
+            yield builder.build_query(event)
         elif isinstance(event, Decision):
-            yield spans.decision(event)
+            yield builder.build_decision(event)
 
 
 class _SpanBuilder:
@@ -116,7 +116,7 @@ class _SpanBuilder:
             if isinstance(event, Transaction | CommitHook | ExceptionRaised):
                 self.points.setdefault(self.index.span_around.get(event.id), []).append(event)
 
-    def id(self, what: str, number: object = "") -> str:
+    def make_id(self, what: str, number: object = "") -> str:
         """
         Return the id of a span, the same each time.
 
@@ -124,10 +124,10 @@ class _SpanBuilder:
         """
         return blake2b(f"{self.trace.id} {what} {number}".encode(), digest_size=8).hexdigest()
 
-    def at(self, microseconds: float) -> int:
+    def to_unix_ns(self, microseconds: float) -> int:
         return self.start + round(microseconds * 1000)
 
-    def whole(self, parent: Parent | None) -> Span:
+    def build_whole(self, parent: Parent | None) -> Span:
         trace, request = self.trace, self.trace.request
         entered = request is not None and (parent is None or parent.remote)
         attributes: dict[str, Attribute] = {
@@ -143,24 +143,24 @@ class _SpanBuilder:
         if request is None:
             attributes |= error_attributes(ended_by)
         return Span(
-            id=self.id("trace"),
+            id=self.make_id("trace"),
             parent=parent.span_id if parent else None,
             name=name_request(request) if request else trace.name,
             kind=SpanKind.SERVER if entered else SpanKind.INTERNAL,
             start=self.start,
-            end=self.at(trace.duration_us),
+            end=self.to_unix_ns(trace.duration_us),
             attributes=attributes | (request_attributes(request) if request else {}),
-            moments=self.findings() + self.moments(None),
+            events=self.list_findings() + self.list_points(None),
             error="" if failed and ended_by is None else ended_by,
         )
 
-    def findings(self) -> list[SpanEvent]:
+    def list_findings(self) -> list[SpanEvent]:
         """Return each finding, at the time of the first event that it is about."""
         at = {event.id: event.at_us for event in self.trace.events}
         return [
             SpanEvent(
                 name="dbroute.finding",
-                at=self.at(min((at[id] for id in finding.events if id in at), default=0)),
+                at=self.to_unix_ns(min((at[id] for id in finding.events if id in at), default=0)),
                 attributes={
                     "dbroute.finding.code": finding.code,
                     "dbroute.finding.level": finding.level,
@@ -170,7 +170,7 @@ class _SpanBuilder:
             for finding in self.trace.findings
         ]
 
-    def transaction(self, block: TransactionSpan) -> Span:
+    def build_transaction(self, block: TransactionSpan) -> Span:
         attributes: dict[str, Attribute] = {"django.db.alias": block.alias}
         if block.number is not None:
             attributes["dbroute.transaction.number"] = block.number
@@ -179,32 +179,32 @@ class _SpanBuilder:
         if block.begin is None:
             attributes["dbroute.transaction.began_before"] = True
         return Span(
-            id=self.id("transaction", f"{block.number} {block.alias}"),
-            parent=self.id("trace"),
+            id=self.make_id("transaction", f"{block.number} {block.alias}"),
+            parent=self.make_id("trace"),
             name=f"transaction {block.alias}",
             kind=SpanKind.INTERNAL,
-            start=self.at(block.at_us),
-            end=self.at(max(block.at_us, self.index.span_end_us(block))),
+            start=self.to_unix_ns(block.at_us),
+            end=self.to_unix_ns(max(block.at_us, self.index.span_end_us(block))),
             attributes=attributes | callsite_attributes(block.begin.callsite if block.begin else None),
-            moments=self.moments(block),
+            events=self.list_points(block),
         )
 
-    def moments(self, block: TransactionSpan | None) -> list[SpanEvent]:
+    def list_points(self, block: TransactionSpan | None) -> list[SpanEvent]:
         """
         Return what has no duration: savepoints, functions given to ``on_commit()``, exceptions.
 
         Those of the transaction ``block``, or those outside of any for None.
         """
-        return [self.moment(event) for event in self.points.get(block, ())]
+        return [self.build_point(event) for event in self.points.get(block, ())]
 
-    def moment(self, event: Transaction | CommitHook | ExceptionRaised) -> SpanEvent:
+    def build_point(self, event: Transaction | CommitHook | ExceptionRaised) -> SpanEvent:
         name, said = describe_point(event)
-        about = drop_none({"django.db.alias": event.alias}) | said | self.found(event.id)
+        about = drop_none({"django.db.alias": event.alias}) | said | self.finding_attributes(event.id)
         return SpanEvent(
-            name=name, at=self.at(event.at_us), attributes=about | callsite_attributes(event.callsite)
+            name=name, at=self.to_unix_ns(event.at_us), attributes=about | callsite_attributes(event.callsite)
         )
 
-    def decision(self, event: Decision) -> Span:
+    def build_decision(self, event: Decision) -> Span:
         error = next((step.error for step in event.steps if step.outcome is Outcome.RAISED), None)
         attributes: dict[str, Attribute] = {"dbroute.event": event.id, "dbroute.action": event.action}
         attributes |= drop_none({"dbroute.model": event.model})
@@ -214,36 +214,38 @@ class _SpanBuilder:
             if values:
                 attributes[name] = [f"{key}={describe_value(value)}" for key, value in values.items()]
         return Span(
-            id=self.id("event", event.id),
-            parent=self.id("trace") if event.parent_id is None else self.id("event", event.parent_id),
+            id=self.make_id("event", event.id),
+            parent=self.make_id("trace")
+            if event.parent_id is None
+            else self.make_id("event", event.parent_id),
             name=" ".join(filter(None, (event.action, event.model))),
             kind=SpanKind.INTERNAL,
-            start=self.at(event.at_us),
-            end=self.at(event.at_us + event.duration_us),
+            start=self.to_unix_ns(event.at_us),
+            end=self.to_unix_ns(event.at_us + event.duration_us),
             attributes=attributes
-            | self.found(event.id)
+            | self.finding_attributes(event.id)
             | error_attributes(error)
             | callsite_attributes(event.callsite),
             error=error,
         )
 
-    def query(self, event: Query) -> Span:
+    def build_query(self, event: Query) -> Span:
         said = statement_attributes(event, summarize(event.sql))
         decision = self.index.decision_of(event)
         around = self.index.span_around.get(event.id)
         if event.parent_id is not None:
-            parent = self.id("event", event.parent_id)
+            parent = self.make_id("event", event.parent_id)
         elif around is not None:
-            parent = self.id("transaction", f"{around.number} {around.alias}")
+            parent = self.make_id("transaction", f"{around.number} {around.alias}")
         else:
-            parent = self.id("trace")
+            parent = self.make_id("trace")
         return Span(
-            id=self.id("event", event.id),
+            id=self.make_id("event", event.id),
             parent=parent,
             name=str(said.get("db.query.summary", event.alias)),
             kind=SpanKind.CLIENT,
-            start=self.at(event.at_us),
-            end=self.at(event.at_us + event.duration_us),
+            start=self.to_unix_ns(event.at_us),
+            end=self.to_unix_ns(event.at_us + event.duration_us),
             attributes=database_attributes(
                 event.alias,
                 self.trace.databases.get(event.alias),
@@ -260,15 +262,15 @@ class _SpanBuilder:
                     "dbroute.rowcount": event.rowcount,
                 }
             )
-            | self.asked(event, decision)
-            | self.found(event.id)
+            | self.asked_attributes(event, decision)
+            | self.finding_attributes(event.id)
             | error_attributes(event.error, event.error_code)
             | callsite_attributes(event.callsite),
-            link=self.id("event", decision.id) if decision else None,
+            link=self.make_id("event", decision.id) if decision else None,
             error=event.error,
         )
 
-    def asked(self, query: Query, decision: Decision | None) -> dict[str, Attribute]:
+    def asked_attributes(self, query: Query, decision: Decision | None) -> dict[str, Attribute]:
         """
         Return who sent a query there, and the model they were asked about where that was not its own.
 
@@ -281,6 +283,6 @@ class _SpanBuilder:
         )
         return about if is_passed_on(query, decision) else answer_attributes(decision) | about
 
-    def found(self, event: int) -> dict[str, Attribute]:
+    def finding_attributes(self, event: int) -> dict[str, Attribute]:
         codes = [finding.code for finding in self.index.findings_of.get(event, ())]
         return {"dbroute.findings": codes} if codes else {}

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Raised with every change of the tables, or of the records that changes their JSON.
-VERSION: Final = 4
+SCHEMA_VERSION: Final = 4
 
 # n is the order of arrival, started is microseconds since 1970. Documents are in a table of
 # their own, so that a list never turns their pages.
@@ -91,7 +91,7 @@ CONDITIONS: Final = {
     "min_queries": "queries >= :min_queries",
 }
 
-EVICT: Final = """
+EVICT_SQL: Final = """
     DELETE FROM trace WHERE n IN (
         SELECT n FROM trace ORDER BY n LIMIT max(0, (SELECT count(*) FROM trace) - ?)
     )
@@ -108,7 +108,7 @@ class SQLiteStore(Store):
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = default_path() if path is None else validate_path(path)
-        self._file = StoreFile(self.path, schema=SCHEMA, version=VERSION, private_folder=path is None)
+        self._file = StoreFile(self.path, schema=SCHEMA, version=SCHEMA_VERSION, private_folder=path is None)
         self._logged = False
         self._last = LastRead()
 
@@ -144,13 +144,13 @@ class SQLiteStore(Store):
             ):
                 connection.executemany(sql, [(name, n) for name in names])
             if evict:
-                connection.execute(EVICT, (most,))
+                connection.execute(EVICT_SQL, (most,))
 
         self._file.run(insert, write=True)
 
     def evict(self) -> None:
         most = panel_settings.MAX_TRACES
-        self._file.run(lambda connection: connection.execute(EVICT, (most,)), write=True)
+        self._file.run(lambda connection: connection.execute(EVICT_SQL, (most,)), write=True)
 
     def get(self, trace_id: str) -> Trace | None:
         sql = "SELECT body FROM document JOIN trace USING (n) WHERE id = ?"
@@ -159,13 +159,13 @@ class SQLiteStore(Store):
 
     def summary(self, trace_id: str) -> Summary | None:
         rows = self._read_rows("SELECT summary FROM trace WHERE id = ?", (trace_id,))
-        return self._decode(rows[0][0], SUMMARY.decode) if rows else None
+        return self._decode(rows[0][0], SUMMARY_DECODER.decode) if rows else None
 
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
         where, values = _build_where(query)
         sql = f"SELECT summary FROM trace {where} ORDER BY started DESC, n DESC LIMIT :limit OFFSET :offset"
         rows = self._read_rows(sql, values | {"limit": limit, "offset": offset})
-        found = (self._decode(blob, SUMMARY.decode) for (blob,) in rows)
+        found = (self._decode(blob, SUMMARY_DECODER.decode) for (blob,) in rows)
         return [summary for summary in found if summary is not None]
 
     def count(self, query: Filter = EVERYTHING) -> int:
@@ -241,7 +241,7 @@ class SQLiteStore(Store):
             logger.warning("%s: %s (%s)", message, error, self.path)
 
 
-SUMMARY: Final = msgspec.json.Decoder(Summary)
+SUMMARY_DECODER: Final = msgspec.json.Decoder(Summary)
 
 
 def decode_trace(body: bytes) -> Trace:

@@ -27,12 +27,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from dbroute_panel.exports.semconv import ServerInfo
-from dbroute_panel.exports.spans import SCOPE, Parent, Span, SpanKind, spans_of
+from dbroute_panel.exports.spans import SCOPE, Parent, Span, SpanKind, build_spans
 from dbroute_panel.records import Query, Trace
 from dbroute_panel.redaction import redact_trace
 from dbroute_panel.telemetry.worker import Worker
 
-KINDS: Final = {
+SPAN_KINDS: Final = {
     SpanKind.INTERNAL: api.SpanKind.INTERNAL,
     SpanKind.SERVER: api.SpanKind.SERVER,
     SpanKind.CLIENT: api.SpanKind.CLIENT,
@@ -170,7 +170,7 @@ class Sender:
         """Redact, make the spans and hand them to the processor. There is room for ``spans`` and ``sql``."""
         try:
             trace_id = parent.trace_id if parent else trace.id
-            found = spans_of(redact_trace(trace), servers, parent)
+            found = build_spans(redact_trace(trace), servers, parent)
             made = [self.make_readable(trace_id, span) for span in found]
         except Exception:  # noqa: BLE001 - the next trace wants to be sent too
             self._release(spans, sql)
@@ -228,9 +228,9 @@ class Sender:
             parent=context(span.parent) if span.parent is not None else None,
             resource=self.resource,
             attributes=span.attributes,
-            events=[Event(one.name, one.attributes, one.at) for one in span.moments],
+            events=[Event(one.name, one.attributes, one.at) for one in span.events],
             links=[api.Link(context(span.link))] if span.link is not None else [],
-            kind=KINDS[span.kind],
+            kind=SPAN_KINDS[span.kind],
             status=failed if span.error is not None else api.Status(),
             start_time=span.start,
             end_time=span.end,

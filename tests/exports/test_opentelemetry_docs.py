@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dbroute_panel.conf import SETTINGS, all_mistakes
 from dbroute_panel.exports.semconv import Place
-from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.exports.spans import build_spans
 
 TEXT = (Path(__file__).parents[2] / "docs" / "opentelemetry.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,7 @@ def test_every_attribute_of_every_scenario_is_in_the_table(scenario_traces):
     names = set()
     for traces in scenario_traces.values():
         for trace in traces:
-            for span in spans_of(trace, dict.fromkeys(trace.databases, place)):
+            for span in build_spans(trace, dict.fromkeys(trace.databases, place)):
                 names |= set(span.attributes)
     patterns = [re.escape(name).replace(r"\*", r"\w+").replace("<key>", ".+") for name in documented()]
     assert len(names) > 25

@@ -17,7 +17,7 @@ from opentelemetry.semconv.attributes import (
 
 from dbroute_panel.exports import FORMATS
 from dbroute_panel.exports.semconv import ServerInfo
-from dbroute_panel.exports.spans import Parent, spans_of
+from dbroute_panel.exports.spans import Parent, build_spans
 from dbroute_panel.records import (
     Database,
     DecidedBy,
@@ -167,7 +167,7 @@ def test_a_line_for_each_trace():
 
 def test_the_same_trace_gives_the_same_file_and_no_two_traces_share_a_span():
     assert lines(a_trace()) == lines(a_trace())
-    first, second = ({span.id for span in spans_of(a_trace(number))} for number in (1, 2))
+    first, second = ({span.id for span in build_spans(a_trace(number))} for number in (1, 2))
     assert not first & second
 
 
@@ -420,7 +420,7 @@ def test_the_template_is_named():
 
 def test_a_running_process_knows_its_databases():
     place = ServerInfo(system="mariadb", namespace="shop", address="db.internal", port=3307)
-    spans = list(spans_of(a_trace(aliases=["replica1", "primary"]), {"replica1": place}))
+    spans = list(build_spans(a_trace(aliases=["replica1", "primary"]), {"replica1": place}))
     known, unknown = (s.attributes for s in spans if s.kind == 3)
     assert known["db.system.name"] == "mariadb"
     assert (known["db.namespace"], known["server.address"], known["server.port"]) == (
@@ -433,5 +433,5 @@ def test_a_running_process_knows_its_databases():
 @pytest.mark.parametrize(("remote", "kind"), [(True, 2), (False, 1)])
 def test_inside_a_span_of_this_process_a_request_is_not_served_twice(remote, kind):
     parent = Parent(trace_id="ab" * 16, span_id="cd" * 8, remote=remote)
-    whole = next(spans_of(a_trace(), parent=parent))
+    whole = next(build_spans(a_trace(), parent=parent))
     assert (whole.parent, whole.kind) == ("cd" * 8, kind)

@@ -511,7 +511,7 @@ class TestLocks:
         for number in (1, 2, 3):
             store.save(a_trace(number))
         settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_TRACES": 2}
-        monkeypatch.setattr(store_module, "EVICT", "DELETE FROM nothing_of_this_name WHERE n = %s")
+        monkeypatch.setattr(store_module, "EVICT_SQL", "DELETE FROM nothing_of_this_name WHERE n = %s")
         store.save(a_trace(4))
         assert ids(store.summaries()) == [4, 3, 2, 1]
         monkeypatch.undo()

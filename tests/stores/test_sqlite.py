@@ -508,7 +508,7 @@ class TestFilesThatAreTakenAway:
         assert store.count() == 1
         assert mode(path.parent) == 0o700
 
-    @pytest.mark.parametrize("version", [sqlite_module.VERSION - 1, 99])
+    @pytest.mark.parametrize("version", [sqlite_module.SCHEMA_VERSION - 1, 99])
     def test_a_file_of_another_version_is_set_aside(self, store, path, caplog, version):
         store.save(a_trace(1))
         store.close()

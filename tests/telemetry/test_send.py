@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from dbroute_panel import telemetry, trace
 from dbroute_panel.checks import check_settings
-from dbroute_panel.exports.spans import spans_of
+from dbroute_panel.exports.spans import build_spans
 from dbroute_panel.middleware import TraceMiddleware
 from dbroute_panel.redaction import redact_trace
 from dbroute_panel.telemetry import sender
@@ -91,7 +91,7 @@ def test_every_kept_trace_is_sent_redacted_and_as_the_file_has_it(receiver, send
     telemetry.close()
     [(path, content_type, status)] = receiver.requests
     assert (path, content_type, status) == ("/v1/traces", "application/x-protobuf", 200)
-    expected = list(spans_of(redact_trace(t.document)))
+    expected = list(build_spans(redact_trace(t.document)))
     assert {span.span_id.hex(): span.name for span in receiver.spans} == {s.id: s.name for s in expected}
     assert {span.trace_id.hex() for span in receiver.spans} == {t.id}
     times = {s.id: (s.start, s.end, int(s.kind), s.link) for s in expected}
@@ -275,7 +275,7 @@ def test_a_dead_endpoint_costs_a_count_and_one_line(send_to, store, caplog):
         assert request().content == b"fine"
     telemetry.close()
     assert store.count() == 5
-    assert telemetry.lost == sum(len(list(spans_of(kept))) for kept in store.traces())
+    assert telemetry.lost == sum(len(list(build_spans(kept))) for kept in store.traces())
     [record] = warnings(caplog)
     assert "ConnectionError" in record.getMessage()
     assert "password" not in record.getMessage()

@@ -40,9 +40,13 @@ NO_TABLE_CODES: Final = frozenset({"42P01", "42S02", 1146})
 SQLITE_ERROR_CODES: Final = frozenset({1})
 
 #: PostgreSQL's. A trace is worth no waiting for a disk, or for replicas that a commit is made to wait for.
-BEGIN: Final = "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = {milliseconds}"
+POSTGRESQL_BEGIN: Final = (
+    "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = {milliseconds}"
+)
 #: MySQL's, which has no limit for a statement that writes: what takes long is waiting for a lock.
-LIMIT: Final = "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
+MYSQL_LIMITS: Final = (
+    "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
+)
 
 _random = random.Random()  # noqa: S311 - how long to wait is no secret; never the user's own generator
 
@@ -117,7 +121,7 @@ class Session:
                     if not again or is_over(deadline):
                         raise
                     self.close()
-                    time.sleep(_random.uniform(0.001, 0.02))
+                    time.sleep(_random.uniform(0.001, 0.02 * 2**conflicts))
         except StoreError:
             raise
         except Exception as error:
@@ -136,10 +140,10 @@ class Session:
         """Begin, and tell the server when to end what waits for a lock: it does not notice who gave up."""
         rest = max(deadline - time.monotonic(), CLOCK_TOLERANCE_SECONDS)
         if self.connection.vendor == "postgresql":
-            cursor.execute(BEGIN.format(milliseconds=math.ceil(rest * 1000)))
+            cursor.execute(POSTGRESQL_BEGIN.format(milliseconds=math.ceil(rest * 1000)))
             return
         if self.connection.vendor == "mysql" and (limit := math.ceil(rest)) != self.limit_seconds:
-            cursor.execute(LIMIT.format(seconds=limit))
+            cursor.execute(MYSQL_LIMITS.format(seconds=limit))
             self.limit_seconds = limit
         cursor.execute("BEGIN")
 

@@ -49,7 +49,7 @@ CONTAINS: Final = {
 }
 
 # The second pair of brackets is MySQL's: it refuses to read from the table that it deletes from.
-EVICT: Final = """
+EVICT_SQL: Final = """
     DELETE FROM dbroute_panel_store_trace WHERE n <= (
         SELECT n FROM (SELECT n FROM dbroute_panel_store_trace ORDER BY n DESC LIMIT 1 OFFSET %s) AS oldest
     )
@@ -134,7 +134,7 @@ class DatabaseStore(Store):
         rows = self._read_rows(
             "SELECT summary FROM dbroute_panel_store_trace WHERE trace_key = %s", [hash_key(trace_id)]
         )
-        return self._decode([rows[0][0]], SUMMARY.decode) if rows else None
+        return self._decode([rows[0][0]], SUMMARY_DECODER.decode) if rows else None
 
     def summaries(self, query: Filter = EVERYTHING, *, offset: int = 0, limit: int = 100) -> list[Summary]:
         selected, values = build_where(query, self._vendor)
@@ -143,7 +143,7 @@ class DatabaseStore(Store):
             "ORDER BY started DESC, n DESC LIMIT %s OFFSET %s",
             [*values, limit, offset],
         )
-        found = (self._decode([blob], SUMMARY.decode) for (blob,) in rows)
+        found = (self._decode([blob], SUMMARY_DECODER.decode) for (blob,) in rows)
         return [summary for summary in found if summary is not None]
 
     def count(self, query: Filter = EVERYTHING) -> int:
@@ -203,17 +203,14 @@ class DatabaseStore(Store):
         self._writer.run(replace)
 
     def recall(self, name: str) -> bytes | None:
-        rows = self._read_rows(
-            "SELECT body FROM dbroute_panel_store_remembered WHERE name_key = %s", [hash_key(name)]
-        )
+        sql = "SELECT body FROM dbroute_panel_store_remembered WHERE name_key = %s"
+        rows = self._read_rows(sql, [hash_key(name)])
         return self._decode([rows[0][0]], bytes) if rows else None
 
     def problem(self) -> str | None:
-        # It deletes nothing, but only somebody who may write is allowed to.
+        sql = "DELETE FROM dbroute_panel_store_trace WHERE n = 0"  # no row, but it needs the right to delete
         try:
-            self._writer.run(
-                lambda cursor: cursor.execute("DELETE FROM dbroute_panel_store_trace WHERE n = 0")
-            )
+            self._writer.run(lambda cursor: cursor.execute(sql))
         except StoreError as error:
             return str(error)
         return None
@@ -255,13 +252,13 @@ class DatabaseStore(Store):
             logger.warning("%s: %s", message, error)
 
 
-SUMMARY: Final = msgspec.json.Decoder(Summary)
+SUMMARY_DECODER: Final = msgspec.json.Decoder(Summary)
 
 
 def make_eviction() -> Callable[[CursorWrapper], object]:
     """Return the work that lets the oldest traces go, beyond as many as are kept now."""
     most = panel_settings.MAX_TRACES
-    return lambda cursor: cursor.execute(EVICT, [most])
+    return lambda cursor: cursor.execute(EVICT_SQL, [most])
 
 
 def split_rows(rows: list[T]) -> Iterator[list[T]]:
