@@ -87,10 +87,10 @@ class TestDocument:
     @pytest.mark.parametrize(
         ("number", "field", "value", "said"),
         [
-            (3, "ended_at_us", -1, "ended_at_us is -1"),
-            (3, "transaction_number", -1, "transaction_number is -1"),
-            (4, "transaction_number", 2**70, "transaction_number is 11805"),
-            (4, "raised_at", {"file": "x", "line": 2**70, "function": "f"}, "raised_at.line is 11805"),
+            (3, "ended_at_us", -1, "ended_at_us"),
+            (3, "transaction_number", -1, "transaction_number"),
+            (4, "transaction_number", 2**70, "transaction_number"),
+            (4, "raised_at", {"file": "x", "line": 2**70, "function": "f"}, "raised_at.line"),
             (3, "outcome", "perhaps", "outcome"),
             (4, "ended", "perhaps", "ended"),
         ],

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dbroute_panel.conf import SETTINGS, all_mistakes
-from dbroute_panel.exports.semconv import Place
+from dbroute_panel.exports.semconv import ServerInfo
 from dbroute_panel.exports.spans import build_spans
 
 TEXT = (Path(__file__).parents[2] / "docs" / "opentelemetry.md").read_text(encoding="utf-8")
@@ -18,11 +18,11 @@ def documented():
 
 
 def test_every_attribute_of_every_scenario_is_in_the_table(scenario_traces):
-    place = Place(namespace="x", address="db", port=1)
+    server = ServerInfo(namespace="x", address="db", port=1)
     names = set()
     for traces in scenario_traces.values():
         for trace in traces:
-            for span in build_spans(trace, dict.fromkeys(trace.databases, place)):
+            for span in build_spans(trace, dict.fromkeys(trace.databases, server)):
                 names |= set(span.attributes)
     patterns = [re.escape(name).replace(r"\*", r"\w+").replace("<key>", ".+") for name in documented()]
     assert len(names) > 25
