@@ -133,7 +133,7 @@ class TestAnswers:
         assert response.status_code == 200
         assert "No answer : a router raised." in shown
         assert "LookupError: no shard for <this>" in shown
-        assert "test_admin_map.py" in shown
+        assert "views/test_map.py" in shown
         assert "3 · 100.0 %" in shown
         assert "no shard for <this>" not in response.content.decode()
 
