@@ -43,7 +43,7 @@ class InTurn:
 def heard(monkeypatch):
     listener = Listener()
     for name in ("_execute", "_executemany"):
-        monkeypatch.setattr(CursorWrapper, name, listener.heard(getattr(CursorWrapper, name)))
+        monkeypatch.setattr(CursorWrapper, name, listener.wrap_execute(getattr(CursorWrapper, name)))
     return listener
 
 
