@@ -243,7 +243,7 @@ class TestPanel:
         assert "No router was asked about shop.Record here." in shown
 
     def test_so_do_short_ones(self, passed_on, monkeypatch):
-        monkeypatch.setattr("dbroute_panel.panel.rows.LARGEST", 0)
+        monkeypatch.setattr("dbroute_panel.panel.rows.ROWS_BUDGET_CHARACTERS", 0)
         shown = "".join(line.html for line in build_lines(Index(passed_on), None)[0])
         assert PASSED_ON in shown
         assert "No router was asked about shop.Record here. ReplicaRouter answered" in shown

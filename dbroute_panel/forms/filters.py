@@ -117,7 +117,7 @@ class TraceFilterForm(forms.Form):
         return given
 
     @property
-    def wanted(self) -> Filter:
+    def trace_filter(self) -> Filter:
         """What a valid form asks for."""
         given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None, False)}
         if (milliseconds := given.pop("min_ms", None)) is not None:
@@ -217,7 +217,7 @@ class EventFilterForm(forms.Form):
         return self.cleaned_data
 
     @property
-    def wanted(self) -> EventFilter:
+    def event_filter(self) -> EventFilter:
         """What a valid form asks for."""
         given = self.cleaned_data
         return EventFilter(
@@ -251,7 +251,7 @@ class EventFilterForm(forms.Form):
         return bool(self.cleaned_data["group"])
 
     @property
-    def filters(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it leaves anything out, adds anything or is wrong; the order and what is opened do not."""
         return (
             bool(self.errors)

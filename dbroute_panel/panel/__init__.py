@@ -197,7 +197,7 @@ class RoutingPanel(Panel):
         index = Index(trace, databases({}))
         page = _reverse_trace_page(trace.id)
         lines, more = build_lines(
-            index, page, Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders())
+            index, page, Editor.from_setting(panel_settings.EDITOR_URL, base_dir(), installed_folders())
         )
         return render_to_string(
             self.template,

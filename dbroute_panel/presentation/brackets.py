@@ -51,7 +51,7 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
         return self.rolled_back == self.count
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
         """``3 transactions, 1 rolled back``."""
         if self.level:
             what = ngettext("%(n)d savepoint", "%(n)d savepoints", self.count)
@@ -85,9 +85,9 @@ class BracketBuilder:
         self._open: dict[
             int | None, list[_OpenBlock]
         ] = {}  # by the transaction's number, the outermost first
-        self._made: dict[tuple[int, int], Bracket] = {}  # by level and first column
+        self._brackets: dict[tuple[int, int], Bracket] = {}  # by level and first column
 
-    def put(self, event: Transaction) -> None:
+    def add(self, event: Transaction) -> None:
         number = event.transaction_number
         if event.operation is Operation.BEGIN:
             self._open[number] = [_OpenBlock(0, event.at_us)]
@@ -107,43 +107,43 @@ class BracketBuilder:
     def _end(self, number: int | None, at_us: int | None) -> None:
         """Close a transaction and its savepoints; a rollback is theirs, too."""
         stack = self._open.pop(number)
-        for one in stack:
-            one.rolled_back |= stack[0].rolled_back
-            self._close(one, at_us)
+        for block in stack:
+            block.rolled_back |= stack[0].rolled_back
+            self._close(block, at_us)
 
-    def _close(self, one: _OpenBlock, at_us: int | None) -> None:
-        columns, level = self.columns, min(one.level, MAX_LEVELS - 1)
-        begin = one.at_us or 0
+    def _close(self, block: _OpenBlock, at_us: int | None) -> None:
+        columns, level = self.columns, min(block.level, MAX_LEVELS - 1)
+        begin = block.at_us or 0
         end = columns.end_us if at_us is None else at_us
         first, last = columns.at(begin), columns.at(end)
-        made = Bracket(
+        bracket = Bracket(
             level=level,
             x=first,
             width=last + 1 - first,
             ends=(begin, end),
-            rolled_back=int(one.rolled_back),
-            opened=one.at_us is not None,
+            rolled_back=int(block.rolled_back),
+            opened=block.at_us is not None,
             ended=at_us is not None,
         )
-        known = self._made.get((level, first))
-        self._made[level, first] = made if known is None else _merge(known, made)
+        known = self._brackets.get((level, first))
+        self._brackets[level, first] = bracket if known is None else _merge(known, bracket)
 
-    def all(self) -> tuple[Bracket, ...]:
+    def build(self) -> tuple[Bracket, ...]:
         """Return all brackets; those that are still open last until the trace's end."""
         for number in list(self._open):
             self._end(number, None)
-        return tuple(self._made[key] for key in sorted(self._made))
+        return tuple(self._brackets[key] for key in sorted(self._brackets))
 
 
-def _merge(one: Bracket, other: Bracket) -> Bracket:
+def _merge(first: Bracket, second: Bracket) -> Bracket:
     """Merge two brackets that begin in the same column."""
     return Bracket(
-        level=one.level,
-        x=one.x,
-        width=max(one.width, other.width),
-        ends=(min(one.ends[0], other.ends[0]), max(one.ends[1], other.ends[1])),
-        count=one.count + other.count,
-        rolled_back=one.rolled_back + other.rolled_back,
-        opened=one.opened and other.opened,
-        ended=one.ended and other.ended,
+        level=first.level,
+        x=first.x,
+        width=max(first.width, second.width),
+        ends=(min(first.ends[0], second.ends[0]), max(first.ends[1], second.ends[1])),
+        count=first.count + second.count,
+        rolled_back=first.rolled_back + second.rolled_back,
+        opened=first.opened and second.opened,
+        ended=first.ended and second.ended,
     )

@@ -28,7 +28,9 @@ class Editor:
         self._known: dict[str, str] = {}
 
     @classmethod
-    def of(cls, template: str | None, base: str | None, installed: Iterable[str] = ()) -> Editor | None:
+    def from_setting(
+        cls, template: str | None, base: str | None, installed: Iterable[str] = ()
+    ) -> Editor | None:
         """Return None without a template: then nothing is a link."""
         return cls(template, base, installed) if template else None
 

@@ -154,27 +154,27 @@ Condition = Callable[[Event, Decision | None], bool]
 class EventMatcher:
     """Whether an event passes a filter: every condition that was given holds."""
 
-    def __init__(self, index: Index, wanted: EventFilter) -> None:
+    def __init__(self, index: Index, event_filter: EventFilter) -> None:
         self.index = index
-        self.wanted = wanted
-        self.text = wanted.text.casefold()
-        like = index.by_id.get(wanted.like)
+        self.event_filter = event_filter
+        self.text = event_filter.text.casefold()
+        like = index.by_id.get(event_filter.like)
         self.statement = (like.alias, like.sql) if isinstance(like, Query) else None
         # The same statement runs many times, on the same line: each is searched once.
         self._sites: dict[Callsite, bool] = {}
         self._texts: dict[str, bool] = {}
         conditions: tuple[tuple[object, Condition], ...] = (
-            (wanted.findings, self._found),
-            (wanted.alias, self._alias),
-            (wanted.from_us is not None or wanted.to_us is not None, self._meanwhile),
-            (wanted.kind, self._kind),
-            (wanted.like, self._like),
-            (wanted.route, self._route),
-            (wanted.action, self._action),
-            (wanted.model, self._model),
-            (wanted.least_us, self._duration),
-            (wanted.by, self._by),
-            (wanted.text, self._text),
+            (event_filter.findings, self._found),
+            (event_filter.alias, self._alias),
+            (event_filter.from_us is not None or event_filter.to_us is not None, self._meanwhile),
+            (event_filter.kind, self._kind),
+            (event_filter.like, self._like),
+            (event_filter.route, self._route),
+            (event_filter.action, self._action),
+            (event_filter.model, self._model),
+            (event_filter.least_us, self._duration),
+            (event_filter.by, self._by),
+            (event_filter.text, self._text),
         )
         self.conditions = [condition for given, condition in conditions if given]
 
@@ -193,20 +193,20 @@ class EventMatcher:
 
     def _alias(self, event: Event, decision: Decision | None) -> bool:
         if not isinstance(event, Decision):
-            return event.alias == self.wanted.alias
+            return event.alias == self.event_filter.alias
         if event.action.names_alias:
-            return str(event.answer) == self.wanted.alias
-        return str((event.args or {}).get("db", "")) == self.wanted.alias
+            return str(event.answer) == self.event_filter.alias
+        return str((event.args or {}).get("db", "")) == self.event_filter.alias
 
     def _meanwhile(self, event: Event, decision: Decision | None) -> bool:
         """It went on in the given time; with ``questions``, so may the decision in a query's row."""
         shown: list[Event] = [event]
         if isinstance(event, Query) and decision is not None:
-            if self.wanted.kind == KIND_DECISIONS:
+            if self.event_filter.kind == KIND_DECISIONS:
                 shown = [decision]
-            elif self.wanted.questions and not self.wanted.kind:
+            elif self.event_filter.questions and not self.event_filter.kind:
                 shown.append(decision)
-        first, last = self.wanted.from_us, self.wanted.to_us
+        first, last = self.event_filter.from_us, self.event_filter.to_us
         return any(
             (last is None or one.at_us < last)
             and (first is None or one.at_us >= first or one.at_us + getattr(one, "duration_us", 0.0) > first)
@@ -214,7 +214,7 @@ class EventMatcher:
         )
 
     def _kind(self, event: Event, decision: Decision | None) -> bool:
-        if self.wanted.kind == KIND_QUERIES:
+        if self.event_filter.kind == KIND_QUERIES:
             return isinstance(event, Query)
         return decision is not None and self.index.row_of(decision.id) == event.id
 
@@ -223,25 +223,25 @@ class EventMatcher:
 
     def _route(self, event: Event, decision: Decision | None) -> bool:
         if isinstance(event, Query):
-            return event.route == self.wanted.route
-        return decision is not None and decision.decided_by == self.wanted.route
+            return event.route == self.event_filter.route
+        return decision is not None and decision.decided_by == self.event_filter.route
 
     def _action(self, event: Event, decision: Decision | None) -> bool:
-        return decision is not None and decision.action == self.wanted.action
+        return decision is not None and decision.action == self.event_filter.action
 
     def _model(self, event: Event, decision: Decision | None) -> bool:
         """Match the model; a query's row also shows its decision, which may be about another."""
         if not isinstance(event, (Decision, Query, ExceptionRaised)):
             return False
-        if event.model == self.wanted.model or decision is None:
-            return event.model == self.wanted.model
-        return decision.model == self.wanted.model and self.index.row_of(decision.id) == event.id
+        if event.model == self.event_filter.model or decision is None:
+            return event.model == self.event_filter.model
+        return decision.model == self.event_filter.model and self.index.row_of(decision.id) == event.id
 
     def _duration(self, event: Event, decision: Decision | None) -> bool:
-        return isinstance(event, (Decision, Query)) and event.duration_us >= self.wanted.least_us
+        return isinstance(event, (Decision, Query)) and event.duration_us >= self.event_filter.least_us
 
     def _by(self, event: Event, decision: Decision | None) -> bool:
-        return find_decider(event, decision) == self.wanted.by
+        return find_decider(event, decision) == self.event_filter.by
 
     def _text(self, event: Event, decision: Decision | None) -> bool:
         return self._at(event.callsite) or any(map(self._has, _searchable_texts(event, decision)))

@@ -150,7 +150,7 @@ def paginate_statements(listing: Listing, number: int = 1) -> StatementPage:
             found.setdefault((event.alias, event.sql), []).append(event)
     times = {key: sum(query.duration_us for query in group) for key, group in found.items()}
     keys = list(found)
-    if listing.wanted.sort == SORT_BY_DURATION:
+    if listing.event_filter.sort == SORT_BY_DURATION:
         keys.sort(key=lambda key: times[key], reverse=True)
     paginator = Paginator(keys, GROUPS_PER_PAGE)
     page = paginator.get_page(max(number, 1))

@@ -54,7 +54,7 @@ class RouterStats:
     def __init__(self) -> None:
         self.traces = 0
         self.decisions = 0
-        self._tallies: dict[tuple[str, Action], MethodStats] = {}
+        self._stats: dict[tuple[str, Action], MethodStats] = {}
 
     def add(self, trace: Trace) -> None:
         self.traces += 1
@@ -67,21 +67,21 @@ class RouterStats:
         for step in decision.steps:
             if step.outcome in (Outcome.NOT_ASKED, Outcome.NO_METHOD):
                 continue
-            tally = self._tallies.setdefault((step.router, decision.action), MethodStats())
-            tally.outcomes[step.outcome] += 1
-            tally.duration_us += step.duration_us
+            stats = self._stats.setdefault((step.router, decision.action), MethodStats())
+            stats.outcomes[step.outcome] += 1
+            stats.duration_us += step.duration_us
             if step.outcome is Outcome.ANSWERED:
-                about = _describe_subject(decision)
-                if about in tally.models or len(tally.models) < MAX_MODELS:
-                    tally.models[about] += 1
+                subject = _describe_subject(decision)
+                if subject in stats.models or len(stats.models) < MAX_MODELS:
+                    stats.models[subject] += 1
 
-    def of(self, router: str, action: Action) -> MethodStats:
+    def find(self, router: str, action: Action) -> MethodStats:
         """What is known of the router with this dotted path; zeros if it is in no trace."""
-        return self._tallies.get((router, action)) or MethodStats()
+        return self._stats.get((router, action)) or MethodStats()
 
     def routers(self) -> list[str]:
         """Every router that a trace has asked, sorted."""
-        return sorted({router for router, _action in self._tallies})
+        return sorted({router for router, _action in self._stats})
 
 
 def _describe_subject(decision: Decision) -> str:

@@ -101,10 +101,10 @@ Unit = tuple[Event, ...]
 class Listing:
     """The units of a trace that pass a filter, and the pages and folds they make."""
 
-    def __init__(self, index: Index, wanted: EventFilter | None = None) -> None:
+    def __init__(self, index: Index, event_filter: EventFilter | None = None) -> None:
         self.index = index
-        self.wanted = wanted or EventFilter()
-        self.units: list[Unit] = list(_iter_units(index, self.wanted))
+        self.event_filter = event_filter or EventFilter()
+        self.units: list[Unit] = list(_iter_units(index, self.event_filter))
 
     def page_with(self, event: int) -> int | None:
         """The number of the page that has ``event``; None if it is unknown or the filter hides it."""
@@ -150,23 +150,23 @@ class Listing:
         )
 
 
-def _iter_units(index: Index, wanted: EventFilter) -> Iterator[Unit]:
+def _iter_units(index: Index, event_filter: EventFilter) -> Iterator[Unit]:
     """Yield units in the order of the filter; by duration, folded questions come last."""
-    matches = EventMatcher(index, wanted)
+    matches = EventMatcher(index, event_filter)
     events: Iterable[Event] = index.trace.events
-    if wanted.sort == SORT_BY_DURATION:
+    if event_filter.sort == SORT_BY_DURATION:
         events = sorted(events, key=_event_duration, reverse=True)  # of equals, the one that came first
     fold: list[Event] = []
     for event in events:
         if isinstance(event, Decision):
             if event.id in index.queries_of or not matches(event):
                 continue
-            if not wanted.unfolded:
+            if not event_filter.unfolded:
                 fold.append(event)
                 continue
         elif not matches(event):
             continue
-        if fold and not wanted.sort:
+        if fold and not event_filter.sort:
             yield tuple(fold)
             fold = []
         yield (event,)

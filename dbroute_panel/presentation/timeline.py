@@ -105,15 +105,15 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     routers: bool
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
         """``24 queries, 1 failed``."""
         if self.routers:
-            said = ngettext("%(n)d decision", "%(n)d decisions", self.count) % {"n": self.count}
+            label = ngettext("%(n)d decision", "%(n)d decisions", self.count) % {"n": self.count}
         else:
-            said = ngettext("%(n)d query", "%(n)d queries", self.count) % {"n": self.count}
+            label = ngettext("%(n)d query", "%(n)d queries", self.count) % {"n": self.count}
         if self.failed:
-            said += ", " + _("%(n)d failed") % {"n": self.failed}
-        return said
+            label += ", " + _("%(n)d failed") % {"n": self.failed}
+        return label
 
     @property
     def y(self) -> int:
@@ -142,7 +142,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
         return urlencode({"db": self.database.alias} if self.database else {"questions": "on"})
 
     @property
-    def tall(self) -> int:
+    def height_px(self) -> int:
         """The height of its picture, in pixels: the bars, and below them the brackets."""
         return BRACKETS_TOP_PX + 4 * self.depth + 2
 
@@ -171,23 +171,23 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     def legend(self) -> list[str]:
         """What the marks mean that are there."""
         brackets = [bracket for lane in self.lanes for bracket in lane.brackets]
-        said = []
+        label = []
         if brackets:
-            said.append(_("╞═╡ transaction"))
+            label.append(_("╞═╡ transaction"))
         if any(bracket.level for bracket in brackets):
-            said.append(_("below it: savepoints"))
+            label.append(_("below it: savepoints"))
         if any(bracket.crossed for bracket in brackets):
-            said.append(_("dashed and crossed: rolled back"))
+            label.append(_("dashed and crossed: rolled back"))
         if any(lane.failed for lane in self.lanes):
-            said.append(_("▼ failed"))
+            label.append(_("▼ failed"))
         if self.others:
             others = ngettext(
                 "%(n)d more database with fewer events is not drawn",
                 "%(n)d more databases with fewer events are not drawn",
                 self.others,
             )
-            said.append(others % {"n": self.others})
-        return said
+            label.append(others % {"n": self.others})
+        return label
 
 
 class _Cell(msgspec.Struct):
@@ -209,7 +209,7 @@ class _Track:
         self.duration_us = 0.0
         self.cells: dict[int, _Cell] = {}
 
-    def put(self, at_us: int, duration_us: float, *, failed: bool, counts_time: bool = True) -> None:
+    def add(self, at_us: int, duration_us: float, *, failed: bool, counts_time: bool = True) -> None:
         self.count += 1
         self.failed += failed
         if counts_time:
@@ -275,15 +275,15 @@ def build_timeline(trace: Trace, palette: Palette | None = None) -> Timeline:
     for event in trace.events:
         if isinstance(event, Query):
             if (track := tracks.get(event.alias)) is not None:
-                track.put(event.at_us, event.duration_us, failed=event.error is not None)
+                track.add(event.at_us, event.duration_us, failed=event.error is not None)
         elif isinstance(event, Transaction):
             if event.alias in brackets:
-                brackets[event.alias].put(event)
+                brackets[event.alias].add(event)
         elif isinstance(event, Decision):
             failed = event.decided_by is DecidedBy.ERROR
             # The time of an inner question is part of the outer's.
-            routers.put(event.at_us, event.duration_us, failed=failed, counts_time=event.parent_id is None)
-    lanes = [_build_lane(palette[alias], tracks[alias], brackets[alias].all()) for alias in aliases]
+            routers.add(event.at_us, event.duration_us, failed=failed, counts_time=event.parent_id is None)
+    lanes = [_build_lane(palette[alias], tracks[alias], brackets[alias].build()) for alias in aliases]
     if asked:
         lanes.append(_build_lane(None, routers))
     return Timeline(

@@ -19,7 +19,7 @@ register = template.Library()
 
 
 @register.simple_tag(takes_context=True)
-def once(context: Context, name: str, **arguments: Hashable) -> str:
+def render_once(context: Context, name: str, **arguments: Hashable) -> str:
     """
     The partial ``name`` with these arguments, made once for all rows that share the dict ``rendered``.
 
@@ -92,14 +92,14 @@ def short_moment(started_at: str) -> str:
 
 
 @register.filter
-def opened_in(site: Callsite | None, editor: Editor | None) -> str:
+def editor_url(site: Callsite | None, editor: Editor | None) -> str:
     """The link that opens a line of code in ``editor``; "" without the one or the other."""
     return editor.url(site) if site is not None and isinstance(editor, Editor) else ""
 
 
 @register.filter
-def documented(code: str) -> bool:
-    """Whether the documentation has a page about this finding; not about a project's own."""
+def has_doc(code: str) -> bool:
+    """Return whether the documentation has a page about this finding; not about a project's own."""
     return code in presentation.documented_codes()
 
 

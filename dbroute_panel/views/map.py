@@ -46,47 +46,47 @@ def map_page(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if not has_perm(request, "use_sandbox"):
         raise PermissionDenied
     try:
-        kept = run_isolated(ask_map)
+        saved = run_isolated(ask_map)
     except RouterTimeoutError as error:
         return _respond(admin, request, load_map(get_store()), problem=str(error))
     try:
-        save_map(get_store(), kept)
+        save_map(get_store(), saved)
     except StoreError as error:
         text = _("This map could not be kept, so it is gone with this page: %(error)s") % {"error": error}
-        return _respond(admin, request, kept, problem=text)
+        return _respond(admin, request, saved, problem=text)
     return HttpResponseRedirect(request.get_full_path())
 
 
 def _respond(
-    admin: Admin, request: HttpRequest, kept: SavedMap | None, *, problem: str | None = None
+    admin: Admin, request: HttpRequest, saved: SavedMap | None, *, problem: str | None = None
 ) -> HttpResponseBase:
     form = MapFilterForm(
         request.GET,
-        apps=list_apps(kept.routes.models) if kept else [],
-        aliases=kept.routes.databases if kept else [],
-        findings=sorted({finding.code for finding in kept.findings}) if kept else [],
+        apps=list_apps(saved.routes.models) if saved else [],
+        aliases=saved.routes.databases if saved else [],
+        findings=sorted({finding.code for finding in saved.findings}) if saved else [],
     )
     # With no map there is nothing that a filter could be wrong about.
-    valid = kept is None or form.is_valid()
+    valid = saved is None or form.is_valid()
     context: dict[str, Any] = {
         "form": form,
-        "kept": kept,
+        "saved": saved,
         "table": None,
         "sandbox": reverse_page(admin, "sandbox") if has_perm(request, "use_sandbox") else "",
         "links": query_without(request.GET, "page"),
         "unfiltered": request.path,
     }
-    if kept is not None and valid:
+    if saved is not None and valid:
         given = form.cleaned_data
-        wanted = MapFilter(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
-        table = MapTable(kept, project_palette(), wanted)
+        map_filter = MapFilter(text=given["q"], app=given["app"], alias=given["db"], finding=given["finding"])
+        table = MapTable(saved, project_palette(), map_filter)
         number = min(parse_int(request.GET.get("page")) or 1, table.pages)
         context |= {
             "table": table,
             "apps": table.apps(number),
             "groups": table.groups(),
             "number": number,
-            "filtered": wanted != MapFilter(),
+            "filtered": map_filter != MapFilter(),
         }
     status = 200 if valid else 400
     if wants_partial(request):
@@ -94,7 +94,7 @@ def _respond(
     context |= {
         "problem": problem,
         "here": request.get_full_path(),
-        "others": kept is not None and kept.routers != list_routers(),
+        "others": saved is not None and saved.routers != list_routers(),
     }
     return render_page(admin, request, "map.html", context, title=_("Routing map"), status=status)
 
@@ -130,9 +130,9 @@ def list_routers() -> list[str]:
     return [dotted_path(each) for each in router.routers]
 
 
-def save_map(store: Store, kept: SavedMap) -> None:
+def save_map(store: Store, saved: SavedMap) -> None:
     """Save the map. Raises ``StoreError``."""
-    store.remember(MAP_DOCUMENT, msgspec.json.encode(kept))
+    store.remember(MAP_DOCUMENT, msgspec.json.encode(saved))
 
 
 def load_map(store: Store) -> SavedMap | None:
@@ -199,26 +199,29 @@ class FindingGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapTable:
-    """The models of ``kept`` that are wanted. ``columns``: every database, in order of ``DATABASES``."""
+    """The models of ``saved`` that pass the filter. ``columns``: every database, in order of ``DATABASES``."""
 
-    def __init__(self, kept: SavedMap, palette: Palette, wanted: MapFilter) -> None:
-        self.kept = kept
+    def __init__(self, saved: SavedMap, palette: Palette, map_filter: MapFilter) -> None:
+        self.saved = saved
         self.palette = palette
-        self.wanted = wanted
-        self.aliases = palette.order(set(kept.routes.databases))
+        self.map_filter = map_filter
+        self.aliases = palette.order(set(saved.routes.databases))
         self.columns = tuple(palette[alias] for alias in self.aliases)
         self.findings_of: dict[str, list[StaticFinding]] = {}
-        for finding in kept.findings:
+        for finding in saved.findings:
             self.findings_of.setdefault(finding.subject, []).append(finding)
-        self.labels = [label for label in sorted(kept.routes.models) if self._is_wanted(label)]
+        self.labels = [label for label in sorted(saved.routes.models) if self._matches(label)]
 
-    def _is_wanted(self, label: str) -> bool:
-        wanted, routes = self.wanted, self.kept.routes.models[label]
+    def _matches(self, label: str) -> bool:
+        map_filter, routes = self.map_filter, self.saved.routes.models[label]
         return (
-            wanted.text.casefold() in label.casefold()
-            and wanted.app in ("", label.partition(".")[0])
-            and (not wanted.alias or wanted.alias in _iter_aliases(routes))
-            and (not wanted.finding or any(f.code == wanted.finding for f in self.findings_of.get(label, ())))
+            map_filter.text.casefold() in label.casefold()
+            and map_filter.app in ("", label.partition(".")[0])
+            and (not map_filter.alias or map_filter.alias in _iter_aliases(routes))
+            and (
+                not map_filter.finding
+                or any(f.code == map_filter.finding for f in self.findings_of.get(label, ()))
+            )
         )
 
     @property
@@ -240,14 +243,14 @@ class MapTable:
         return [(app, list(group)) for app, group in groupby(rows, attrgetter("app"))]
 
     def row(self, label: str) -> MapRow:
-        routes = self.kept.routes.models[label]
+        routes = self.saved.routes.models[label]
         app, _dot, name = label.partition(".")
         findings = tuple(self.findings_of.get(label, ()))
         return MapRow(
             label=label,
             app=app,
             name=name,
-            marks=tuple(self.kept.marks.get(label, ())),
+            marks=tuple(self.saved.marks.get(label, ())),
             read=self._aliases(label, Action.READ, routes.read, routes.errors),
             write=self._aliases(label, Action.WRITE, routes.write, routes.errors),
             tables=tuple(self._table(label, alias, routes) for alias in self.aliases),
@@ -282,21 +285,23 @@ class MapTable:
     def groups(self) -> list[FindingGroup]:
         """The findings by code, worst first; with a filter only those that it leaves."""
         shown = set(self.labels)
-        models = self.kept.routes.models
-        left = [
+        models = self.saved.routes.models
+        remaining = [
             finding
-            for finding in self.kept.findings
+            for finding in self.saved.findings
             if (finding.subject in shown if finding.subject in models else self._concerns(finding))
         ]
-        return [_build_group(list(those)) for _code, those in groupby(left, lambda finding: finding.code)]
+        return [
+            _build_group(list(those)) for _code, those in groupby(remaining, lambda finding: finding.code)
+        ]
 
     def _concerns(self, finding: StaticFinding) -> bool:
         """Whether a finding about something else than a model is left by the filter."""
-        wanted = self.wanted
-        return not wanted.text and (
-            wanted.finding in ("", finding.code)
-            and wanted.alias in ("", finding.subject)
-            and wanted.app in ("", finding.subject.partition(".")[0])
+        map_filter = self.map_filter
+        return not map_filter.text and (
+            map_filter.finding in ("", finding.code)
+            and map_filter.alias in ("", finding.subject)
+            and map_filter.app in ("", finding.subject.partition(".")[0])
         )
 
 

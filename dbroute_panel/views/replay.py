@@ -135,7 +135,7 @@ def build_command(trace_id: str, routers: Sequence[str] | None, repeat: int) -> 
 
 
 def _build_row(change: Change, palette: Palette) -> ChangeRow:
-    def said(answer: Any) -> ReplayAnswer:
+    def build_answer(answer: Any) -> ReplayAnswer:
         if isinstance(answer, bool):
             return ReplayAnswer(text=formatting.verdict(change.action, answer))
         # "Class: message", where asking raised, is no alias.
@@ -147,8 +147,10 @@ def _build_row(change: Change, palette: Palette) -> ChangeRow:
         model=change.model or "?",
         action=change.action.value,
         db=palette[change.db] if isinstance(change.db, str) else None,
-        before=said(change.before),
-        to=tuple(said(answer) for answer in (change.to if isinstance(change.to, list) else [change.to])),
+        before=build_answer(change.before),
+        to=tuple(
+            build_answer(answer) for answer in (change.to if isinstance(change.to, list) else [change.to])
+        ),
         count=change.count,
         places=places[:SHOWN_CALLSITES],
         more=places[SHOWN_CALLSITES:],

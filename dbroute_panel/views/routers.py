@@ -48,7 +48,7 @@ class RouterMethod(msgspec.Struct, frozen=True, kw_only=True):
     has: bool | None
     source: Callsite | None
     place: str
-    tally: MethodStats
+    stats: MethodStats
     models: tuple[tuple[str, int], ...]
     more: tuple[tuple[str, int], ...]
     beyond: int
@@ -75,69 +75,69 @@ class ChainRouter(msgspec.Struct, frozen=True, kw_only=True):
 def routers_page(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     """GET: the chain. No router is asked."""
     store = get_store()
-    experience = read_stats(store)
+    router_stats = read_stats(store)
     chain = list(router.routers)
     paths = [dotted_path(each) for each in chain]
     short = ShortNames(paths)
     context = {
-        "chain": [describe_router(each, short, experience) for each in chain],
+        "chain": [describe_router(each, short, router_stats) for each in chain],
         "places": list_databases(),
-        "experience": experience,
+        "router_stats": router_stats,
         "stored": store.count(),
-        "gone": [path for path in experience.routers() if path not in paths],
+        "gone": [path for path in router_stats.routers() if path not in paths],
     }
     return render_page(admin, request, "routers.html", context, title=_("Routers"))
 
 
 def read_stats(store: Store) -> RouterStats:
     """Read the newest traces, one at a time in memory."""
-    experience, end = RouterStats(), time.monotonic() + TIME_BUDGET_SECONDS
+    router_stats, end = RouterStats(), time.monotonic() + TIME_BUDGET_SECONDS
     for summary in store.summaries(limit=MAX_TRACES):
         if (trace := store.get(summary.id)) is not None:
-            experience.add(trace)
+            router_stats.add(trace)
         if time.monotonic() > end:
             break
-    return experience
+    return router_stats
 
 
-def describe_router(asked: Any, short: ShortNames, experience: RouterStats) -> ChainRouter:
-    path = dotted_path(asked)
-    sources = [source for cls in list_classes(asked) if (source := read_source(cls)) is not None]
+def describe_router(router: Any, short: ShortNames, router_stats: RouterStats) -> ChainRouter:
+    path = dotted_path(router)
+    sources = [source for cls in list_classes(router) if (source := read_source(cls)) is not None]
     return ChainRouter(
         name=short(path),
         path=path,
         place=sources[0].place if sources else "",
-        methods=tuple(describe_method(asked, action, experience.of(path, action)) for action in Action),
+        methods=tuple(describe_method(router, action, router_stats.find(path, action)) for action in Action),
         sources=tuple(sources),
     )
 
 
-def describe_method(asked: Any, action: Action, tally: MethodStats) -> RouterMethod:
-    models, source = tuple(tally.models.most_common()), find_source(asked, action)
+def describe_method(router: Any, action: Action, stats: MethodStats) -> RouterMethod:
+    models, source = tuple(stats.models.most_common()), find_source(router, action)
     return RouterMethod(
         action=action.value,
-        has=has_method(asked, action),
+        has=has_method(router, action),
         source=source,
         place=formatting.place(source),
-        tally=tally,
+        stats=stats,
         models=models[:SHOWN_MODELS],
         more=models[SHOWN_MODELS : SHOWN_MODELS + FOLDED_MODELS],
         beyond=max(0, len(models) - SHOWN_MODELS - FOLDED_MODELS),
     )
 
 
-def has_method(asked: Any, action: Action) -> bool | None:
+def has_method(router: Any, action: Action) -> bool | None:
     """Return whether the router has this method, without running its code."""
-    if inspect.getattr_static(asked, action.value, None) is not None:
+    if inspect.getattr_static(router, action.value, None) is not None:
         return True
-    return None if inspect.getattr_static(asked, "__getattr__", None) is not None else False
+    return None if inspect.getattr_static(router, "__getattr__", None) is not None else False
 
 
-def list_classes(asked: Any) -> list[Any]:
+def list_classes(router: Any) -> list[Any]:
     """The router's class (or the module that is the router), and the classes it has its methods from."""
-    if inspect.ismodule(asked):
-        return [asked]
-    cls = asked if isinstance(asked, type) else type(asked)
+    if inspect.ismodule(router):
+        return [router]
+    cls = router if isinstance(router, type) else type(router)
     return [cls, *(base for base in cls.__mro__[1:] if any(action.value in vars(base) for action in Action))]
 
 

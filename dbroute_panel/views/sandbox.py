@@ -109,8 +109,8 @@ def _build_answer(question: Question, answers: Answers, given: Mapping[str, str]
     failed = decision.decided_by == "error"
     routers = ShortNames([step.router for step in decision.steps])
 
-    def swatch(said: Any) -> Swatch | None:
-        return palette[said] if named and isinstance(said, str) else None
+    def swatch(answer: Any) -> Swatch | None:
+        return palette[answer] if named and isinstance(answer, str) else None
 
     return SandboxAnswer(
         action=decision.action.value,

@@ -67,20 +67,20 @@ def trace_page(admin: Admin, request: HttpRequest, trace_id: str) -> HttpRespons
     trace = find_trace(trace_id)
     if trace is None:
         return render_unknown_trace(admin, request, trace_id)
-    looked = get_viewed_trace(trace)
-    form = EventFilterForm(request.GET, index=looked.index)
+    viewed = get_viewed_trace(trace)
+    form = EventFilterForm(request.GET, index=viewed.index)
     if not form.is_valid():
-        return _respond(admin, request, looked, form, {"listing": None}, status=400)
+        return _respond(admin, request, viewed, form, {"listing": None}, status=400)
     if form.grouped:
-        return _respond_statements(admin, request, looked, form)
-    return _respond_events(admin, request, looked, form)
+        return _respond_statements(admin, request, viewed, form)
+    return _respond_events(admin, request, viewed, form)
 
 
 def _respond_events(
-    admin: Admin, request: HttpRequest, looked: ViewedTrace, form: EventFilterForm
+    admin: Admin, request: HttpRequest, viewed: ViewedTrace, form: EventFilterForm
 ) -> HttpResponseBase:
     """The events."""
-    index, listing = looked.index, looked.listing(form.wanted)
+    index, listing = viewed.index, viewed.listing(form.event_filter)
     opened, detail = _find_opened(index, request.GET.get("event"))
     if opened is None and "event" in request.GET:
         text = _("There is no event #%(event)s in this trace.") % {"event": request.GET["event"]}
@@ -116,15 +116,15 @@ def _respond_events(
         "detail": detail,
         "unfolded": listing.fold(fold) if fold is not None else None,
     }
-    return _respond(admin, request, looked, form, context)
+    return _respond(admin, request, viewed, form, context)
 
 
 def _respond_statements(
-    admin: Admin, request: HttpRequest, looked: ViewedTrace, form: EventFilterForm
+    admin: Admin, request: HttpRequest, viewed: ViewedTrace, form: EventFilterForm
 ) -> HttpResponseBase:
     """The statements that the events are; the one of the query ``?like=17`` is open."""
-    wanted = form.wanted
-    whole_listing = looked.listing(msgspec.structs.replace(wanted, like=0))
+    event_filter = form.event_filter
+    whole_listing = viewed.listing(msgspec.structs.replace(event_filter, like=0))
     groups = paginate_statements(whole_listing, parse_int(request.GET.get("page")) or 1)
     links = query_without(request.GET, *LIST_PARAMETERS, "like")
     ungrouped = query_without(request.GET, *LIST_PARAMETERS, "like", "group")
@@ -134,21 +134,21 @@ def _respond_statements(
         "brief": _shorten(links, f"?group={GROUP_BY_STATEMENT}&"),
         "ungrouped": ungrouped,
         "brief_ungrouped": _shorten(ungrouped),
-        "opened": wanted.like,
+        "opened": event_filter.like,
     }
-    if isinstance(query := looked.index.by_id.get(wanted.like), Query):
-        context |= {"inside": looked.listing(wanted).page(), "statement": format_statement(query)}
+    if isinstance(query := viewed.index.by_id.get(event_filter.like), Query):
+        context |= {"inside": viewed.listing(event_filter).page(), "statement": format_statement(query)}
         if wants_partial(request):
             return render_partial(
                 request, "_group.html", {**context, "rendered": {}, "here": "", "editor": get_editor()}
             )
-    return _respond(admin, request, looked, form, context)
+    return _respond(admin, request, viewed, form, context)
 
 
 def _respond(
     admin: Admin,
     request: HttpRequest,
-    looked: ViewedTrace,
+    viewed: ViewedTrace,
     form: EventFilterForm,
     context: dict[str, Any],
     *,
@@ -160,7 +160,7 @@ def _respond(
         "rendered": {},
         "here": "",
         "editor": get_editor(),
-        "ways": build_list_links(request.GET, form),
+        "list_links": build_list_links(request.GET, form),
         "unfiltered": request.path,
         "anytime": query_without(request.GET, *LIST_PARAMETERS, *TIME_PARAMETERS),
         "lanes": query_without(request.GET, *LIST_PARAMETERS, *LANE_PARAMETERS),
@@ -168,12 +168,12 @@ def _respond(
     }
     if wants_partial(request):
         return render_partial(request, "_events.html", context, status=status)
-    trace = looked.index.trace
+    trace = viewed.index.trace
     context |= {
         "trace": trace,
-        "totals": looked.totals,
-        "decided": looked.decided,
-        "timeline": looked.timeline,
+        "totals": viewed.totals,
+        "decided": viewed.decided,
+        "timeline": viewed.timeline,
         "formats": FORMATS.values(),
         "imported": summary.imported if (summary := get_store().summary(trace.id)) is not None else False,
         # A lane's name repeats the filter a few times, its bars some hundred times.
@@ -219,7 +219,7 @@ def render_unknown_trace(admin: Admin, request: HttpRequest, trace_id: str) -> H
 
 def get_editor() -> Editor | None:
     """What opens the project's files, if ``EDITOR_URL`` says so."""
-    return Editor.of(panel_settings.EDITOR_URL, base_dir(), installed_folders())
+    return Editor.from_setting(panel_settings.EDITOR_URL, base_dir(), installed_folders())
 
 
 def _find_opened(index: Index, given: str | None) -> tuple[int | None, Detail | None]:
@@ -254,12 +254,12 @@ class ViewedTrace:
     def timeline(self) -> Timeline:
         return build_timeline(self.index.trace, self.index.palette)
 
-    def listing(self, wanted: EventFilter) -> Listing:
-        found = self._listings.get(wanted)
+    def listing(self, event_filter: EventFilter) -> Listing:
+        found = self._listings.get(event_filter)
         if found is None:
             if len(self._listings) >= MAX_LISTINGS:
                 self._listings = {}
-            found = self._listings[wanted] = Listing(self.index, wanted)
+            found = self._listings[event_filter] = Listing(self.index, event_filter)
         return found
 
 

@@ -51,24 +51,26 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     store = get_store()
     form = TraceFilterForm(request.GET, codes=store.codes())
     valid = form.is_valid()
-    wanted = form.wanted if valid else Filter()
-    total = store.count(wanted) if valid else 0
-    if valid and "seen" in request.GET and request.GET["seen"] == _read_state(store, wanted, total):
+    trace_filter = form.trace_filter if valid else Filter()
+    total = store.count(trace_filter) if valid else 0
+    if valid and "seen" in request.GET and request.GET["seen"] == _read_state(store, trace_filter, total):
         return HttpResponse(status=204)
     page = Paginator(range(total), TRACES_PER_PAGE).get_page(parse_int(request.GET.get("page")) or 1)
     offset = max(page.start_index() - 1, 0)
-    summaries = store.summaries(wanted, offset=offset, limit=TRACES_PER_PAGE) if valid else []
+    summaries = store.summaries(trace_filter, offset=offset, limit=TRACES_PER_PAGE) if valid else []
     since, new = _count_new(store, summaries, request.GET.get("since"))
     links = query_without(request.GET, *TraceFilterForm.BESIDE)
     site = environment.databases()
     context = {
         "form": form,
-        "lines": [TraceLine.of(summary, site, new=place < new) for place, summary in enumerate(summaries)],
+        "lines": [
+            TraceLine.from_summary(summary, site, new=place < new) for place, summary in enumerate(summaries)
+        ],
         "new": new,
         "total": total,
         "number": page.number,
         "pages": page.paginator.num_pages,
-        "filtered": not valid or wanted != Filter(),
+        "filtered": not valid or trace_filter != Filter(),
         "links": links,
         # Further pages stay as they are: what is read there would move with every new trace.
         "again": f"{links}since={since}&seen={_format_state(summaries, total)}"
@@ -85,9 +87,9 @@ def trace_list(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     return render_page(admin, request, "trace_list.html", context, title=_("Traces"), status=status)
 
 
-def _read_state(store: Store, wanted: Filter, total: int) -> str:
+def _read_state(store: Store, trace_filter: Filter, total: int) -> str:
     """What ``_seen()`` said of the first page if nothing has come or gone since, from two cheap questions."""
-    return _format_state(store.summaries(wanted, limit=1), total)
+    return _format_state(store.summaries(trace_filter, limit=1), total)
 
 
 def _format_state(summaries: list[Summary], total: int) -> str:
@@ -130,7 +132,7 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
     width: ClassVar[int] = BAR_WIDTH
 
     @classmethod
-    def of(cls, summary: Summary, site: Mapping[str, Database], *, new: bool = False) -> TraceLine:
+    def from_summary(cls, summary: Summary, site: Mapping[str, Database], *, new: bool = False) -> TraceLine:
         """``site``: the databases that are configured now."""
         counts = Counter(finding.level for finding in summary.findings)
         return cls(
@@ -172,7 +174,9 @@ def run_action(admin: Admin, request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():  # better nothing than what the filter was to leave out
         text = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return render_message(admin, request, title=_("Nothing was done"), text=text, status=400)
-    return actions[action](admin, request, action, request.POST.getlist("_selected_action"), form.wanted)
+    return actions[action](
+        admin, request, action, request.POST.getlist("_selected_action"), form.trace_filter
+    )
 
 
 def _redirect_back(admin: Admin, request: HttpRequest, warning: str = "") -> HttpResponseBase:
@@ -183,7 +187,7 @@ def _redirect_back(admin: Admin, request: HttpRequest, warning: str = "") -> Htt
 
 
 def _compare(
-    admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
+    admin: Admin, request: HttpRequest, action: str, chosen: list[str], trace_filter: Filter
 ) -> HttpResponseBase:
     """To the page that compares two traces: the older, which is lower in the list, is A."""
     if len(chosen) != 2:
@@ -198,7 +202,7 @@ def _compare(
 
 
 def _export(
-    admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
+    admin: Admin, request: HttpRequest, action: str, chosen: list[str], trace_filter: Filter
 ) -> HttpResponseBase:
     """The traces as one file, those of the list oldest first."""
     name = request.POST.get("format", "json")
@@ -211,7 +215,7 @@ def _export(
     selected = (trace for trace_id in found[::-1] if (trace := store.get(trace_id)) is not None)
     return download(
         request,
-        store.traces(wanted) if action == "export_all" else selected,
+        store.traces(trace_filter) if action == "export_all" else selected,
         into=FORMATS[name],
         redact="redact" in request.POST,
         name="dbroute-traces",
@@ -219,7 +223,7 @@ def _export(
 
 
 def _delete(
-    admin: Admin, request: HttpRequest, action: str, chosen: list[str], wanted: Filter
+    admin: Admin, request: HttpRequest, action: str, chosen: list[str], trace_filter: Filter
 ) -> HttpResponseBase:
     """Delete, once the person has said that they are sure. What is recorded meanwhile is among all."""
     if not has_perm(request, "delete_trace"):
@@ -231,16 +235,18 @@ def _delete(
         context = {
             "action": action,
             "chosen": chosen,
-            "count": store.count(wanted) if action == "clear" else len(chosen),
-            "filtered": wanted != Filter(),
+            "count": store.count(trace_filter) if action == "clear" else len(chosen),
+            "filtered": trace_filter != Filter(),
             "back": request.get_full_path(),
         }
         return render_page(admin, request, "delete_confirmation.html", context, title=_("Are you sure?"))
     try:
-        if action == "clear" and wanted == Filter():
+        if action == "clear" and trace_filter == Filter():
             count = store.clear()
         elif action == "clear":
-            count = store.delete([one.id for one in store.summaries(wanted, limit=store.count(wanted))])
+            count = store.delete(
+                [one.id for one in store.summaries(trace_filter, limit=store.count(trace_filter))]
+            )
         else:
             count = store.delete(chosen)
     except StoreError as error:

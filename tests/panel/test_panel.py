@@ -19,7 +19,7 @@ from django.utils.html import escape
 
 from dbroute_panel import recording
 from dbroute_panel.exports import FORMATS
-from dbroute_panel.panel.rows import EVENTS
+from dbroute_panel.panel.rows import MAX_EVENTS
 from dbroute_panel.records import Callsite, Database, InstanceRef
 from dbroute_panel.views.databases import project_palette
 from example_site.library.models import Book, Person, Tag
@@ -47,7 +47,7 @@ def nothing(request):
 
 
 def many(request):
-    for _ in range(EVENTS + 20):
+    for _ in range(MAX_EVENTS + 20):
         Book.objects.first()
     return HttpResponse("<html><body>many</body></html>")
 
@@ -377,7 +377,7 @@ class TestShowing:
     def test_the_first_hundred_events_and_how_many_more(self, client, toolbar):
         client.get("/many/")
         shown = content(client, toolbar)
-        assert shown.count("dbroute-row-query") == EVENTS == 100
+        assert shown.count("dbroute-row-query") == MAX_EVENTS == 100
         assert "and 20 more events" in words(shown)
         assert len(shown.encode()) < LARGEST
 
@@ -386,7 +386,7 @@ class TestShowing:
         shown = content(client, toolbar)
         whole = shown.count("PrimaryReplicaRouter answered replica")
         assert 1 <= whole < 8  # of each replica, with and without a finding
-        assert words(shown).count("SQL, routers and line of code: as in #") == EVENTS - whole
+        assert words(shown).count("SQL, routers and line of code: as in #") == MAX_EVENTS - whole
 
     def test_of_a_few_events_each_is_whole(self, client, toolbar):
         client.get("/books/")
@@ -396,7 +396,7 @@ class TestShowing:
         shown = kept(client, store, toolbar, [a_query(n, decision_id=None) for n in range(1, 1_001)])
         assert len(shown.encode()) < LARGEST
         assert "and 900 more events" in words(shown)
-        for n in range(2, EVENTS + 1):
+        for n in range(2, MAX_EVENTS + 1):
             assert f"<code>{n}</code>" in shown
 
     def test_an_alias_has_the_colour_that_it_has_on_the_site_s_own_pages(self, client, store, toolbar):
@@ -421,8 +421,8 @@ class TestShowing:
         shown = kept(client, store, toolbar, events)
         assert len(shown.encode()) < LARGEST
         rows = words(shown).partition("time where")[2]
-        assert rows.count("ReplicaRouter answered replica1.") == EVENTS
-        for n in range(1, 2 * EVENTS, 2):
+        assert rows.count("ReplicaRouter answered replica1.") == MAX_EVENTS
+        for n in range(1, 2 * MAX_EVENTS, 2):
             assert f"library.Book #p{n} " in rows
             assert f'SELECT {n}, "library_book"."title" FROM "library_book" WHERE' in rows
             assert f"library/views.py:{n} book" in rows

@@ -55,7 +55,7 @@ def test_the_line_may_be_left_out_or_be_a_parameter():
 
 
 def test_without_the_setting_there_is_no_editor():
-    assert Editor.of(None, "/srv") is None
+    assert Editor.from_setting(None, "/srv") is None
 
 
 @pytest.fixture

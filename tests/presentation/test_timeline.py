@@ -145,12 +145,12 @@ class TestBrackets:
         (bracket,) = lane_of(*transactions((100, B), (349, C))).brackets
         assert (bracket.level, bracket.x, bracket.width, bracket.ends) == (0, 10, 25, (100, 349))
         assert (bracket.opened, bracket.ended, bracket.crossed) == (True, True, False)
-        assert bracket.said == "1 transaction"
+        assert bracket.label == "1 transaction"
         assert bracket.line == "M10.1 0v4M10.1 2H34.9M34.9 0v4"
 
     def test_savepoints_lie_below_it_as_they_are_nested(self):
         lane = lane_of(*transactions((0, B), (100, S), (200, S), (300, SC), (400, SC), (500, C)))
-        assert [(b.level, b.ends, b.said) for b in lane.brackets] == [
+        assert [(b.level, b.ends, b.label) for b in lane.brackets] == [
             (0, (0, 500), "1 transaction"),
             (1, (100, 400), "1 savepoint"),
             (2, (200, 300), "1 savepoint"),
@@ -167,12 +167,12 @@ class TestBrackets:
         """As ``atomic()`` does it: ROLLBACK TO SAVEPOINT, then RELEASE."""
         lane = lane_of(*transactions((0, B), (100, S), (200, SR), (210, SC), (500, C)))
         outer, inner = lane.brackets
-        assert (inner.ends, inner.said) == ((100, 210), "1 savepoint, rolled back")
-        assert outer.said == "1 transaction"
+        assert (inner.ends, inner.label) == ((100, 210), "1 savepoint, rolled back")
+        assert outer.label == "1 transaction"
 
     def test_what_is_in_a_transaction_that_was_rolled_back_was_rolled_back(self):
         lane = lane_of(*transactions((0, B), (100, S), (300, SR), (500, R)))
-        assert [b.said for b in lane.brackets] == ["1 transaction, rolled back", "1 savepoint, rolled back"]
+        assert [b.label for b in lane.brackets] == ["1 transaction, rolled back", "1 savepoint, rolled back"]
         assert [b.ends for b in lane.brackets] == [(0, 500), (100, 500)]
 
     def test_rolled_back_is_told_apart_by_more_than_a_colour(self):
@@ -188,10 +188,10 @@ class TestBrackets:
 
     def test_one_that_has_only_one_end_in_the_trace_is_open_at_the_other(self):
         (before,) = lane_of(*transactions((249, C), number=None)).brackets
-        assert (before.ends, before.said) == ((0, 249), "1 transaction, open before the trace")
+        assert (before.ends, before.label) == ((0, 249), "1 transaction, open before the trace")
         assert before.line.count("v4") == 1
         (after,) = lane_of(*transactions((400, B))).brackets
-        assert (after.ends, after.said) == ((400, 600), "1 transaction, open at its end")
+        assert (after.ends, after.label) == ((400, 600), "1 transaction, open at its end")
         assert after.line.count("v4") == 1
 
     def test_savepoints_of_one_that_began_before_the_trace_are_inside_it(self):
@@ -212,7 +212,7 @@ class TestBrackets:
             for id, (at, operation) in enumerate(happened, 2)
         ]
         (bracket,) = lane_of(*events).brackets
-        assert (bracket.said, bracket.ends) == ("5 transactions, 1 rolled back", (500, 504))
+        assert (bracket.label, bracket.ends) == ("5 transactions, 1 rolled back", (500, 504))
         assert not bracket.crossed
 
     def test_their_number_does_not_grow(self):

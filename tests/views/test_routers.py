@@ -123,7 +123,7 @@ class TestExperience:
         }
 
     def test_what_raised_and_the_mean(self):
-        experience = RouterStats()
+        router_stats = RouterStats()
         steps = [
             Step(router="a.A", outcome=Outcome.PASSED, duration_us=1.0),
             Step(router="a.B", outcome=Outcome.NO_METHOD),
@@ -132,12 +132,12 @@ class TestExperience:
         ]
         failed = a_decision(1, steps=steps, decided_by=DecidedBy.ERROR, answer=None)
         quick = a_decision(2, steps=[Step(router="a.A", outcome=Outcome.PASSED, duration_us=3.0)])
-        experience.add(a_trace(1, events=[failed, quick]))
-        tally = experience.of("a.A", Action.READ)
-        assert (tally.asked, tally.passed, tally.mean_us) == (2, 2, 2.0)
-        assert experience.of("a.C", Action.READ).raised == 1
-        assert experience.of("a.D", Action.READ).mean_us is None
-        assert experience.routers() == ["a.A", "a.C"]
+        router_stats.add(a_trace(1, events=[failed, quick]))
+        stats = router_stats.find("a.A", Action.READ)
+        assert (stats.asked, stats.passed, stats.mean_us) == (2, 2, 2.0)
+        assert router_stats.find("a.C", Action.READ).raised == 1
+        assert router_stats.find("a.D", Action.READ).mean_us is None
+        assert router_stats.routers() == ["a.A", "a.C"]
 
     def test_of_hundreds_of_models_that_one_answered_for_the_most_frequent_are_named(self, admin, store):
         steps = [Step(router=f"example_site.routers.{NAMES[2]}", outcome=Outcome.ANSWERED, answer="primary")]
