@@ -199,7 +199,7 @@ class FindingGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MapTable:
-    """The models of ``saved`` that pass the filter. ``columns``: every database, in order of ``DATABASES``."""
+    """The models of ``saved`` that pass the filter. ``columns``: all databases, in order of ``DATABASES``."""
 
     def __init__(self, saved: SavedMap, palette: Palette, map_filter: MapFilter) -> None:
         self.saved = saved
