@@ -36,7 +36,7 @@ from dbroute_panel.inspection.isolation import IsolationInterrupt
 from dbroute_panel.masking.credentials import mask_credentials
 from dbroute_panel.recording.builder import TraceBuilder
 from dbroute_panel.recording.captured import CapturedDecision
-from dbroute_panel.recording.frame_kinds import FRAMEWORK, classify_file
+from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
 from dbroute_panel.recording.recorder import Recorder, use_recorder
 from dbroute_panel.records import Action, Callsite, DecidedBy, Decision, Outcome
 
@@ -281,7 +281,7 @@ def find_source(asked: Any, action: Action) -> Callsite | None:
 def _format_traceback(error: BaseException) -> str:
     """Format the traceback as Python does, from the first frame that is neither Django's nor ours."""
     where = error.__traceback__
-    while where is not None and classify_file(where.tb_frame.f_code.co_filename) == FRAMEWORK:
+    while where is not None and classify_file(where.tb_frame.f_code.co_filename) is FrameKind.FRAMEWORK:
         where = where.tb_next
     lines = traceback.format_exception(type(error), error, where or error.__traceback__)
     return mask_credentials("".join(lines))

@@ -1,5 +1,5 @@
 """
-Which decision an alias is the answer of: told by the identity of the string.
+Know the decision that an alias is the answer of, by the identity of the string.
 
 ``db_for_read`` and ``db_for_write`` hand back the alias as a string object made for this one decision. It is
 a ``str`` like any other; Django passes the object along untouched, into ``compiler.using`` and into
@@ -11,38 +11,29 @@ from __future__ import annotations
 
 import sys
 from sys import getrefcount, intern
-from types import CodeType, SimpleNamespace
+from types import SimpleNamespace
 
-from dbroute_panel.recording.stack import Site
-
-Asked = tuple[CodeType | None, int, int | None, Site | None]
-"""
-A decision that was made: the code of the method that asked, the decision's id, what that was asked inside of,
-and its site. There is no code where a query of the same method may have another site.
-"""
+ANSWERS_BETWEEN_CHECKS = 509
+"""In event ids. It is a prime, because decisions and queries take turns."""
 
 
-EACH = 509
-"""At so many events is looked who has an answer yet. A prime: decisions and queries take turns."""
-
-
-def _alone() -> int:
-    """How many references there are to a string that one attribute keeps, while they are counted."""
+def _count_references() -> int:
+    """Return the number of references to a string that one attribute keeps, while they are counted."""
     kept = SimpleNamespace(answer="".join(map(chr, range(97, 123))))
     return getrefcount(kept.answer)
 
 
-ALONE = _alone() if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
-"""So many has an answer that only its event has. Without the lock of threads nobody can tell."""
+UNSHARED_REFERENCES = _count_references() if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
+"""References to an answer that only its event has. Without the lock of threads they cannot be counted: 0."""
 
 
 class SharedAlias(LookupError):
-    """Of this alias Python has one object, which everybody shares who names it."""
+    """Python has one object for this alias, which all code shares that names it."""
 
 
 class Aliases(dict[str, str]):
     """
-    What is put behind the first letter of an alias for a string of its own, by the plain alias.
+    What is put behind the first letter of an alias to make a new string of it, by the plain alias.
 
     Python makes a new string of two that are put together. The keys are interned and kept. ``setattr()`` and
     its like intern the string they are given where there is no equal one yet: each equal name in code that is

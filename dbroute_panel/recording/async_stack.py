@@ -1,5 +1,5 @@
 """
-Who awaits this thread: the user's line behind an ``await Book.objects.aget()``.
+Find what awaits this thread: the user's line behind an ``await Book.objects.aget()``.
 
 The ORM's async methods run on a thread, whose own stack knows nothing of the coroutine that waits
 for it. asgiref keeps the work, a ``functools.partial``, in a local variable of that coroutine: the
@@ -29,29 +29,29 @@ from dbroute_panel.recording.frame_kinds import get_code
 
 Found = TypeVar("Found")
 
-MOST_TASKS = 1000
-"""How many tasks are looked at. A query of a busier server than that may lack its callsite."""
+MAX_TASKS = 1000
+"""Tasks that are looked at. A query of a busier server than that may lack its callsite."""
 
 _CALL = get_code(SyncToAsync.__call__)
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GENERATOR
 
 _latest = threading.local()
-"""Of each thread the work it did last, and what was found: a decision and its query share it."""
+"""For each thread, the work it did last and what was found: a decision and its query share it."""
 
 
-def awaiting(
+def find_waiting(
     work: functools.partial[Any],
     loop: asyncio.AbstractEventLoop,
     line: Callable[[FrameType], Found | None],
     otherwise: Found | None = None,
 ) -> Found | None:
-    """What ``line`` makes of the innermost frame that awaits ``work`` and that it makes something of."""
+    """Return the first result of ``line`` for the frames that await ``work``, from the innermost on."""
     known = getattr(_latest, "found", None)
     if known is not None and known[0]() is work:
         return known[1]  # type: ignore[no-any-return]
     try:
         found = _search(work, loop, line)
-    except Exception:  # asyncio's insides are not ours: rather no callsite than no record
+    except Exception:  # asyncio's internals may change: rather no callsite than no record
         found = None
     if found is None:
         found = otherwise
@@ -62,10 +62,10 @@ def awaiting(
 def _search(
     work: object, loop: asyncio.AbstractEventLoop, line: Callable[[FrameType], Found | None]
 ) -> Found | None:
-    frames = list(running(work))
+    frames = list(iter_running(work))
     if (found := _innermost(frames, line)) is not None:
         return found
-    chains = {task: list(suspended(task)) for task in islice(asyncio.all_tasks(loop), MOST_TASKS)}
+    chains = {task: list(iter_suspended(task)) for task in islice(asyncio.all_tasks(loop), MAX_TASKS)}
     outermost = frames[-1:]
     task = next((t for t, c in chains.items() if c and (_holds(c[-1], work) or c[:1] == outermost)), None)
     if task is None:
@@ -88,8 +88,8 @@ def _holds(frame: FrameType, work: object) -> bool:
     return frame.f_code is _CALL and frame.f_locals.get("child") is work
 
 
-def running(work: object) -> Iterator[FrameType]:
-    """The frames of the coroutines that are about to await ``work``, innermost first; or none."""
+def iter_running(work: object) -> Iterator[FrameType]:
+    """Yield the frames of the coroutines that are about to await ``work``, innermost first; or none."""
     for innermost in sys._current_frames().values():
         frame: FrameType | None = innermost
         while frame is not None and not _holds(frame, work):
@@ -99,8 +99,8 @@ def running(work: object) -> Iterator[FrameType]:
             frame = frame.f_back
 
 
-def suspended(task: asyncio.Task[Any]) -> Iterator[FrameType]:
-    """The frames of the coroutines and async generators that a suspended task is in, outermost first."""
+def iter_suspended(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+    """Yield the frames of coroutines and async generators that a suspended task is in, outermost first."""
     awaited: Any = task.get_coro()
     while awaited is not None:
         for prefix in ("cr", "ag", "gi"):
@@ -114,17 +114,17 @@ def suspended(task: asyncio.Task[Any]) -> Iterator[FrameType]:
 
 
 def _waits_for(other: asyncio.Task[Any], task: asyncio.Task[Any]) -> bool:
-    """Whether ``other`` awaits ``task``, by itself or through gather(), wait(), shield() or a TaskGroup."""
+    """Return whether ``other`` awaits ``task``, also through gather(), wait(), shield() or a TaskGroup."""
     waited = getattr(other, "_fut_waiter", None)
     return waited is task or any(
         told is other or (waited is not None and told is waited)
         for callback, *_ in getattr(task, "_callbacks", None) or ()
-        for told in _told_by(callback)
+        for told in _iter_woken(callback)
     )
 
 
-def _told_by(callback: Any) -> Iterator[Any]:
-    """The futures and tasks that asyncio's ``callback`` wakes up when a task is done."""
+def _iter_woken(callback: Any) -> Iterator[Any]:
+    """Yield the futures and tasks that asyncio's ``callback`` wakes up when a task is done."""
     if isinstance(callback, functools.partial):
         yield from callback.args
     for cell in getattr(callback, "__closure__", None) or ():

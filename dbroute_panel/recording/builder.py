@@ -17,6 +17,7 @@ from dbroute_panel.masking.secrets import HARMLESS_TYPES, SessionTables, mask_li
 from dbroute_panel.masking.values import EscapedNames, ValueMasker, escape_name, escape_surrogates
 from dbroute_panel.recording.captured import (
     KINDS,
+    CapturedCallsite,
     CapturedCommitHook,
     CapturedDecision,
     CapturedEvent,
@@ -26,7 +27,7 @@ from dbroute_panel.recording.captured import (
 )
 from dbroute_panel.recording.recorder import Recorder, log_once
 from dbroute_panel.recording.snapshots import capture_parameters, capture_scalar
-from dbroute_panel.recording.stack import Site, Template, place
+from dbroute_panel.recording.stack import locate
 from dbroute_panel.sql import classify
 
 # Looking up a member of an enum is slow, and these are needed at every event.
@@ -68,8 +69,8 @@ class TraceBuilder:
         self.values = ValueMasker(params=recorder.params, secrets=recorder.secrets, sessions=self.sessions)
         self.base = base_dir()
         # What recurs is built once.
-        self.callsites: dict[tuple[int, int, Template | None, str | None], records.Callsite] = {}
-        self.latest: tuple[Site | None, records.Callsite | None] = (None, None)
+        self.callsites: dict[tuple[Any, ...], records.Callsite] = {}
+        self.latest: tuple[CapturedCallsite | None, records.Callsite | None] = (None, None)
         self.statements: dict[tuple[str, str | None], _Statement] = {}
         self.names = EscapedNames()
         self.no_hints: dict[str, Any] = {}
@@ -265,19 +266,20 @@ class TraceBuilder:
         """Return the route of a query without a decision."""
         return raw.told or (EXPLICIT if raw.named else CURSOR)
 
-    def callsite(self, site: Site | None) -> records.Callsite | None:
+    def callsite(self, site: CapturedCallsite | None) -> records.Callsite | None:
         if site is None:
             return None
         # By identity, which the events keep unique: a code object is slow to hash.
-        key = (id(site[0]), *site[1:])
+        key = (id(site.code), site.instruction, site.template, site.entry, site.file)
         if (known := self.callsites.get(key)) is None:
-            file, line, function = place(site)
+            file, line, function = locate(site)
+            tag = site.template
             known = self.callsites[key] = records.Callsite(
                 file=relative_path(file, self.base),
                 line=line,
                 function=escape_surrogates(function),
-                template=None if site[2] is None else (escape_surrogates(site[2][0]), site[2][1]),
-                entry=escape_name(site[3]),
+                template=None if tag is None else (escape_surrogates(tag[0]), tag[1]),
+                entry=escape_name(site.entry),
             )
         self.latest = (site, known)
         return known

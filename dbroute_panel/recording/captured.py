@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from dbroute_panel.masking.values import CapturedInstance
-from dbroute_panel.recording.stack import Site
 from dbroute_panel.records import Action, DecidedBy, HookOutcome, Operation, Outcome, RouteKind
 
 Facts = tuple[Any, ...]
@@ -15,6 +15,22 @@ Facts = tuple[Any, ...]
 Names and their values in turn. The garbage collector need not look into a tuple of plain values; from Python
 3.14 on it looks into every dict.
 """
+
+
+class CapturedCallsite(msgspec.Struct, gc=False, eq=False):
+    """
+    A line of code, as ``instruction`` of ``code``; ``stack.locate()`` finds its number when it is wanted.
+
+    ``template``: the tag (template, line) that was being rendered. ``code`` is None where no Python but
+    Django's is at work: the place is that of the tag, in ``file``. ``entry``: at a line of a library's, what
+    Django had called, as ``GET admin:index``, or ""; None at a line of the user's.
+    """
+
+    code: CodeType | None
+    instruction: int
+    template: tuple[str, int] | None = None
+    entry: str | None = None
+    file: str = ""
 
 
 class CapturedStep(msgspec.Struct, gc=False):
@@ -37,7 +53,8 @@ class CapturedDecision(msgspec.Struct, gc=False):
     """
     A decision as it happened; times are ``perf_counter_ns()``.
 
-    ``last`` is the step of the router that was asked last, ``routers`` those that were not asked.
+    ``asker``: the code of the function that asked, ``asker_frame`` the ``id()`` of its frame. ``last`` is the
+    step of the router that was asked last, ``routers`` those that were not asked.
     """
 
     id: int
@@ -45,12 +62,14 @@ class CapturedDecision(msgspec.Struct, gc=False):
     model: str | None
     hints: Facts | None
     parent_id: int | None
-    site: Site | None
+    site: CapturedCallsite | None
+    asker: CodeType | None
+    asker_frame: int
     start: int
-    end: int
-    last: CapturedStep | None
-    routers: tuple[Any, ...]
-    answer: Any
+    end: int = 0
+    last: CapturedStep | None = None
+    routers: tuple[Any, ...] = ()
+    answer: Any = None
     decided_by: DecidedBy = DecidedBy.ROUTER
     args: Facts | None = None
 
@@ -89,9 +108,9 @@ class CapturedQuery(msgspec.Struct, gc=False):
     atomic: bool
     transaction_number: int | None
     parent_id: int | None
-    site: Site | None
+    site: CapturedCallsite | None
     start: int
-    end: int
+    end: int = 0
     rowcount: Any = None
     told: RouteKind | None = None
     saved: CapturedInstance | None = None
@@ -107,7 +126,7 @@ class CapturedTransaction(msgspec.Struct, gc=False):
     alias: str
     operation: Operation
     transaction_number: int | None
-    site: Site | None
+    site: CapturedCallsite | None
     by_orm: bool = False
 
 
@@ -121,7 +140,7 @@ class CapturedCommitHook(msgspec.Struct, gc=False):
     robust: bool
     atomic: bool
     transaction_number: int | None
-    site: Site | None
+    site: CapturedCallsite | None
     outcome: HookOutcome = HookOutcome.PENDING
     end: int | None = None
 
@@ -139,8 +158,8 @@ class CapturedException(msgspec.Struct, gc=False):
     ended: Literal["trace", "atomic"] | None
     alias: str | None
     transaction_number: int | None
-    site: Site | None
-    raised_at: Site | None
+    site: CapturedCallsite | None
+    raised_at: CapturedCallsite | None
     model: str | None = None
     using: str | None = None
     other: str | None = None

@@ -24,14 +24,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.dummy.base import DatabaseWrapper as DummyWrapper
 from django.utils.connection import BaseConnectionHandler
 
-from dbroute_panel.recording.callers import origin
 from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.errors import describe_error
-from dbroute_panel.recording.frame_kinds import MODEL, QUERYSET, USER, classify_file, get_code
-from dbroute_panel.recording.query_source import connecting_for
+from dbroute_panel.recording.frame_kinds import FrameFilter, FrameKind, get_code
+from dbroute_panel.recording.query_source import complete_source, find_connecting_sender
 from dbroute_panel.recording.recorder import OWN, recording
 from dbroute_panel.recording.snapshots import capture_scalar
+from dbroute_panel.recording.stack import next_frame
 
+_MODELS = FrameFilter(FrameKind.USER, FrameKind.QUERYSET, FrameKind.MODEL)
 _LOOKUP = get_code(BaseConnectionHandler.__getitem__)
 
 
@@ -95,13 +96,12 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
     if recorder is None:
         return
     try:
-        source, sender = connecting_for(frame, connection)
-        site, model, _decision, _saving, told = origin(sender or frame, source, recorder)
-        if source is None:
-            model = _model(frame)
+        source = find_connecting_sender(frame, connection)
+        complete_source(source, recorder)
+        model = _find_model(frame) if source.compiler is None else source.model
         label = None if model is None else recorder.label(model)
         if label is not OWN and (event := recorder.draw("query")):
-            now, using = perf_counter_ns(), getattr(source, "using", alias)
+            now, using = perf_counter_ns(), getattr(source.compiler, "using", alias)
             recorder.events.append(
                 CapturedQuery(
                     event,
@@ -116,10 +116,10 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
                     False,
                     None,
                     recorder.parent_id,
-                    site,
+                    source.callsite,
                     now,
                     now,
-                    told=told,
+                    told=source.route,
                     error=(type(error).__name__, describe_error(error)),
                 )
             )
@@ -127,16 +127,14 @@ def _note(error: Exception, alias: Any, vendor: str, frame: FrameType, connectio
         recorder.lost("query")
 
 
-def _model(frame: FrameType | None) -> Any:
-    """The model whose queryset or object wanted the connection before there was a compiler; else None."""
-    while frame is not None:
-        kind = classify_file(frame.f_code.co_filename)
-        if kind == USER:
-            return None
-        if kind in (QUERYSET, MODEL):
-            me = frame.f_locals.get("self")
-            found = getattr(getattr(me, "queryset", me), "model", None) if kind == QUERYSET else type(me)
-            if found is not None:
-                return found
-        frame = frame.f_back
+def _find_model(frame: FrameType | None) -> Any:
+    """Return the model whose queryset or object wanted the connection, where there is no compiler yet."""
+    here = next_frame(frame, _MODELS)
+    while here is not None and (kind := _MODELS[here.f_code.co_filename]) is not FrameKind.USER:
+        me = here.f_locals.get("self")
+        is_query = kind is FrameKind.QUERYSET
+        found = getattr(getattr(me, "queryset", me), "model", None) if is_query else type(me)
+        if found is not None:
+            return found
+        here = next_frame(here.f_back, _MODELS)
     return None

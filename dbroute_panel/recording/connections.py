@@ -1,5 +1,5 @@
 """
-Watching the connections: every query, through hooks on the connection itself.
+Watch the connections: every query, through hooks on the connection itself.
 
 Queries pass Django's documented ``execute_wrappers``. Ours is inserted at index 0, once: an append
 inside a user's ``connection.execute_wrapper()`` block would be popped in the place of theirs, and
@@ -22,12 +22,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from dbroute_panel.recording import transactions
-from dbroute_panel.recording.callers import origin, sent_at_once
+from dbroute_panel.recording._fastpath import find_pending_compiler
 from dbroute_panel.recording.captured import CapturedQuery
 from dbroute_panel.recording.errors import describe_error, find_error_code
-from dbroute_panel.recording.lookups import passed_on
-from dbroute_panel.recording.query_source import caller_of, is_housekeeping, sender_of
-from dbroute_panel.recording.recorder import OWN, SMALL_PARAMETERS_BYTES, Recorder, active, recording
+from dbroute_panel.recording.query_source import find_cursor_caller, find_query_source, is_housekeeping
+from dbroute_panel.recording.recorder import (
+    NO_DECISION,
+    OWN,
+    SMALL_PARAMETERS_BYTES,
+    Recorder,
+    active,
+    recording,
+)
 from dbroute_panel.recording.snapshots import capture_instance, capture_parameters, capture_scalar
 from dbroute_panel.recording.transactions import is_of_a_test, note_implicit_begin, transaction_of
 
@@ -42,113 +48,105 @@ def tap(  # noqa: C901 - few calls, because it runs for every query
     """The execute wrapper: run the statement, and record it where a trace is active."""
     if (recorder := _active()) is None:
         return execute(sql, params, many, context)
-    raw = more = number = kept = None
+    query = source = kept = None
+    number: int | None = None  # of the transaction
     decision_id: int | None
+    parent_id: int | None
     try:
         cursor: Any = context["cursor"]
-        asked = recorder.asked
-        if asked is not None and (source := sent_at_once(asked, cursor, recorder.answers)) is not None:
-            _code, decision_id, parent_id, site = asked
-            model = source.query.model
+        connection: BaseDatabaseWrapper = context["connection"]
+        decision = recorder.pending_decision
+        if (compiler := find_pending_compiler(decision, cursor)) is not None:
+            model = compiler.query.model
+            site = decision.site
+            decision_id = decision.id
+            parent_id = decision.parent_id
         else:
             if recorder.closed or recorder.latest >= recorder.limit:
                 raise StopIteration  # before the walk, which would be for nothing
-            caller = caller_of(cursor, _frame(1))
-            if is_housekeeping(caller, cursor, context["connection"]):
-                raise _Housekeeping
-            source, sender = sender_of(caller, cursor, context["connection"], sql)
-            site, model, decision_id, *more = origin(sender or caller, source, recorder)
-            parent_id = recorder.parent_id
-            if source is None and more[1] is None:
-                decision_id = passed_on(caller, context["connection"].alias, recorder.answers)
-            if decision_id is None and recorder.answered_as and more[1] is None:
-                decision_id = recorder.decision_of(getattr(source, "using", None), model)
-        known, about = recorder.subject
-        if known is not model:
-            about = recorder.label(model)
-        if about is not OWN:
-            recorder.asked = None
-            connection: BaseDatabaseWrapper = context["connection"]
-            vendor = connection.vendor
-            try:
-                if sql != (text := recorder.text):
-                    text = recorder.text = recorder.texts[sql]
-                if recorder.params and len(kept := dumps(params, 2)) > SMALL_PARAMETERS_BYTES:
-                    raise ValueError  # it takes room
-            except Exception:  # not met before, or nothing that a dict could have as a key, or marshal knows
-                text, kept = _fitted(recorder, sql, params, many, vendor)
-            atomic = connection.in_atomic_block or not connection.autocommit
-            if atomic and is_of_a_test(connection):
-                atomic = False
-            elif atomic and (number := transaction_of(connection, recorder)) is None:
+            caller = find_cursor_caller(cursor, _frame(1))
+            if is_housekeeping(caller, cursor, connection):
+                raise _Unrecorded
+            source = find_query_source(recorder, caller, cursor, connection, sql)
+            compiler, model, site = source.compiler, source.model, source.callsite
+            decision_id, parent_id = source.decision_id, recorder.parent_id
+        known, model_label = recorder.subject  # which is not the tool's own
+        if known is not model and (model_label := recorder.label(model)) is OWN:
+            raise _Unrecorded
+        recorder.pending_decision = NO_DECISION
+        try:
+            if sql != (text := recorder.text):
+                text = recorder.text = recorder.texts[sql]
+            if recorder.params and len(kept := dumps(params, 2)) > SMALL_PARAMETERS_BYTES:
+                raise ValueError  # it takes room
+        except Exception:  # not met before, or nothing that a dict could have as a key, or marshal knows
+            text, kept = _fit(recorder, sql, params, many, connection.vendor)
+        atomic = False
+        if connection.in_atomic_block or not connection.autocommit:
+            atomic = not is_of_a_test(connection)
+            if atomic and (number := transaction_of(connection, recorder)) is None:
                 number = note_implicit_begin(connection, recorder, site)
-            if type(alias := connection.alias) is not str:
-                alias = capture_scalar(alias)
-            raw = CapturedQuery(
-                next(recorder.ids),
-                alias,
-                vendor,
-                text,
-                kept,
-                many,
-                about,
-                decision_id,
-                source is not None,
-                atomic,
-                number,
-                parent_id,
-                site,
-                perf_counter_ns(),
-                0,
-            )
-            if more is not None:
-                saving, raw.told = more
-                if saving is not None:
-                    raw.saved = capture_instance(saving, recorder.answers)
+        if type(alias := connection.alias) is not str:
+            alias = capture_scalar(alias)
+        query = CapturedQuery(
+            next(recorder.ids),
+            alias,
+            connection.vendor,
+            text,
+            kept,
+            many,
+            model_label,
+            decision_id,
+            compiler is not None,
+            atomic,
+            number,
+            parent_id,
+            site,
+            perf_counter_ns(),
+        )
+        if source is not None:
+            query.told = source.route
+            if source.saved is not None:
+                query.saved = capture_instance(source.saved, recorder.answers)
     except StopIteration:  # there are no ids left
         _refuse(recorder, _frame(1), context)
-    except _Housekeeping:
+    except _Unrecorded:
         pass
     except Exception:
         recorder.lost("query")
-    if raw is None:
+    if query is None:
         return execute(sql, params, many, context)
     try:
         result = execute(sql, params, many, context)
     except BaseException as error:
-        raw.end = perf_counter_ns()
-        _note_failure(recorder, raw, error, sql)
+        query.end = perf_counter_ns()
+        _record_failure(recorder, query, error, sql)
         raise
-    raw.end = perf_counter_ns()
+    query.end = perf_counter_ns()
     try:  # noqa: SIM105 - a context manager would take as long as all of this
-        raw.rowcount = cursor.cursor.rowcount  # type: ignore[possibly-undefined]  # it is known
+        query.rowcount = cursor.cursor.rowcount  # type: ignore[possibly-undefined]  # it is known
     except Exception:  # noqa: S110 - drivers differ: closed cursors, cursors without the attribute
         pass
-    recorder.events.append(raw)
+    recorder.add_event(query)
     return result
 
 
-class _Housekeeping(Exception):
-    """A statement is the connection's own, of which the event of a transaction tells."""
-
-
-def _is_housekeeping(frame: FrameType, context: dict[str, Any]) -> bool:
-    """Whether the connection itself sends the statement that our caller, in ``frame``, is to execute."""
-    cursor = context["cursor"]
-    return is_housekeeping(caller_of(cursor, frame), cursor, context["connection"])
+class _Unrecorded(Exception):
+    """A statement is the tool's own, or the connection's, of which the event of a transaction tells."""
 
 
 def _refuse(recorder: Recorder, frame: FrameType, context: dict[str, Any]) -> None:
-    """Count a query for which there is no room."""
+    """Count a query for which there is no room, which the execute wrapper in ``frame`` is to execute."""
     try:
-        if not _is_housekeeping(frame, context):
+        cursor = context["cursor"]
+        if not is_housekeeping(find_cursor_caller(cursor, frame), cursor, context["connection"]):
             recorder.refuse("query")
     except Exception:
         recorder.lost("query")
 
 
-def _fitted(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) -> tuple[str, Any]:
-    """A statement and its parameters, for which there must be room: what of them is kept."""
+def _fit(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) -> tuple[str, Any]:
+    """Return what is kept of a statement and its parameters, for which there must be room."""
     kept = None
     if recorder.params:
         try:
@@ -158,19 +156,19 @@ def _fitted(recorder: Recorder, sql: Any, params: Any, many: bool, vendor: str) 
     return recorder.fit(_text(sql), kept, vendor)
 
 
-def _note_failure(recorder: Recorder, raw: CapturedQuery, error: BaseException, sql: Any) -> None:
+def _record_failure(recorder: Recorder, query: CapturedQuery, error: BaseException, sql: Any) -> None:
     """Record a query that raised; of a statement that was cut a message could tell the rest."""
     try:
         name = type(error).__name__
-        raw.error = name, describe_error(error) if raw.sql == _text(sql) else name
-        raw.error_code = find_error_code(error)
-        recorder.events.append(raw)
+        query.error = name, describe_error(error) if query.sql == _text(sql) else name
+        query.error_code = find_error_code(error)
+        recorder.events.append(query)
     except Exception:
         recorder.lost("query")
 
 
 def _text(sql: Any) -> str:
-    """A statement as a plain string. It may be psycopg's composed SQL, bytes, or whatever a driver takes."""
+    """Return a statement as text. It may be psycopg's composed SQL, bytes, or whatever a driver takes."""
     if type(sql) is str:
         return sql
     if issubclass(type(sql), str):  # mark_safe("...") too, which str() leaves as it is

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 
 from dbroute_panel.environment import DJANGO_FOLDER
 from dbroute_panel.masking.credentials import mask_credentials
-from dbroute_panel.recording.frame_kinds import COMPILER, USER, classify_file
+from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
 from dbroute_panel.recording.snapshots import capture_scalar, model_label, shorten
 
 _SAFE_ARGUMENTS = (str, bytes, int, float, type(None), Promise)
@@ -44,7 +44,8 @@ def describe_error(error: BaseException) -> str:
         return name
     make_message: Any = type(error).__str__
     if type(make_message) is not WrapperDescriptorType and (
-        type(make_message) is not FunctionType or classify_file(make_message.__code__.co_filename) == USER
+        type(make_message) is not FunctionType
+        or classify_file(make_message.__code__.co_filename) is FrameKind.USER
     ):
         return name  # neither Python's own nor a library's function
     try:
@@ -93,7 +94,7 @@ def _as_code(value: Any) -> str | int | None:
 
 def is_as_sql(code: CodeType) -> bool:
     """Return whether ``code`` is that of Django's ``SQLCompiler.as_sql()`` itself, not of a wrapper."""
-    return code.co_qualname == "SQLCompiler.as_sql" and classify_file(code.co_filename) == COMPILER
+    return code.co_qualname == "SQLCompiler.as_sql" and classify_file(code.co_filename) is FrameKind.COMPILER
 
 
 class DatabaseMismatch(NamedTuple):

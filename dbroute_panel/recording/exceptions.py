@@ -22,9 +22,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields import related_descriptors
 from django.db.models.lookups import In
 from django.db.transaction import TransactionManagementError
+from msgspec import structs
 
 from dbroute_panel.environment import DJANGO_FOLDER
-from dbroute_panel.recording.captured import CapturedException, Seen
+from dbroute_panel.recording.captured import CapturedCallsite, CapturedException, Seen
 from dbroute_panel.recording.errors import (
     DatabaseMismatch,
     describe_error,
@@ -32,10 +33,10 @@ from dbroute_panel.recording.errors import (
     is_as_sql,
     read_lock,
 )
-from dbroute_panel.recording.frame_kinds import USER, classify_file
-from dbroute_panel.recording.libraries import Libraries
+from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
+from dbroute_panel.recording.libraries import LibraryLines
 from dbroute_panel.recording.recorder import Recorder, recording
-from dbroute_panel.recording.stack import Site, find_callsite, meet_libraries, site_of
+from dbroute_panel.recording.stack import find_callsite, find_libraries
 
 MAX_SEEN = 20
 """Maximum exceptions remembered; hardly more propagate at the same time."""
@@ -102,10 +103,9 @@ def note_lock_refused(recorder: Recorder, frame: FrameType) -> None:
     try:
         if event := recorder.draw("exception"):
             name = TransactionManagementError.__name__
-            place = (frame.f_code, frame.f_lasti, None, "")
+            place = CapturedCallsite(frame.f_code, frame.f_lasti, entry="")
             raw = CapturedException(event, perf_counter_ns(), (name, name), None, None, None, None, place)
-            if recorder.callsites:
-                raw.site = find_callsite(frame)
+            raw.site = recorder.find_callsite(frame)
             raw.model, raw.using, raw.other = read_lock(frame.f_locals)
             recorder.events.append(raw)
             recorder.refusal = id(frame), raw
@@ -213,36 +213,35 @@ def _skip_generators(traceback: TracebackType | None) -> TracebackType | None:
     return traceback
 
 
-def _find_places(traceback: TracebackType | None) -> tuple[Site | None, Site | None]:
+def _find_places(traceback: TracebackType | None) -> tuple[CapturedCallsite | None, CapturedCallsite | None]:
     """
     Return the innermost line of the user's, and the line where the exception came out of Django.
 
     The first is a library's line where there is none of the user's; the second is None if the user's code
     raised.
     """
-    libraries, raised_at = Libraries(), None
+    libraries, raised_at = LibraryLines(), None
     for line in reversed(list(_iterate_lines(traceback))):
         code = line.tb_frame.f_code
-        if classify_file(code.co_filename) == USER:
-            return _site(line), raised_at
+        if classify_file(code.co_filename) is FrameKind.USER:
+            return _get_callsite(line), raised_at
         if raised_at is None and code.co_filename.replace("\\", "/").startswith(DJANGO_FOLDER):
-            raised_at = (code, line.tb_lasti, None, "")
+            raised_at = CapturedCallsite(code, line.tb_lasti, entry="")
         if libraries.meet(line.tb_frame, line.tb_lasti):
             break
     else:  # the callers of the code that raised go on
         outer = traceback and traceback.tb_frame.f_back
-        site = find_callsite(outer)
-        if site is not None and site[3] is None:
-            return site, raised_at
-        meet_libraries(outer, libraries)
-    found = libraries.line()
-    return (None if found is None else (*found, None, libraries.entry)), raised_at
+        callsite = find_callsite(outer)
+        if callsite is not None and callsite.entry is None:
+            return callsite, raised_at
+        find_libraries(outer, libraries)
+    return libraries.find_callsite(), raised_at
 
 
-def _site(line: TracebackType) -> Site:
-    """The site of a line of a traceback, with the template that was being rendered."""
-    code, _position, template, entry = site_of(line.tb_frame, None)
-    return code, line.tb_lasti, template, entry
+def _get_callsite(line: TracebackType) -> CapturedCallsite | None:
+    """Return a line of a traceback, with the template that was being rendered."""
+    found = find_callsite(line.tb_frame)
+    return found and structs.replace(found, instruction=line.tb_lasti)
 
 
 def on_request_exception(sender: Any, **kwargs: Any) -> None:

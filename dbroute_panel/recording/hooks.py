@@ -24,7 +24,6 @@ from dbroute_panel.environment import dotted_path
 from dbroute_panel.recording.captured import CapturedCommitHook
 from dbroute_panel.recording.recorder import Recorder, recording
 from dbroute_panel.recording.snapshots import capture_scalar
-from dbroute_panel.recording.stack import find_callsite
 from dbroute_panel.recording.transactions import is_of_a_test, transaction_of
 from dbroute_panel.records import HookOutcome
 
@@ -123,7 +122,7 @@ def _capture_hook(
             bool(robust),
             waits and not is_of_a_test(connection),
             transaction_of(connection, recorder),
-            find_callsite(frame) if recorder.callsites else None,
+            recorder.find_callsite(frame),
             HookOutcome.PENDING if waits else HookOutcome.RAN_AT_ONCE,
             None if waits else now,
         )

@@ -1,9 +1,9 @@
 """
-Which decision gave a raw cursor its connection: told by ``connections[db]`` in the code that has the cursor.
+Find the decision that gave a raw cursor its connection, by ``connections[db]`` in the code that uses it.
 
 That a function has an answer of the routers is not enough: it may look up a connection of the same alias in
 another way. So every use of ``connections`` in its code has to be the subscript of a variable or of a
-constant, and just one answer among the variables may lead to the alias. Where that is not so nobody can tell.
+constant, and just one answer among the variables may lead to the alias. Else no decision is told.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class _Lookups(NamedTuple):
     pairs: tuple[tuple[_Load, _Load], ...]
 
 
-def passed_on(frame: FrameType | None, alias: object, answers: dict[int, int]) -> int | None:
+def find_lookup_decision(frame: FrameType | None, alias: object, answers: dict[int, int]) -> int | None:
     """
-    The decision whose answer led the code in ``frame``, which executes a raw cursor on ``alias``, to it.
+    Return the decision whose answer led the code in ``frame``, which uses a raw cursor, to ``alias``.
 
     That is how Django's database cache does it: ``connections[router.db_for_read(...)]``.
     """
@@ -48,7 +48,7 @@ def passed_on(frame: FrameType | None, alias: object, answers: dict[int, int]) -
     if not any(id(value) in answers and value == alias for value in list(names.values())):
         return None
     names = {**frame.f_globals, **names}
-    lookups = _lookups_in(frame.f_code)
+    lookups = _find_lookups(frame.f_code)
     if alias == DEFAULT_DB_ALIAS and any(_leads_to(load, names, connection) for load in lookups.loads):
         return None
     pairs = [(of, by) for of, by in lookups.pairs if _leads_to(of, names, connections)]
@@ -72,12 +72,12 @@ def _leads_to(load: _Load, names: dict[str, Any], wanted: object) -> bool:
 
 
 @lru_cache(maxsize=500)
-def _lookups_in(code: CodeType) -> _Lookups:
+def _find_lookups(code: CodeType) -> _Lookups:
     loads: list[_Load] = []
     pairs = []
     latest = [_Load("", None), _Load("", None)]
     for instruction in dis.get_instructions(code):
-        for load in _loads_of(instruction):
+        for load in _iter_loads(instruction):
             if load.kind in ("name", "attribute"):
                 loads.append(load)
             elif load.kind == "subscript" and latest[-1].kind in ("name", "constant"):
@@ -86,8 +86,8 @@ def _lookups_in(code: CodeType) -> _Lookups:
     return _Lookups(tuple(loads), tuple(pairs))
 
 
-def _loads_of(instruction: dis.Instruction) -> Iterator[_Load]:
-    """What it loads. Since Python 3.13 one may load two variables, or keep one and load another."""
+def _iter_loads(instruction: dis.Instruction) -> Iterator[_Load]:
+    """Yield what it loads. Since Python 3.13 one may load two variables, or keep one and load another."""
     name, value = instruction.opname, instruction.argval
     if name in _SILENT:
         return

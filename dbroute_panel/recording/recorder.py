@@ -19,16 +19,25 @@ from operator import length_hint
 from sys import getrefcount, intern
 from threading import get_ident
 from time import perf_counter_ns
+from types import FrameType
 from typing import Any
 
 from dbroute_panel.conf import panel_settings
 from dbroute_panel.masking.credentials import log_exception
 from dbroute_panel.masking.secrets import mask_literals
-from dbroute_panel.recording.answers import ALONE, Aliases, Asked, SharedAlias
-from dbroute_panel.recording.captured import KINDS, CapturedDecision, CapturedEvent, CapturedException, Seen
-from dbroute_panel.recording.router_proxy import Asking
+from dbroute_panel.recording.answers import UNSHARED_REFERENCES, Aliases, SharedAlias
+from dbroute_panel.recording.captured import (
+    KINDS,
+    CapturedCallsite,
+    CapturedDecision,
+    CapturedEvent,
+    CapturedException,
+    Seen,
+)
+from dbroute_panel.recording.router_proxy import RouterStandIn
 from dbroute_panel.recording.snapshots import MAX_TEXT_LENGTH, estimate_bytes, model_label, shorten
-from dbroute_panel.records import Request, SessionWrite
+from dbroute_panel.recording.stack import find_callsite
+from dbroute_panel.records import Action, Request, SessionWrite
 
 logger = logging.getLogger("dbroute_panel")
 
@@ -55,6 +64,9 @@ MAX_TEXTS = 1000
 """Maximum distinct statements interned."""
 
 
+NO_DECISION = CapturedDecision(0, Action.READ, None, None, None, None, None, 0, 0)
+
+
 class Recorder:
     """The events of one trace. It is closed once, and takes no event afterwards."""
 
@@ -71,6 +83,7 @@ class Recorder:
         self.closed = False
         self.shown = False
         self.events: list[CapturedEvent] = []
+        self.add_event = self.events.append
         self.dropped = dict.fromkeys(KINDS.values(), 0)
         self.transactions: dict[str, int] = {}
         self.aliases = Aliases()
@@ -96,15 +109,15 @@ class Recorder:
         self.entered: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         self.text = ""
-        self.asked: Asked | None = None
-        self.asking = _ByThread()
+        self.pending_decision = NO_DECISION  # of _fastpath: the latest, until a query comes
+        self.stand_ins = _StandIns()
         self.bytes_left = MAX_SQL_BYTES
         self.limit = panel_settings.MAX_EVENTS
         self.ids = self._drawn = iter(range(1, self.limit + 1))
         self.params = panel_settings.RECORD_PARAMS
         self.callsites = panel_settings.CALLSITES
+        self.find_callsite = find_callsite if self.callsites else _find_no_callsite
         self.in_request = kind == "request"
-        self.same_ways = self.in_request and self.callsites
         _live[self.trace_id] = self
 
     @property
@@ -115,7 +128,8 @@ class Recorder:
     @property
     def parent_id(self) -> int | None:
         """The id of the decision whose routers this thread is asking, or None."""
-        return self.asking[get_ident()].decision_id
+        decision = self.stand_ins[get_ident()].decision
+        return None if decision is None else decision.id
 
     def draw(self, kind: str) -> int:
         """Return an id for the event that starts now; 0 if there is no room for it, which is counted."""
@@ -152,7 +166,8 @@ class Recorder:
                 name = name.encode().decode()  # a new string, which the builder recognises by its id()
                 self.historical[id(name)] = name
             self.labels[id(model)] = name
-        self.subject = model, name
+        if name is not OWN:
+            self.subject = model, name
         return name
 
     def fit(self, sql: str, params: Any, vendor: str) -> tuple[str, Any]:
@@ -174,18 +189,18 @@ class Recorder:
             return sql, params
         return shorten(mask_literals(sql[:MAX_TEXT_LENGTH], vendor), len(sql)), None
 
-    def handed_back(self, answer: str, raw: CapturedDecision) -> str:
+    def hand_back(self, answer: str, raw: CapturedDecision) -> str:
         """The alias that a decision hands back: a string of its own, by which its queries are known."""
         try:
             rest = self.aliases[answer]
         except SharedAlias:
-            self.answered(answer, raw.model, raw.id)
+            self.note_shared_answer(answer, raw)
             return answer
         alias = raw.answer = answer[0] + rest
         self.answers[id(alias)] = raw.id
         return alias
 
-    def let_go(self) -> None:
+    def release_answers(self) -> None:
         """
         Let go of the answers that only their events have: no query can come with one any more.
 
@@ -196,15 +211,16 @@ class Recorder:
         for raw in self.events[first : self.looked_through[1]]:
             if (
                 type(raw) is CapturedDecision
-                and getrefcount(raw.answer) <= ALONE
+                and getrefcount(raw.answer) <= UNSHARED_REFERENCES
                 and self.answers.pop(id(raw.answer), None) is not None
             ):
-                raw.answer = intern(raw.answer)  # of which there is one for all
+                raw.asker = None  # before its answer becomes the one string that all code has for the alias
+                raw.answer = intern(raw.answer)
 
-    def answered(self, answer: Any, model: str | None, decision: int) -> None:
+    def note_shared_answer(self, answer: Any, raw: CapturedDecision) -> None:
         """Remember which decision answered an alias that is not its alone."""
-        decisions = self.answered_as.setdefault(id(answer), (answer, {}))[1]
-        decisions[model] = decisions[None] = decision
+        _answer, decisions = self.answered_as.setdefault(id(answer), (answer, {}))
+        decisions[raw.model] = decisions[None] = raw.id
 
     def decision_of(self, alias: Any, model: Any) -> int | None:
         """Return the latest decision that answered a shared alias: about ``model``, else of all; or None."""
@@ -227,7 +243,7 @@ class Recorder:
         """Take no more events: the trace ended at ``ended`` (``perf_counter_ns()``)."""
         self.ended = ended
         self.closed = True
-        self.ids, self.asked = iter(range(0)), None  # the taps ask for an id alone
+        self.ids, self.pending_decision = iter(range(0)), NO_DECISION  # the taps ask for an id alone
         # These refer to the user's classes and enums; a context copied to a thread may keep us for long.
         self.labels.clear()
         self.models.clear()
@@ -237,8 +253,8 @@ class Recorder:
         self.answered_as.clear()
         self.raised.clear()
         self.texts.clear()
-        for asking in list(self.asking.values()):
-            asking.end()
+        for stand_in in list(self.stand_ins.values()):
+            stand_in.end()
 
     def forget(self) -> None:
         """
@@ -248,14 +264,19 @@ class Recorder:
         the process lives: with ``sys.flags.thread_inherit_context`` every thread of a pool does.
         """
         self.events, self.text = [], ""
+        self.add_event = self.events.append
 
 
-class _ByThread(dict[int, Asking]):
-    """What each thread asks, by its id. No router is a coroutine, and a context variable is slow to set."""
+class _StandIns(dict[int, RouterStandIn]):
+    """The stand-in of each thread. No router is a coroutine, and a context variable is slow to set."""
 
-    def __missing__(self, thread: int) -> Asking:
-        asking = self[thread] = Asking()
-        return asking
+    def __missing__(self, thread: int) -> RouterStandIn:
+        stand_in = self[thread] = RouterStandIn()
+        return stand_in
+
+
+def _find_no_callsite(frame: FrameType | None) -> CapturedCallsite | None:
+    return None
 
 
 def _label(model: Any) -> str | None:

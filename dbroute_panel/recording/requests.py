@@ -25,7 +25,7 @@ from django.utils.crypto import salted_hmac
 from dbroute_panel.conf import panel_settings, replicas
 from dbroute_panel.masking.secrets import find_request_secrets, mask_tokens
 from dbroute_panel.recording.captured import CapturedDecision, CapturedQuery
-from dbroute_panel.recording.libraries import entry_of
+from dbroute_panel.recording.libraries import name_entry
 from dbroute_panel.recording.recorder import Recorder, log_once, use_recorder
 from dbroute_panel.recording.streams import Ending, Stream
 from dbroute_panel.recording.trace_sink import sink
@@ -133,7 +133,7 @@ class RequestTrace:
             if self.recorder.kind == "request" and not (self.joined and self.recorder.request):
                 self.recorder.request = describe_request(request, status, params=self.recorder.params)
                 self.recorder.name = self.trace.name = self.recorder.request.path
-                self.recorder.entry = entry_of(request)
+                self.recorder.entry = name_entry(request)
             if self.joined:
                 return
             if response is None:

@@ -1,5 +1,5 @@
 """
-What Django asks in the place of the routers: the routers themselves, with a note of what passed by.
+Stand in for the router and for each of its routers: they are called as ever, with a note of what passed by.
 """
 
 from __future__ import annotations
@@ -9,75 +9,75 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, Final
 
-from dbroute_panel.recording.captured import CapturedStep
+from dbroute_panel.recording.captured import CapturedDecision, CapturedStep
 from dbroute_panel.recording.errors import describe_error
 from dbroute_panel.records import Action, Outcome
 
 # A member of an enum is found slowly by its class, and these are needed at every decision.
 RAISED, NO_METHOD = Outcome.RAISED, Outcome.NO_METHOD
 
-_OF_LISTS: Final = (list.__iter__, tuple.__iter__)
-"""What makes an iterator of its own each time, which runs no code of the user's."""
+_LIST_ITERATORS: Final = (list.__iter__, tuple.__iter__)
+"""Each call makes a new iterator, and runs no code of the user's."""
 
 
-class Asking(dict[int, "Probe"]):
+class RouterStandIn(dict[int, "RouterProxy"]):
     """
-    What one thread asks in one trace, and what Django's routing functions get for ``self``.
+    What Django's routing functions get for ``self``, for one thread in one trace.
 
-    It has the probes by the identity of their routers, whose own ``__hash__()`` may be anything.
-    ``decision``: the id of the decision whose routers are being asked, or None. ``last``: the step of the
-    router that was asked last in it. ``routers``: what Django reads, probes in front of the real ones.
-    ``source``: where those are. ``over``: whether the trace has ended, after which no probe is kept.
+    It has the proxies by the identity of their routers, whose ``__hash__()`` may be anything.
+    ``decision``: the one whose routers are being asked, or None. ``routers``: what Django reads, proxies in
+    front of the real ones. ``source``: where those are. ``ended``: whether the trace is over, after which no
+    proxy is kept.
     """
 
-    __slots__ = ("decision_id", "last", "over", "routers", "source")
+    __slots__ = ("decision", "ended", "routers", "source")
 
     def __init__(self) -> None:
-        self.decision_id: int | None = None
-        self.last: Any = None
+        self.decision: CapturedDecision | None = None
         self.routers: Iterable[Any] = ()
         self.source: Iterable[Any] = ()
-        self.over = False
+        self.ended = False
 
-    def watched(
-        self, routers: Iterable[Any], left: Iterator[Any], outer: int | None
+    def make_proxies(
+        self, routers: Iterable[Any], unasked: Iterator[Any], parent: CapturedDecision | None
     ) -> tuple[Iterator[Any], Any]:
         """
-        (a probe for each of ``routers``, when its turn comes; those whose turn will not have come).
+        Return (a proxy for each of ``routers``, when its turn comes; those whose turn will not have come).
 
-        ``left`` iterates over ``routers``. ``outer`` is the decision in whose midst they are asked: it still
-        needs its ``source``. What somebody's own iterator has left is for the next one who asks it.
+        ``unasked`` iterates over ``routers``; what a user's own iterator has left is for the next question.
+        ``parent``: the decision in whose midst they are asked, which still needs its ``source``.
         """
-        if type(routers) in (list, tuple) and (outer is None or routers is self.source):
+        if type(routers) in (list, tuple) and (parent is None or routers is self.source):
             self.source = routers
-            return map(self.__getitem__, map(id, left)), left
-        return self._each(left), left if getattr(type(routers), "__iter__", None) in _OF_LISTS else ()
+            return map(self.__getitem__, map(id, unasked)), unasked
+        is_list = getattr(type(routers), "__iter__", None) in _LIST_ITERATORS
+        return self._iter_proxies(unasked), unasked if is_list else ()
 
-    def _each(self, left: Iterator[Any]) -> Iterator[Any]:
+    def _iter_proxies(self, unasked: Iterator[Any]) -> Iterator[Any]:
         while True:  # as "for" does, which needs no iterator that is iterable itself
             try:
-                router = next(left)
+                router = next(unasked)
             except StopIteration:
                 return
-            yield Probe(router, self)
+            yield RouterProxy(router, self)
 
     def end(self) -> None:
-        """Let go of the probes: each holds us. A decision may be in the midst of its routers."""
-        self.over = True
+        """Let go of the proxies: each holds us. A decision may be in the midst of its routers."""
+        self.ended = True
         self.clear()
 
-    def __missing__(self, identity: int) -> Probe | None:
+    def __missing__(self, identity: int) -> RouterProxy | None:
         # Nothing is raised into Django's loop. A router that another thread has just taken away is not asked.
         for router in self.source:
             if id(router) == identity:
-                probe = self[identity] = Probe(router, self)
-                if self.over:
+                proxy = self[identity] = RouterProxy(router, self)
+                if self.ended:
                     self.clear()
-                return probe
+                return proxy
         return None
 
 
-class Probe:
+class RouterProxy:
     """
     In front of one router: calls it, and notes its step.
 
@@ -87,37 +87,38 @@ class Probe:
 
     __slots__ = tuple(action.value for action in Action)
 
-    def __init__(self, router: Any, asking: Asking) -> None:
+    def __init__(self, router: Any, stand_in: RouterStandIn) -> None:
         for name in self.__slots__:
-            setattr(self, name, _asked(router, name, asking))
+            setattr(self, name, _make_method(router, name, stand_in))
 
 
-def _asked(router: Any, name: str, asking: Asking) -> Callable[..., Any]:
-    """The method ``name`` of ``router``, which is looked up when Django would look it up."""
+def _make_method(router: Any, name: str, stand_in: RouterStandIn) -> Callable[..., Any]:
+    """Return the method ``name`` of ``router``, which is looked up when Django would look it up."""
 
     def ask(subject: Any, /, *others: Any, **hints: Any) -> Any:
+        decision: Any = stand_in.decision
         try:
             method = getattr(router, name)
         except AttributeError:
-            asking.last = CapturedStep(router, None, perf_counter_ns(), asking.last, NO_METHOD)
+            decision.last = CapturedStep(router, None, perf_counter_ns(), decision.last, NO_METHOD)
             return None
         except BaseException as error:  # a property named like the method: Django lets it out too
-            _fail(asking, router, error)
+            _record_failure(decision, router, error)
             raise
         try:
             answer = method(subject, *others, **hints) if others or hints else method(subject)
         except BaseException as error:
-            _fail(asking, router, error)
+            _record_failure(decision, router, error)
             raise
-        asking.last = CapturedStep(router, answer, perf_counter_ns(), asking.last)
+        decision.last = CapturedStep(router, answer, perf_counter_ns(), decision.last)
         return answer
 
     return ask
 
 
-def _fail(asking: Asking, router: Any, error: BaseException) -> None:
-    step = asking.last = CapturedStep(
-        router, None, perf_counter_ns(), asking.last, RAISED, type(error).__name__
+def _record_failure(decision: CapturedDecision, router: Any, error: BaseException) -> None:
+    decision.last = step = CapturedStep(
+        router, None, perf_counter_ns(), decision.last, RAISED, type(error).__name__
     )
     with suppress(Exception):  # ours must not take the place of the router's
         step.error = describe_error(error)

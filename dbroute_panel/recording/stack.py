@@ -1,156 +1,155 @@
 """
-Which line of the user's code is at work, and which template tag? A walk up the frames from a given one.
+Find the line of the user's code that is at work, and the template tag, by walking up the frames.
+
+The walks begin at a given frame and go outwards. A line found is a ``CapturedCallsite``: its number and its
+template are looked up later (``locate()``).
 """
 
 from __future__ import annotations
 
-from types import CodeType, FrameType
-from typing import Any
+from types import FrameType
 
 from django.template.base import Node
 
 from dbroute_panel.recording import async_stack
-from dbroute_panel.recording.frame_kinds import (
-    HANDLER,
-    OF_SITES,
-    OF_TEMPLATES,
-    TEMPLATE,
-    THREAD,
-    USER,
-    classify_file,
-    get_code,
-    meet,
-)
-from dbroute_panel.recording.libraries import ASYNC_VIEW, VIEW, Libraries, ends_the_way
+from dbroute_panel.recording.captured import CapturedCallsite
+from dbroute_panel.recording.frame_kinds import FrameFilter, FrameKind, classify_file, get_code
+from dbroute_panel.recording.libraries import ASYNC_VIEW, VIEW, LibraryLines, is_boundary
 
 RENDER = get_code(Node.render_annotated)
 
-Template = tuple[str, int]
-"""(name, line) of a template tag."""
+# A member of an enum is found slowly by its class, and these are needed at every walk.
+USER, TEMPLATE = FrameKind.USER, FrameKind.TEMPLATE
 
-Site = tuple[CodeType | str, int, Template | None, str | None]
-"""
-(code, instruction, template, entry): the number of the line is found out when it is wanted (``place()``).
-Where no Python but Django's is at work, (file of the template, line, template, entry). ``entry`` is None at a
-line of the user's; at one of a library's what Django had called, as ``GET admin:index``, or "".
-"""
+CALLSITES = FrameFilter(USER, FrameKind.LIBRARY, TEMPLATE, FrameKind.THREAD, FrameKind.HANDLER)
+_TEMPLATES = FrameFilter(TEMPLATE, FrameKind.HANDLER)
 
 
-def find_callsite(  # noqa: C901 - one loop, because it runs for every frame
+def next_frame(frame: FrameType | None, stops: FrameFilter) -> FrameType | None:
+    """Return the first frame from ``frame`` outwards at which ``stops`` stops; None beyond the outermost."""
+    try:
+        while stops[frame.f_code.co_filename] is None:  # type: ignore[union-attr]
+            frame = frame.f_back  # type: ignore[union-attr]
+    except AttributeError:  # raised by None, around the outermost frame
+        if frame is not None:
+            raise
+    return frame
+
+
+def find_callsite(  # noqa: C901 - few calls, because it runs for every decision
     frame: FrameType | None,
-) -> Site | None:
+) -> CapturedCallsite | None:
     """
-    The innermost frame of the user's code from ``frame`` outwards, else of a library's.
+    Return the innermost line of the user's code from ``frame`` outwards, else of a library's.
 
-    It is looked for up to where Django calls a view, a middleware or a command.
+    It is looked for up to where Django calls a view, a middleware or a command. The innermost template tag
+    whose rendering leads to it is looked for up to the call of the view, which renders nothing for it.
     """
-    template = None
-    here: Any = frame
-    known = OF_SITES
-    while here is not None:
-        try:
-            while not (kind := known[here.f_code.co_filename]):
-                here = here.f_back
-        except KeyError:
-            meet(here.f_code.co_filename)
-            continue
-        except AttributeError:
-            break  # that was the outermost
-        if kind == USER:
-            return site_of(here, template)
-        if kind == TEMPLATE:
+    global _latest
+    template = tag = None
+    here = frame
+    while (here := next_frame(here, CALLSITES)) is not None:
+        kind = CALLSITES[here.f_code.co_filename]
+        if kind is USER:
+            break
+        if kind is TEMPLATE:
             if here.f_code is RENDER:
                 template = template or here
-        elif kind == THREAD:
-            if (met := _awaited(here)) is not None:
-                if met.site is not None:
-                    return met.site
-                if met.ended:
-                    break
-        elif kind == HANDLER and ends_the_way(here):
-            break
+        elif kind is FrameKind.THREAD:
+            if (waiter := _find_waiter(here)) is not None:
+                if waiter.callsite is not None:
+                    return waiter.callsite
+                if waiter.ended:
+                    return _find_library_callsite(frame)
+        elif kind is FrameKind.HANDLER and is_boundary(here):
+            return _find_library_callsite(frame)
         here = here.f_back
-    return _library_site(frame)
+    if here is None:
+        return _find_library_callsite(frame)
+    outer = template or here.f_back
+    while outer is not None and (code := outer.f_code) is not VIEW and code is not ASYNC_VIEW:
+        if code is RENDER:
+            tag = _get_tag(outer)
+            break
+        outer = next_frame(outer.f_back, _TEMPLATES)
+    known = _latest
+    if known.code is here.f_code and known.instruction == here.f_lasti and known.template == tag:
+        return known
+    callsite = _latest = CapturedCallsite(here.f_code, here.f_lasti, tag)
+    return callsite
 
 
-def _library_site(frame: FrameType | None) -> Site | None:
-    """The site of ``frame``, from which no line of the user's is found: of a library, else of a template."""
-    libraries = Libraries()
-    template = meet_libraries(frame, libraries)
-    if (found := libraries.line()) is None:
-        return _template_site(template, libraries.entry)
-    site: Site = *found, template and _template_line(template), libraries.entry
-    [latest] = _latest_library
-    if site[0] is latest[0] and site[1:] == latest[1:]:
-        return latest
-    _latest_library[0] = site
-    return site
+_latest = CapturedCallsite(None, 0)
+"""The callsite that was met last: a decision and its query, or the rounds of a loop, share one object."""
 
 
-def meet_libraries(frame: FrameType | None, libraries: Libraries) -> FrameType | None:
-    """Let ``libraries`` meet what there is from ``frame`` outwards; the innermost rendering of a template."""
+def find_libraries(frame: FrameType | None, libraries: LibraryLines) -> FrameType | None:
+    """Show ``libraries`` all frames from ``frame`` outwards; return the innermost that renders a tag."""
     template, here = None, frame
     while here is not None and not libraries.meet(here):
         kind = classify_file(here.f_code.co_filename)
-        if kind == TEMPLATE and here.f_code is RENDER:
+        if kind is TEMPLATE and here.f_code is RENDER:
             template = template or here
-        elif kind == THREAD and (met := _awaited(here)) is not None:
-            libraries.go_on(met.libraries)
-            if met.ended:
+        elif kind is FrameKind.THREAD and (waiter := _find_waiter(here)) is not None:
+            libraries.extend(waiter.libraries)
+            if waiter.ended:
                 break
         here = here.f_back
     return template
 
 
-_latest: list[Site] = [("", 0, None, None)]
-"""The site that was met last: a decision and its query, or the rounds of a loop, share the one object."""
-
-_latest_library: list[Site] = [("", 0, None, "")]
-"""The same for the lines of libraries."""
-
-
-def site_of(frame: FrameType, template: FrameType | None) -> Site:
-    """
-    The site of ``frame``; where no template tag is known yet, with the innermost whose rendering leads to it.
-
-    What calls a view renders nothing for it, and below are all the middlewares, twice as many frames.
-    """
-    outer: Any = frame if template is None else None
-    known = OF_TEMPLATES
-    while outer is not None:
-        try:
-            while not known[(outer := outer.f_back).f_code.co_filename]:
-                pass
-        except KeyError:
-            meet(outer.f_code.co_filename)
-        except AttributeError:
-            break  # that was the outermost
-        code = outer.f_code
-        if code is RENDER:
-            template = outer
-            break
-        if code is VIEW or code is ASYNC_VIEW:
-            break
-    code, position = frame.f_code, frame.f_lasti
-    line = None if template is None else _template_line(template)
-    [site] = _latest
-    if site[0] is code and site[1] == position and site[2] == line:
-        return site
-    site = _latest[0] = (code, position, line, None)
-    return site
+def is_of_store(frame: FrameType | None) -> bool:
+    """Return whether the toolbar's store is at work in ``frame``, or further out up to the user's code."""
+    here = next_frame(frame, _STORES)
+    return here is not None and _STORES[here.f_code.co_filename] is FrameKind.STORE
 
 
-def place(site: Site) -> tuple[str, int, str]:
-    """(file, line, function) of a site."""
-    code, position = site[:2]
-    if isinstance(code, str):
-        return code, position, "<template>"
-    lines = (line for start, end, line in code.co_lines() if start <= position < end)
+_STORES = FrameFilter(USER, FrameKind.STORE)
+
+
+def locate(callsite: CapturedCallsite) -> tuple[str, int, str]:
+    """Return (file, line, function) of a callsite."""
+    code, instruction = callsite.code, callsite.instruction
+    if code is None:
+        return callsite.file, callsite.template[1], "<template>"  # type: ignore[index]
+    lines = (line for start, end, line in code.co_lines() if start <= instruction < end)
     return code.co_filename, next(lines, None) or code.co_firstlineno, code.co_name
 
 
-def _template_line(frame: FrameType) -> Template | None:
-    """The template tag that ``frame``, a ``Node.render_annotated``, renders."""
+def _find_library_callsite(frame: FrameType | None) -> CapturedCallsite | None:
+    """Return the line of a library from ``frame`` outwards, else of a template, where none is the user's."""
+    libraries = LibraryLines()
+    template = find_libraries(frame, libraries)
+    tag = None if template is None else _get_tag(template)
+    if (found := libraries.find_callsite(tag)) is not None:
+        return _share_library(found)
+    if template is None or tag is None:
+        return None
+    # No Python is at work but Django's, as where it renders a TemplateResponse.
+    file = str(template.f_locals["self"].origin.name)
+    entry = None if classify_file(file) is USER else libraries.entry
+    return CapturedCallsite(None, 0, tag, entry, file)
+
+
+_latest_library = CapturedCallsite(None, 0)
+"""The same as ``_latest`` for libraries."""
+
+
+def _share_library(callsite: CapturedCallsite) -> CapturedCallsite:
+    global _latest_library
+    known = _latest_library
+    # By identity: the code of two files may be equal.
+    if known.code is not callsite.code or (known.instruction, known.template, known.entry) != (
+        callsite.instruction,
+        callsite.template,
+        callsite.entry,
+    ):
+        _latest_library = known = callsite
+    return known
+
+
+def _get_tag(frame: FrameType) -> tuple[str, int] | None:
+    """Return (template, line) of the tag that ``frame``, a ``Node.render_annotated``, renders."""
     node = frame.f_locals.get("self")
     token, source = getattr(node, "token", None), getattr(node, "origin", None)
     if token is None or source is None:
@@ -159,39 +158,30 @@ def _template_line(frame: FrameType) -> Template | None:
     return (str.__str__(str(source.template_name or source.name)), token.lineno)
 
 
-def _template_site(frame: FrameType | None, entry: str) -> Site | None:
-    """Where nobody's Python is at work (a TemplateResponse that Django renders), the template's own line."""
-    line = None if frame is None else _template_line(frame)
-    if frame is None or line is None:
-        return None
-    file = str(frame.f_locals["self"].origin.name)
-    return (file, line[1], line, None if classify_file(file) == USER else entry)
-
-
-class _Awaiting:
+class _Waiter:
     """What awaits a thread's work, from the innermost coroutine on: the user's line, or libraries'."""
 
     def __init__(self) -> None:
-        self.site: Site | None = None
-        self.libraries = Libraries()
+        self.callsite: CapturedCallsite | None = None
+        self.libraries = LibraryLines()
         self.ended = False
 
-    def meet(self, frame: FrameType) -> _Awaiting | None:
-        """Itself, as soon as nothing further out matters."""
-        if classify_file(frame.f_code.co_filename) == USER:
-            self.site = site_of(frame, None)
+    def meet(self, frame: FrameType) -> _Waiter | None:
+        """Take note of a frame; return itself as soon as nothing further out matters."""
+        if classify_file(frame.f_code.co_filename) is USER:
+            self.callsite = find_callsite(frame)
             return self
         self.ended = self.libraries.meet(frame)
         return self if self.ended else None
 
 
-def _awaited(frame: FrameType) -> _Awaiting | None:
-    """What awaits the work of the thread that ``frame`` is of, where ``sync_to_async`` runs it."""
+def _find_waiter(frame: FrameType) -> _Waiter | None:
+    """Return what awaits the work of the thread that ``frame`` is of, where ``sync_to_async`` runs it."""
     if frame.f_code.co_name != "thread_handler":
         return None
     names = frame.f_locals
     arguments, loop = names.get("args"), names.get("loop")
     if not arguments or loop is None:
         return None
-    awaiting = _Awaiting()
-    return async_stack.awaiting(arguments[0], loop, awaiting.meet, awaiting)
+    waiter = _Waiter()
+    return async_stack.find_waiting(arguments[0], loop, waiter.meet, waiter)

@@ -26,12 +26,11 @@ from django.db.transaction import Atomic, get_connection
 
 from dbroute_panel.environment import DJANGO_FOLDER
 from dbroute_panel.recording import exceptions
-from dbroute_panel.recording.callers import is_own
-from dbroute_panel.recording.captured import CapturedTransaction
-from dbroute_panel.recording.query_source import HOUSEKEEPERS, is_connecting, receiver
+from dbroute_panel.recording.captured import CapturedCallsite, CapturedTransaction
+from dbroute_panel.recording.query_source import HOUSEKEEPERS, get_receiver, is_connecting
 from dbroute_panel.recording.recorder import Recorder, recording, use_recorder
 from dbroute_panel.recording.snapshots import capture_scalar
-from dbroute_panel.recording.stack import Site, find_callsite
+from dbroute_panel.recording.stack import is_of_store
 from dbroute_panel.records import Operation
 
 Execute = Callable[..., Any]
@@ -53,7 +52,9 @@ def transaction_of(connection: BaseDatabaseWrapper, recorder: Recorder) -> int |
     return number if trace == recorder.trace_id else None
 
 
-def note_implicit_begin(connection: BaseDatabaseWrapper, recorder: Recorder, site: Site | None) -> int | None:
+def note_implicit_begin(
+    connection: BaseDatabaseWrapper, recorder: Recorder, site: CapturedCallsite | None
+) -> int | None:
     """Begin a transaction for the first statement after a commit or rollback, with autocommit off."""
     if connection.autocommit or connection.__dict__.get(_OPEN) != (recorder.trace_id, None):
         return None
@@ -105,8 +106,8 @@ def append(
             connection.__dict__[_OPEN] = (recorder.trace_id, number)
         elif operation in _ENDS and transaction_of(connection, recorder) == number:
             connection.__dict__[_OPEN] = (recorder.trace_id, None)
-        if event and not is_own(frame):
-            site = find_callsite(frame) if recorder.callsites else None
+        if event and not is_of_store(frame):
+            site = recorder.find_callsite(frame)
             raw = CapturedTransaction(event, start, alias, operation, number, site)
             if operation is Operation.BEGIN:
                 raw.by_orm = _is_of_the_orm(frame)
@@ -127,7 +128,7 @@ def is_of_a_test(connection: BaseDatabaseWrapper, block: int = -1) -> bool:
 def _is_of_the_orm(frame: FrameType) -> bool:
     """Return whether the ORM opened the ``atomic()`` that begins in ``frame``, inside of a single call."""
     here: FrameType | None = frame
-    while here is not None and issubclass(type(receiver(here)), Atomic):
+    while here is not None and issubclass(type(get_receiver(here)), Atomic):
         here = here.f_back
     file = "" if here is None or here is frame else here.f_code.co_filename
     return file.replace("\\", "/").startswith(_ORM)

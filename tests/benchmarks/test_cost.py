@@ -16,7 +16,7 @@ import pytest
 from django.db import router
 
 from dbroute_panel import trace
-from dbroute_panel.recording import decisions, routers
+from dbroute_panel.recording import decisions, stack
 from example_site.library.models import Book
 from tools.benchmarks.counting import count_calls, suspend_tracing
 
@@ -86,12 +86,7 @@ def test_it_would_be_noticed_if_a_hint_were_shown_by_repr(monkeypatch):
 
 
 def test_it_would_be_noticed_if_the_frames_were_walked_twice(monkeypatch):
-    plain = routers.asked_at
-
-    def twice(frame, *known):
-        plain(frame, *known)
-        return plain(frame, *known)
-
-    monkeypatch.setattr(routers, "asked_at", twice)
+    plain = stack.next_frame
+    monkeypatch.setattr(stack, "next_frame", lambda *args: (plain(*args), plain(*args))[0])
 
     assert added_by_recording(query) > QUERY

@@ -200,7 +200,7 @@ def test_what_somebody_still_has_is_kept(recorded):
 
 
 def test_where_references_cannot_be_counted_all_are_kept(recorded, monkeypatch):
-    monkeypatch.setattr(watching, "ALONE", 0)
+    monkeypatch.setattr(watching, "UNSHARED_REFERENCES", 0)
     for _ in range(1500):
         router.db_for_write(Book)
     assert len(recorded._recorder.answers) == 1500

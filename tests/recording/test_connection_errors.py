@@ -89,10 +89,10 @@ def test_nothing_is_noted_without_a_trace():
 
 
 def test_an_error_of_ours_costs_only_the_record(monkeypatch, caplog):
-    def broken(frame, source, recorder):
+    def broken(*args):
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(connection_errors, "origin", broken)
+    monkeypatch.setattr(connection_errors, "complete_source", broken)
     with trace("missing", keep=False) as t, pytest.raises(ConnectionDoesNotExist):
         connections["nowhere"]
     assert t.queries == []
@@ -141,7 +141,7 @@ def test_a_function_of_the_orm_that_belongs_to_no_model_is_passed_by():
     source = "def prefetch(look):\n    return look()\n"
     exec(compile(source, queryset.__file__, "exec"), names)
     frame = names["prefetch"](lambda: sys._getframe(1))
-    assert connection_errors._model(frame) is None
+    assert connection_errors._find_model(frame) is None
 
 
 def test_the_empty_default_is_a_failed_query_too():

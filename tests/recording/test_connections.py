@@ -337,7 +337,7 @@ def test_what_could_not_be_kept_still_counts_its_transactions(primary, settings)
 # Errors of ours
 
 
-@pytest.mark.parametrize("broken", ["origin", "dumps"])
+@pytest.mark.parametrize("broken", ["find_query_source", "dumps"])
 def test_an_error_of_ours_before_the_query_is_counted_and_the_query_runs(
     primary, monkeypatch, caplog, broken
 ):
@@ -360,7 +360,7 @@ def test_an_error_of_ours_leaves_the_users_exception_alone(primary, monkeypatch,
 
 
 def test_an_error_of_ours_in_a_transaction_is_counted_and_it_commits(primary, monkeypatch, caplog):
-    monkeypatch.setattr(watching.transactions, "is_own", lambda frame: 1 / 0)
+    monkeypatch.setattr(watching.transactions, "is_of_store", lambda frame: 1 / 0)
     with trace("test", keep=False) as t, transaction.atomic(using="primary"):
         Tag(name="kept").save(using="primary")
     assert t.document.dropped.transaction == 2

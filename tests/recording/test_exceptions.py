@@ -343,8 +343,8 @@ def test_where_no_line_is_the_user_s_a_library_s_is():
     while "html5lib" not in traceback.tb_frame.f_code.co_filename:
         traceback = traceback.tb_next
     site, raised_at = exceptions._find_places(traceback)
-    assert "html5lib" in site[0].co_filename
-    assert (site[2:], raised_at) == ((None, ""), None)
+    assert "html5lib" in site.code.co_filename
+    assert (site.template, site.entry, raised_at) == (None, "", None)
     assert exceptions._find_places(None) == (None, None)
 
 

@@ -14,9 +14,11 @@ import pytest
 from django.test import Client
 
 from dbroute_panel.recording import frame_kinds
-from dbroute_panel.recording.frame_kinds import LIBRARY, PYTHON, USER, classify_file
+from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
 from dbroute_panel.recording.traces import trace
 from tests.recording.installed import install
+
+LIBRARY, PYTHON, USER = FrameKind.LIBRARY, FrameKind.PYTHON, FrameKind.USER
 
 UTILITY = {
     "hierarkey_/proxy.py": """
@@ -77,8 +79,8 @@ PROGRAM = """
 import json, sys
 import django
 django.setup()
-from dbroute_panel.recording.frame_kinds import classify_file, LIBRARY, USER
-kinds = {LIBRARY: "library", USER: "user"}
+from dbroute_panel.recording.frame_kinds import classify_file, FrameKind
+kinds = {FrameKind.LIBRARY: "library", FrameKind.USER: "user"}
 print(json.dumps([kinds.get(classify_file(file)) for file in sys.argv[1:]]))
 """
 SETTINGS = """
@@ -141,7 +143,7 @@ def test_libraries_in_a_virtual_environment_inside_of_the_project_are_none_of_it
     settings.ROOT_URLCONF = "backend_.urls"
     (project / "__init__.py").touch()
     inside = f"{project.as_posix()}/"
-    assert inside in frame_kinds.user_places()
+    assert inside in frame_kinds.find_user_paths()
     assert classify_file(inside + "views.py") == USER
     assert classify_file(inside + ".venv/lib/python3.11/site-packages/x/views.py") == LIBRARY
     assert classify_file(inside + "site-packages/views.py") == LIBRARY
@@ -162,8 +164,8 @@ def test_django_is_no_users_code_whose_urls_it_may_have(settings):
     import django.db.models.manager
 
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
-    assert classify_file(django.contrib.auth.urls.__file__) == frame_kinds.CONTRIB
-    assert classify_file(django.db.models.manager.__file__) == frame_kinds.FRAMEWORK
+    assert classify_file(django.contrib.auth.urls.__file__) is FrameKind.CONTRIB
+    assert classify_file(django.db.models.manager.__file__) is FrameKind.FRAMEWORK
 
 
 def test_what_an_installed_package_is_started_with_is_nobodys_line():

@@ -12,7 +12,7 @@ from django.db.backends.signals import connection_created
 
 from dbroute_panel.recording import connections as watching
 from dbroute_panel.recording import transactions
-from dbroute_panel.recording.query_source import receiver
+from dbroute_panel.recording.query_source import get_receiver
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Tag
 
@@ -282,7 +282,7 @@ def test_an_error_of_ours_beyond_the_limit_is_counted_and_the_query_runs(
     primary, settings, monkeypatch, caplog
 ):
     settings.DBROUTE_PANEL = settings.DBROUTE_PANEL | {"MAX_EVENTS": 1}
-    monkeypatch.setattr(watching, "caller_of", lambda *args: 1 / 0)
+    monkeypatch.setattr(watching, "find_cursor_caller", lambda *args: 1 / 0)
     with trace("test", keep=False) as t:
         next(t._recorder.ids)
         execute(primary, "SELECT 1")
@@ -292,10 +292,10 @@ def test_an_error_of_ours_beyond_the_limit_is_counted_and_the_query_runs(
 
 def test_whoever_has_no_argument_is_no_method():
     def nothing():
-        return receiver(__import__("sys")._getframe())
+        return get_receiver(__import__("sys")._getframe())
 
     def some(*rest, **named):
-        return receiver(__import__("sys")._getframe())
+        return get_receiver(__import__("sys")._getframe())
 
     assert (nothing(), some(), some(1, 2), some(x=1)) == (None, None, 1, None)
 

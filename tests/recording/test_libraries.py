@@ -585,5 +585,5 @@ def test_the_functions_of_djangos_are_called_as_they_are_looked_for():
     async_inner = convert_exception_to_response(get_response).__code__.co_name
     names = {inner, async_inner, ManagementUtility.execute.__code__.co_name}
     names |= {BaseHandler._get_response.__code__.co_name, BaseHandler._get_response_async.__code__.co_name}
-    assert names < libraries._CALLERS
+    assert names < libraries._BOUNDARIES
     assert sys.modules[BaseHandler.__module__].__file__ == BaseHandler._get_response.__code__.co_filename

@@ -10,7 +10,7 @@ import django.db
 import pytest
 from django.db import connection, connections, router
 
-from dbroute_panel.recording.lookups import _loads_of, passed_on
+from dbroute_panel.recording.lookups import _iter_loads, find_lookup_decision
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Tag
 
@@ -227,12 +227,12 @@ def default_by_the_answer_or_by_its_name():
 )
 def test_the_connection_of_default_has_a_name_of_its_own(function, decision):
     db, frame = function()
-    assert passed_on(frame, "default", {id(db): 7}) == decision
+    assert find_lookup_decision(frame, "default", {id(db): 7}) == decision
 
 
 def test_nothing_is_looked_for_without_a_frame_or_an_answer():
-    assert passed_on(None, "default", {1: 7}) is None
-    assert passed_on(sys._getframe(), "default", {}) is None
+    assert find_lookup_decision(None, "default", {1: 7}) is None
+    assert find_lookup_decision(sys._getframe(), "default", {}) is None
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_nothing_is_looked_for_without_a_frame_or_an_answer():
 )
 def test_what_the_instructions_of_each_python_load(instruction, loads):
     name, value, text = instruction
-    assert [*_loads_of(SimpleNamespace(opname=name, argval=value, argrepr=text))] == loads
+    assert [*_iter_loads(SimpleNamespace(opname=name, argval=value, argrepr=text))] == loads
 
 
 def test_a_write_beside_an_answer_about_reads_is_no_finding(ask):

@@ -23,8 +23,15 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
 
-from dbroute_panel.recording import callers, frame_kinds
-from dbroute_panel.recording.query_source import connecting_for, sender_of
+from dbroute_panel.recording import frame_kinds, query_source
+from dbroute_panel.recording.query_source import (
+    QuerySource,
+    _find_raw_model,
+    complete_source,
+    find_connecting_sender,
+    find_sender,
+)
+from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from tests.waiting import PATIENCE_SECONDS
@@ -502,8 +509,12 @@ def test_a_database_that_cannot_be_reached_while_sql_is_put_together_is_not_the_
 
 
 def test_there_is_nobody_beyond_the_last_frame():
-    assert sender_of(None, None, None, None) == (None, None)
-    assert connecting_for(None, None) == (None, None)
+    assert find_sender(None, None, None, None) == QuerySource(None, None)
+    assert find_connecting_sender(None, None) == QuerySource(None, None)
+    assert _find_raw_model(None, None) is None
+    source = QuerySource(None, None)
+    complete_source(source, Recorder("test", "block"))
+    assert source == QuerySource(None, None)
 
 
 # Every way in which Django sends a query
@@ -718,7 +729,7 @@ def test_what_fetches_for_many_is_told_by_its_code(monkeypatch):
     """On every version of Django: what stands for ``fetch_many()`` has its file."""
     source = "def fetch_many(run):\n    return run()\n"
     names = made_in(frame_kinds.DJANGO_FOLDER + "db/models/query_utils.py", source)
-    monkeypatch.setattr(callers, "_FETCH_MANY", names["fetch_many"].__code__)
+    monkeypatch.setattr(query_source, "_FETCH_MANY", names["fetch_many"].__code__)
     with trace("test", keep=False) as t, connections["archive"].cursor() as cursor:
         read = Tag.objects.using(router.db_for_read(Tag))
         names["fetch_many"](functools.partial(list, read))
@@ -742,5 +753,5 @@ def test_where_no_frame_is_anything_s_of_django_nobody_sends():
     _thread.start_new_thread(json.JSONEncoder(default=look).encode, (object(),))
     assert is_there.acquire(timeout=PATIENCE_SECONDS)
     # Looked at from here, because coverage does not watch such a thread.
-    assert sender_of(frames.pop(), object(), object(), "SELECT 1") == (None, None)
+    assert find_sender(frames.pop(), object(), object(), "SELECT 1").compiler is None
     may_end.release()

@@ -11,7 +11,7 @@ from django.db import models, router
 from django.db.utils import ConnectionRouter
 from django.utils.functional import SimpleLazyObject
 
-from dbroute_panel.recording import decisions, router_proxy
+from dbroute_panel.recording import _fastpath, decisions, router_proxy
 from dbroute_panel.recording import routers as watching
 from dbroute_panel.recording.captured import KINDS
 from dbroute_panel.recording.recorder import Recorder
@@ -169,7 +169,7 @@ def test_routers_that_cannot_be_made_leave_a_decision_without_steps(recorded, mo
 def test_the_time_of_a_step_is_its_routers_own(recorded, ask, monkeypatch):
     """By a clock of this test's own, on which nothing else takes time."""
     now = [0]
-    for module in (watching, decisions, router_proxy):
+    for module in (_fastpath, decisions, router_proxy):
         monkeypatch.setattr(module, "perf_counter_ns", lambda: now[0])
 
     class Slow(Silent):
@@ -433,7 +433,7 @@ def test_an_iterator_need_not_be_iterable_itself(site, monkeypatch, recording):
 def test_a_router_that_another_thread_takes_away_at_its_turn_is_passed_over():
     """It is looked for in the list when it was not met before, and is in it no more."""
     left = iter([Says("primary"), Silent()])
-    found, _ = router_proxy.Asking().watched([HasNothing()], left, None)
+    found, _ = router_proxy.RouterStandIn().make_proxies([HasNothing()], left, None)
     assert list(found) == [None, None]
 
 
@@ -689,7 +689,7 @@ def test_a_decision_that_raised_leaves_nothing_nested(recorded, ask):
 # Answers
 
 
-@pytest.mark.parametrize("module", [watching, decisions])
+@pytest.mark.parametrize("module", [_fastpath, decisions])
 @pytest.mark.parametrize("moment", [1, 2])
 def test_an_interrupt_just_before_or_after_the_routers_leaves_nothing_nested(
     recorded, ask, monkeypatch, module, moment
@@ -705,7 +705,7 @@ def test_an_interrupt_just_before_or_after_the_routers_leaves_nothing_nested(
 
     monkeypatch.setattr(module, "perf_counter_ns", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        question("db_for_read" if module is watching else "allow_migrate")
+        question("db_for_read" if module is _fastpath else "allow_migrate")
     ask(Silent())
     question("db_for_write")
     assert {decision.parent_id for decision in recorded.decisions} == {None}
@@ -1029,7 +1029,7 @@ def test_an_error_of_ours_after_the_question_is_counted_and_the_answer_comes(rec
     assert "TypeError" in caplog.text
 
 
-@pytest.mark.parametrize("part", [(decisions, "capture_scalar"), (Recorder, "handed_back")])
+@pytest.mark.parametrize("part", [(decisions, "capture_scalar"), (Recorder, "hand_back")])
 def test_so_is_one_where_no_router_has_answered(recorded, ask, monkeypatch, caplog, part):
     ask(Silent())
     monkeypatch.setattr(*part, lambda *args: 1 / 0)

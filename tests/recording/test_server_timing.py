@@ -39,7 +39,7 @@ def query(alias, start=0, end=1000):
 
 
 def decision(start=0, end=1000, parent=None):
-    return CapturedDecision(1, Action.READ, None, None, parent, None, start, end, None, (), None)
+    return CapturedDecision(1, Action.READ, None, None, parent, None, None, 0, start, end)
 
 
 def recorder(*events):

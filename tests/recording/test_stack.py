@@ -20,11 +20,10 @@ from django.template.response import TemplateResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 
-from dbroute_panel.recording import async_stack, callers, frame_kinds
-from dbroute_panel.recording.callers import origin
-from dbroute_panel.recording.frame_kinds import classify_file
-from dbroute_panel.recording.recorder import Recorder
-from dbroute_panel.recording.stack import find_callsite, place
+from dbroute_panel.recording import async_stack, frame_kinds
+from dbroute_panel.recording.captured import CapturedCallsite
+from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
+from dbroute_panel.recording.stack import find_callsite, is_of_store, locate
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -55,18 +54,18 @@ def test_files_are_classed_by_their_names():
 
     import dbroute_panel.conf
 
-    assert classify_file(django.db.models.manager.__file__) == frame_kinds.FRAMEWORK
-    assert classify_file(asgiref.local.__file__) == frame_kinds.FRAMEWORK
-    assert classify_file(dbroute_panel.conf.__file__) == frame_kinds.FRAMEWORK
-    assert classify_file(django.db.backends.sqlite3.schema.__file__) == frame_kinds.SCHEMA
-    assert classify_file(django.db.models.base.__file__) == frame_kinds.MODEL
-    assert classify_file(msgspec.__file__) == frame_kinds.LIBRARY
-    assert classify_file("/usr/lib/python3/dist-packages/x.py") == frame_kinds.LIBRARY
-    assert classify_file(json.__file__) == frame_kinds.PYTHON
-    assert classify_file("<frozen importlib._bootstrap>") == frame_kinds.PYTHON
+    assert classify_file(django.db.models.manager.__file__) is FrameKind.FRAMEWORK
+    assert classify_file(asgiref.local.__file__) is FrameKind.FRAMEWORK
+    assert classify_file(dbroute_panel.conf.__file__) is FrameKind.FRAMEWORK
+    assert classify_file(django.db.backends.sqlite3.schema.__file__) is FrameKind.SCHEMA
+    assert classify_file(django.db.models.base.__file__) is FrameKind.MODEL
+    assert classify_file(msgspec.__file__) is FrameKind.LIBRARY
+    assert classify_file("/usr/lib/python3/dist-packages/x.py") is FrameKind.LIBRARY
+    assert classify_file(json.__file__) is FrameKind.PYTHON
+    assert classify_file("<frozen importlib._bootstrap>") is FrameKind.PYTHON
     for file in (__file__, "<string>", "<console>", urls.__file__, r"C:\project\views.py"):
-        assert classify_file(file) == frame_kinds.USER
-    assert classify_file(r"C:\python\Lib\site-packages\x\y.py") == frame_kinds.LIBRARY
+        assert classify_file(file) is FrameKind.USER
+    assert classify_file(r"C:\python\Lib\site-packages\x\y.py") is FrameKind.LIBRARY
 
 
 @pytest.mark.toolbar
@@ -74,12 +73,12 @@ def test_the_toolbar_s_files_are_the_framework_s_and_those_of_its_store_the_tool
     import debug_toolbar.panels.sql
     import debug_toolbar.store
 
-    assert classify_file(debug_toolbar.panels.sql.__file__) == frame_kinds.FRAMEWORK
-    assert classify_file(debug_toolbar.store.__file__) == frame_kinds.OWN
+    assert classify_file(debug_toolbar.panels.sql.__file__) is FrameKind.FRAMEWORK
+    assert classify_file(debug_toolbar.store.__file__) is FrameKind.STORE
 
 
 def test_names_that_somebody_makes_up_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr(frame_kinds, "_known", made := {})
+    monkeypatch.setattr(frame_kinds, "_kinds", made := {})
     for number in range(20_001):
         classify_file(f"<made up {number}>")
     assert len(made) == 1
@@ -107,8 +106,8 @@ def test_the_innermost_line_counts(recorded):
 def test_a_place_is_the_line_that_python_says(site):
     frame = sys._getframe()
     site_ = find_callsite(frame)
-    assert place(site_) == (__file__, frame.f_lineno - 1, "test_a_place_is_the_line_that_python_says")
-    assert place((frame.f_code, -2, None))[1] == frame.f_code.co_firstlineno
+    assert locate(site_) == (__file__, frame.f_lineno - 1, "test_a_place_is_the_line_that_python_says")
+    assert locate(CapturedCallsite(frame.f_code, -2))[1] == frame.f_code.co_firstlineno
 
 
 def test_a_place_is_right_at_every_instruction():
@@ -116,7 +115,7 @@ def test_a_place_is_right_at_every_instruction():
     lines = [line for line, *_ in code.co_positions()]
     assert len(set(lines)) > 2
     for position, line in enumerate(lines):
-        assert place((code, 2 * position, None))[1] == (line or code.co_firstlineno)
+        assert locate(CapturedCallsite(code, 2 * position))[1] == (line or code.co_firstlineno)
 
 
 def test_code_from_a_string_is_the_users(recorded):
@@ -405,7 +404,7 @@ async def test_async_save_is_a_save(recorded):
 
 
 async def test_without_callsites_nobody_looks_for_tasks(recorded, monkeypatch):
-    recorded._recorder.callsites = False
+    recorded._recorder.find_callsite = lambda frame: None
     monkeypatch.setattr(async_stack, "_search", lambda *args: pytest.fail("looked"))
     await Tag.objects.acount()
     assert {event.callsite for event in recorded.events} == {None}
@@ -413,7 +412,7 @@ async def test_without_callsites_nobody_looks_for_tasks(recorded, monkeypatch):
 
 
 async def test_an_asyncio_that_is_otherwise_inside_costs_the_callsite_only(recorded, monkeypatch):
-    monkeypatch.setattr(async_stack, "running", lambda work: 1 / 0)
+    monkeypatch.setattr(async_stack, "iter_running", lambda work: 1 / 0)
     await Tag.objects.using("primary").acount()
     assert recorded.queries[0].callsite is None
 
@@ -458,7 +457,7 @@ def test_whoever_runs_the_loop_does_not_await_all_that_is_in_it(recorded):
 
 async def test_work_that_nobody_awaits_is_not_found():
     loop = asyncio.get_running_loop()
-    assert async_stack.awaiting(functools.partial(len), loop, lambda frame: frame) is None
+    assert async_stack.find_waiting(functools.partial(len), loop, lambda frame: frame) is None
 
 
 async def test_a_decision_and_its_query_are_searched_for_once(recorded, monkeypatch):
@@ -479,7 +478,7 @@ def test_a_thread_handler_without_its_work_is_passed_by():
     source = "def thread_handler(see, args=None, loop=None):\n    return see()\n"
     exec(compile(source, sync_to_async.__code__.co_filename, "exec"), names)
     here = names["thread_handler"](lambda: find_callsite(sys._getframe(1)))
-    assert place(here)[0] == __file__
+    assert locate(here)[0] == __file__
     assert thread_handler(lambda: 1) == 1
 
 
@@ -589,9 +588,9 @@ def test_a_cursor_class_in_the_project_does_not_hide_the_compiler(our_backend):
     with trace("test", keep=False) as t:
         Tag.objects.count()
         Tag(name="x").save()
-        t._recorder.callsites = False
+        t._recorder.find_callsite = lambda frame: None
         Tag.objects.count()
-        t._recorder.callsites = True
+        t._recorder.find_callsite = find_callsite
         with connections["primary"].cursor() as cursor:
             cursor.execute("SELECT 1")
     assert [q.route.value for q in t.queries] == ["router", "router", "router", "cursor"]
@@ -645,7 +644,5 @@ def run(*args):
 
 
 def test_there_is_nothing_beyond_the_last_frame():
-    assert callers._model_of_raw(None, None) is None
     assert find_callsite(None) is None
-    assert origin(None, None, Recorder("test", "block")) == (None, None, None, None, None)
-    assert callers.is_own(None) is False
+    assert is_of_store(None) is False

@@ -565,7 +565,9 @@ def test_an_interrupted_decision_is_no_other_one_s_parent(site, ask):
 def test_a_context_that_outlives_its_trace_makes_it_remember_nothing(site, monkeypatch):
     with trace("test", keep=False) as t:
         context = contextvars.copy_context()
-    monkeypatch.setattr(watching, "origin", lambda *args, **kwargs: pytest.fail("walked for nothing"))
+    monkeypatch.setattr(
+        watching, "find_query_source", lambda *args, **kwargs: pytest.fail("walked for nothing")
+    )
     context.run(Tag.objects.using("primary").count)
     assert context.run(router.db_for_write, Book) == "primary"
     assert (t._recorder.labels, t._recorder.models) == ({}, [])

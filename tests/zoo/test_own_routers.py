@@ -25,8 +25,7 @@ from django.http import Http404
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbroute_panel.recording import decisions, router_proxy
-from dbroute_panel.recording import routers as watching
+from dbroute_panel.recording import _fastpath, decisions, router_proxy
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import TypeRef, dumps, loads
 from example_site.library.models import Book, Person, Review, Tag
@@ -609,7 +608,7 @@ def test_a_stop_iteration_while_the_routers_are_made_stays_one(monkeypatch):
 def test_a_router_that_sleeps_costs_its_own_step_that_time(ask, monkeypatch):
     """By a clock of this test's own, on which nothing else takes time."""
     now = [0]
-    for module in (watching, decisions, router_proxy):
+    for module in (_fastpath, decisions, router_proxy):
         monkeypatch.setattr(module, "perf_counter_ns", lambda: now[0])
 
     class Sleeps:

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from dbroute_panel.environment import dotted_path
 from dbroute_panel.inspection.lints.registry import Problem, RoutingFacts, lint
 from dbroute_panel.recording.errors import describe_error
-from dbroute_panel.recording.frame_kinds import USER, classify_file
+from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
 from dbroute_panel.records import Action, Level, Outcome
 
 MODEL_ACTIONS = (Action.READ, Action.WRITE, Action.MIGRATE)
@@ -187,7 +187,7 @@ def _does_nothing(operation: RunPython | RunSQL) -> bool:
 
 def _is_own_app(app_label: str) -> bool:
     """Return whether the project can change the app's migrations, which are not of an installed package."""
-    return classify_file(f"{apps.get_app_config(app_label).path}/migrations/__init__.py") == USER
+    return classify_file(f"{apps.get_app_config(app_label).path}/migrations/__init__.py") is FrameKind.USER
 
 
 def _allows(alias: str, app_label: str) -> bool:
