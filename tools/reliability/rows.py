@@ -66,7 +66,7 @@ ROWS = [
     Row("Asking routers: sandbox, map, replay, lint", ("tests/inspection",)),
     Row("Findings, each with what must not be one", ("tests/findings",)),
     Row("Stores: several processes, full, foreign, older", ("tests/stores",)),
-    Row("Export and import", ("tests/exports", "tests/views/test_import.py")),
+    Row("Export and import", ("tests/exports", "tests/importing", "tests/views/test_import.py")),
     Row("Redaction: no planted secret survives in any format", ("tests/redaction",)),
     Row("OpenTelemetry: never in the way of a request", ("tests/telemetry",)),
     Row(
