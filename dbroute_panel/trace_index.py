@@ -120,7 +120,7 @@ class TraceIndex:
         ends = [event.at_us + getattr(event, "duration_us", 0.0) for event in self.trace.events]
         return max([self.trace.duration_us, *ends])
 
-    # Decisions and findings
+    # Decisions, findings, replicas, writes
 
     def decision(self, number: int | None) -> Decision | None:
         """Return the decision with this id, or None where the trace has none."""
@@ -154,8 +154,6 @@ class TraceIndex:
                 found.setdefault(number, []).append(finding)
         return found
 
-    # Databases
-
     @cached_property
     def primaries(self) -> dict[str, str]:
         """The primary of each replica, by alias. A chain of replicas without an end has no primary."""
@@ -175,8 +173,6 @@ class TraceIndex:
     def primary_of(self, alias: str) -> str:
         """Return the primary of the replica group that ``alias`` is in; itself, where none is declared."""
         return self.primaries.get(alias, alias)
-
-    # Writes
 
     @cached_property
     def writes(self) -> list[Query]:

@@ -133,9 +133,9 @@ class _Statement:
             "dollars": self.read_dollars,
             "oracle": self.read_oracle,
             "name": self.read_name,
-            "placeholder": self.keep,
-            "number": self.read_number,
-            "word": self.keep,
+            "placeholder": lambda match: match[0],
+            "number": lambda match: LITERAL,
+            "word": lambda match: match[0],
             "other": self.read_other,
         }
 
@@ -172,12 +172,6 @@ class _Statement:
         else:
             self.position.pass_mark(text if kind == "other" else kind)
         return shown
-
-    def keep(self, match: re.Match[str]) -> str:
-        return match[0]
-
-    def read_number(self, match: re.Match[str]) -> str:
-        return LITERAL
 
     def read_string(self, match: re.Match[str]) -> str:
         """Raises ``_UnclearError`` where it may not be the string that it seems to be."""
@@ -260,11 +254,7 @@ class _Statement:
 
 
 class _Scope:
-    """
-    What is known inside one pair of parentheses.
-
-    ``columns``: whether it is a list of names; ``queried``: whether a statement with a FROM began there.
-    """
+    """One pair of parentheses. ``columns``: it is a list of names; ``queried``: a FROM belongs to it."""
 
     __slots__ = ("columns", "queried")
 
