@@ -22,8 +22,8 @@ from django.urls import path
 
 from dbroute_panel.recording import async_stack, frame_kinds
 from dbroute_panel.recording.captured import CapturedCallsite
-from dbroute_panel.recording.frame_kinds import FrameKind, classify_file
-from dbroute_panel.recording.stack import find_callsite, is_of_store, locate
+from dbroute_panel.recording.frame_kinds import FrameFilter, FrameKind, classify_file
+from dbroute_panel.recording.stack import find_callsite, is_of_store, locate, next_frame
 from dbroute_panel.recording.traces import trace
 from example_site.library.models import Book, Person, Tag
 from example_site.users.models import User
@@ -646,3 +646,11 @@ def run(*args):
 def test_there_is_nothing_beyond_the_last_frame():
     assert find_callsite(None) is None
     assert is_of_store(None) is False
+
+
+def test_an_error_while_a_file_is_classified_is_not_the_end_of_the_stack(monkeypatch):
+    monkeypatch.setattr(frame_kinds, "_filters", [])
+    monkeypatch.setattr(frame_kinds, "_kinds", {})
+    monkeypatch.setattr(frame_kinds, "find_user_paths", lambda: None.path)
+    with pytest.raises(AttributeError):
+        next_frame(sys._getframe(), FrameFilter(FrameKind.USER))
