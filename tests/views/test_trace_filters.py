@@ -297,7 +297,7 @@ def worst():
             model=model,
             callsite=site,
             transaction_number=n,
-            parent_id=n - 1,
+            parent_id=max(1, n - 1),
             error="OperationalError: gone" * 20 if n % 8 == 2 else None,
         ),
         lambda n: a_transaction(n, ALIASES[n % 30]),
