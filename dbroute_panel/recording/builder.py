@@ -193,7 +193,7 @@ class TraceBuilder:
             instance=None if raw.saved is None else self.values.mask_instance(raw.saved),
             atomic=raw.atomic,
             transaction_number=raw.transaction_number,
-            rowcount=rowcount if type(rowcount) is int and rowcount >= 0 else None,
+            rowcount=rowcount if type(rowcount) is int and 0 <= rowcount <= records.MAX_INTEGER else None,
             error=None if raw.error is None else self.error(raw.error, secret),
             parent_id=raw.parent_id,
             error_code=raw.error_code,

@@ -52,6 +52,7 @@ TEXT = st.text(max_size=12) | st.sampled_from(
 )
 NAMED = st.none() | TEXT
 ID = st.integers(1, 2**53)
+AT_US = st.integers(0, 10**15)
 US = st.floats(0, 1e12) | st.integers(0, 10**12).map(float)
 ALIAS = st.sampled_from(["primary", "replica1"]) | TEXT
 INSTANCES = st.builds(
@@ -85,7 +86,7 @@ DECISIONS = st.builds(
     Decision,
     id=ID,
     action=st.sampled_from(Action),
-    at_us=ID,
+    at_us=AT_US,
     duration_us=US,
     model=NAMED,
     args=st.none() | HINTS,
@@ -100,7 +101,7 @@ QUERIES = st.builds(
     Query,
     id=ID,
     alias=ALIAS,
-    at_us=ID,
+    at_us=AT_US,
     duration_us=US,
     sql=TEXT,
     params=st.none()
@@ -125,7 +126,7 @@ TRANSACTIONS = st.builds(
     Transaction,
     id=ID,
     alias=ALIAS,
-    at_us=ID,
+    at_us=AT_US,
     operation=st.sampled_from(Operation),
     transaction_number=st.none() | ID,
     callsite=SITES,

@@ -73,7 +73,7 @@ def test_the_number_of_rows_that_a_write_touched(primary):
     assert [query.rowcount for query in t.queries] == [2, 0]
 
 
-@pytest.mark.parametrize("count", [None, -1, "3", property(lambda cursor: 1 / 0)])
+@pytest.mark.parametrize("count", [None, -1, 2**63, "3", property(lambda cursor: 1 / 0)])
 def test_where_a_driver_has_no_count_of_rows_there_is_none(primary, count):
     class Cursor:
         rowcount = count
