@@ -19,6 +19,9 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from dbroute_panel.recording import exceptions
+from dbroute_panel.recording.captured import CapturedException
+from dbroute_panel.recording.exceptions import _find_seen, _remember
+from dbroute_panel.recording.recorder import Recorder
 from dbroute_panel.recording.traces import trace
 from dbroute_panel.records import Dropped
 from dbroute_panel.stores import get_store
@@ -115,6 +118,21 @@ def test_in_a_loop_each_is_an_event():
             with suppress(Trouble), transaction.atomic(using=alias):
                 fail()
     assert [number for *_, number, _ in told(t)] == [1, 2, 3, 4, 5, 1]
+
+
+def test_what_has_the_id_of_an_earlier_exception_is_another_one_in_a_later_block():
+    """Where memory is used again, the exceptions of a loop cannot be told apart by their ids."""
+    recorder, raw = Recorder("test", "block"), CapturedException(7, 0, ("Trouble", ""), *[None] * 5)
+    try:
+        fail()
+    except Trouble as caught:
+        error = caught.with_traceback(caught.__traceback__.tb_next)
+    _remember(recorder, error, raw)
+    recorder.entered["primary"] = 6
+    assert _find_seen(recorder, error, "primary") is raw
+    recorder.entered["primary"] = 7
+    assert _find_seen(recorder, error, "primary") is None
+    assert _find_seen(recorder, error, None) is None
 
 
 def test_in_a_loop_with_savepoints_each_is_an_event():

@@ -12,12 +12,14 @@ from pathlib import Path
 import django
 import pytest
 from django.contrib.contenttypes.models import ContentType
+from django.core.handlers import base
 from django.db import connections, models, router
 from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3 import base as sqlite
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Func, IntegerField, Value
 from django.db.models.functions import Concat
+from django.db.models.sql import query as sql_query
 from django.db.models.sql.compiler import SQLCompiler
 from django.http import HttpResponse
 from django.test import Client
@@ -506,6 +508,14 @@ def test_a_database_that_cannot_be_reached_while_sql_is_put_together_is_not_the_
         list(Tag.objects.using("archive").annotate(version=versioned("id")))
     [failed] = t.queries
     assert (failed.alias, failed.decision_id) == ("primary", None)
+
+
+@pytest.mark.parametrize("module", [base, sql_query], ids=["a request", "another connection's query"])
+def test_a_frame_that_wants_no_cursor_of_this_connection_is_not_the_sender(module):
+    names = {"sys": sys}
+    exec(compile("frame = sys._getframe()", module.__file__, "exec"), names)
+    frame = names["frame"]
+    assert find_connecting_sender(frame, object()) == QuerySource(None, frame)
 
 
 def test_there_is_nobody_beyond_the_last_frame():
